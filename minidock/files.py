@@ -1,0 +1,83 @@
+"""Plain files that survive kill -9: written aside and renamed, claimed with O_EXCL, locked with flock(2).
+
+State is JSON that a student can `cat`. A reader sees the old file or the new one, never half of one (rename(2)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from .errors import MinidockError
+
+T = TypeVar("T")
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace the file by `data`. `durable` syncs file and directory; leave it out below /run, which dies anyway."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the directory's entries durable: without it a rename may be lost on power failure (fsync(2), NOTES)."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_json(path: Path, value: object, *, mode: int = 0o644, durable: bool = True) -> None:
+    """A struct, list or dict as indented JSON, atomically."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n", mode=mode, durable=durable)
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Decode and check against `kind`. Raises FileNotFoundError, or MinidockError naming file and place."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise MinidockError(f"damaged state file {path}: {error}") from error
+
+
+def claim(path: Path, data: bytes = b"") -> bool:
+    """Create the file if nobody has (open(2), O_EXCL): exactly one of any number of claimants gets True."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+    return True
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold flock(2) on the file; the kernel lets go when we die. Never hold one while waiting for a container."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,263 @@
+"""Docker's nouns, as frozen structs with the Engine API's names (api/swagger.yaml, v1.44).
+
+The command line fills `ContainerConfig` and `HostConfig` from flags, the engine keeps them with the container, and
+`inspect` and the REST API show them again: one shape all the way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Api(msgspec.Struct, frozen=True, rename="pascal"):
+    """Base: PascalCase on the wire, every member always present, as Docker sends them."""
+
+
+# What a container is to run, portable between hosts.
+
+
+class Healthcheck(Api):
+    """Durations in nanoseconds; `test` is ["NONE"], ["CMD", ...] or ["CMD-SHELL", line]."""
+
+    test: list[str] = []
+    interval: int = 0
+    timeout: int = 0
+    retries: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+
+
+class ContainerConfig(Api):
+    """API `ContainerConfig`; None means "as the image says" while creating."""
+
+    hostname: str = ""
+    domainname: str = ""
+    user: str = ""
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    exposed_ports: dict[str, dict[str, Any]] = {}
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    env: list[str] = []
+    cmd: list[str] | None = None
+    healthcheck: Healthcheck | None = None
+    image: str = ""
+    volumes: dict[str, dict[str, Any]] = {}
+    working_dir: str = ""
+    entrypoint: list[str] | None = None
+    network_disabled: bool = False
+    mac_address: str = ""
+    on_build: list[str] | None = None
+    labels: dict[str, str] = {}
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    shell: list[str] | None = None
+
+
+# How this host is to run it.
+
+
+class PortBinding(Api):
+    """`host_port` may be empty (any), one port or a range "8000-8010"."""
+
+    host_ip: str = ""
+    host_port: str = ""
+
+
+class RestartPolicy(Api):
+    name: str = "no"
+    maximum_retry_count: int = 0
+
+
+class LogConfig(Api):
+    type: str = "json-file"
+    config: dict[str, str] = {}
+
+
+class Ulimit(Api):
+    name: str
+    soft: int
+    hard: int
+
+
+class DeviceMapping(Api):
+    path_on_host: str
+    path_in_container: str
+    cgroup_permissions: str = "rwm"
+
+
+class DeviceRequest(Api):
+    driver: str = ""
+    count: int = 0
+    device_ids: list[str] | None = msgspec.field(name="DeviceIDs", default=None)
+    capabilities: list[list[str]] = []
+    options: dict[str, str] = {}
+
+
+class BlkioWeightDevice(Api):
+    path: str
+    weight: int
+
+
+class ThrottleDevice(Api):
+    path: str
+    rate: int
+
+
+class BindOptions(Api, omit_defaults=True):
+    propagation: str = ""
+    non_recursive: bool = False
+    create_mountpoint: bool = False
+    read_only_non_recursive: bool = False
+    read_only_force_recursive: bool = False
+
+
+class VolumeOptions(Api, omit_defaults=True):
+    no_copy: bool = False
+    labels: dict[str, str] = {}
+    subpath: str = ""
+    driver_config: dict[str, Any] = {}
+
+
+class TmpfsOptions(Api, omit_defaults=True):
+    size_bytes: int = 0
+    mode: int = 0
+    options: list[list[str]] = []
+
+
+class MountRequest(Api, omit_defaults=True):
+    """One --mount: `type` is bind, volume or tmpfs."""
+
+    type: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    consistency: str = ""
+    bind_options: BindOptions | None = None
+    volume_options: VolumeOptions | None = None
+    tmpfs_options: TmpfsOptions | None = None
+
+
+class HostConfig(Api):
+    """API `HostConfig`. Memory in bytes, `nano_cpus` in 1e-9 cpus; -1 or 0 means no limit, as in Docker."""
+
+    binds: list[str] = []
+    container_id_file: str = msgspec.field(name="ContainerIDFile", default="")
+    log_config: LogConfig = LogConfig()
+    network_mode: str = "default"
+    port_bindings: dict[str, list[PortBinding]] = {}
+    restart_policy: RestartPolicy = RestartPolicy()
+    auto_remove: bool = False
+    volume_driver: str = ""
+    volumes_from: list[str] = []
+    cap_add: list[str] = []
+    cap_drop: list[str] = []
+    cgroupns_mode: str = ""
+    dns: list[str] = []
+    dns_options: list[str] = []
+    dns_search: list[str] = []
+    extra_hosts: list[str] = []
+    group_add: list[str] = []
+    ipc_mode: str = ""
+    cgroup: str = ""
+    links: list[str] = []
+    oom_score_adj: int = 0
+    pid_mode: str = ""
+    privileged: bool = False
+    publish_all_ports: bool = False
+    readonly_rootfs: bool = False
+    security_opt: list[str] = []
+    storage_opt: dict[str, str] = {}
+    tmpfs: dict[str, str] = {}
+    uts_mode: str = msgspec.field(name="UTSMode", default="")
+    userns_mode: str = ""
+    shm_size: int = 0
+    sysctls: dict[str, str] = {}
+    runtime: str = ""
+    console_size: list[int] = msgspec.field(default_factory=lambda: [0, 0])
+    isolation: str = ""
+    annotations: dict[str, str] = {}
+    cpu_shares: int = 0
+    memory: int = 0
+    nano_cpus: int = 0
+    cgroup_parent: str = ""
+    blkio_weight: int = 0
+    blkio_weight_device: list[BlkioWeightDevice] = []
+    blkio_device_read_bps: list[ThrottleDevice] = []
+    blkio_device_write_bps: list[ThrottleDevice] = []
+    blkio_device_read_iops: list[ThrottleDevice] = msgspec.field(name="BlkioDeviceReadIOps", default=[])
+    blkio_device_write_iops: list[ThrottleDevice] = msgspec.field(name="BlkioDeviceWriteIOps", default=[])
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpu_realtime_period: int = 0
+    cpu_realtime_runtime: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    devices: list[DeviceMapping] = []
+    device_cgroup_rules: list[str] = []
+    device_requests: list[DeviceRequest] = []
+    memory_reservation: int = 0
+    memory_swap: int = 0
+    memory_swappiness: int | None = None
+    oom_kill_disable: bool = False
+    pids_limit: int | None = None
+    ulimits: list[Ulimit] = []
+    mounts: list[MountRequest] = []
+    masked_paths: list[str] | None = None
+    readonly_paths: list[str] | None = None
+    init: bool | None = None
+
+
+class EndpointSettings(Api):
+    """How a container sits on one network. `ip_address` without prefix; all empty while it does not run."""
+
+    ipam_config: dict[str, str] | None = msgspec.field(name="IPAMConfig", default=None)
+    links: list[str] | None = None
+    aliases: list[str] | None = None
+    mac_address: str = ""
+    network_id: str = msgspec.field(name="NetworkID", default="")
+    endpoint_id: str = msgspec.field(name="EndpointID", default="")
+    gateway: str = ""
+    ip_address: str = msgspec.field(name="IPAddress", default="")
+    ip_prefix_len: int = msgspec.field(name="IPPrefixLen", default=0)
+    ipv6_gateway: str = msgspec.field(name="IPv6Gateway", default="")
+    global_ipv6_address: str = msgspec.field(name="GlobalIPv6Address", default="")
+    global_ipv6_prefix_len: int = msgspec.field(name="GlobalIPv6PrefixLen", default=0)
+    driver_opts: dict[str, str] | None = None
+    dns_names: list[str] | None = msgspec.field(name="DNSNames", default=None)
+
+
+# What a container is now.
+
+
+class ContainerState(Api):
+    """API `ContainerState`. Times are RFC 3339 with nanoseconds, or 0001-01-01T00:00:00Z."""
+
+    status: str = "created"
+    running: bool = False
+    paused: bool = False
+    restarting: bool = False
+    oom_killed: bool = msgspec.field(name="OOMKilled", default=False)
+    dead: bool = False
+    pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    started_at: str = "0001-01-01T00:00:00Z"
+    finished_at: str = "0001-01-01T00:00:00Z"
+
+
+class MountPoint(Api):
+    """One entry of inspect's `Mounts`."""
+
+    type: str
+    source: str
+    destination: str
+    mode: str = ""
+    rw: bool = msgspec.field(name="RW", default=True)
+    propagation: str = ""
+    name: str = ""
+    driver: str = ""

@@ -1,0 +1,56 @@
+"""Where everything lies. An instance is its root directory: two roots never meet (DESIGN: instances don't meet).
+
+    /var/lib/minidock/            --root, MINIDOCK_ROOT: survives a reboot
+        images/                   the image store (minidock.image.store)
+        containers/<id>/          container.json, <id>-json.log, hostname, hosts, resolv.conf, upper/ and work/
+        networks/  volumes/
+    /run/minidock/                gone after a reboot, as are the mounts and processes that it tells about
+        locks/                    one file a lock, held with flock(2)
+        containers/<id>/          journal.json, pid, exit.json, attach.sock, config.json, rootfs/ (mount point)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+DEFAULT_ROOT = Path("/var/lib/minidock")
+
+
+class Layout:
+    """The directories and kernel names of one instance. Pure: creates nothing."""
+
+    def __init__(self, root: Path = DEFAULT_ROOT) -> None:
+        self.root = Path(os.path.abspath(root))
+        self.is_default = self.root == DEFAULT_ROOT
+        # Socket paths are limited to 107 bytes (unix(7)), so run state never lies below a long --root.
+        tag = "" if self.is_default else "-" + hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]
+        self.run = Path(f"/run/minidock{tag}")
+        self.images = self.root / "images"
+        self.containers = self.root / "containers"
+        self.networks = self.root / "networks"
+        self.volumes = self.root / "volumes"
+        self.cgroup_parent = f"/minidock{tag}"
+        """Cgroup of the instance, relative to each hierarchy's mount."""
+        self.nft_table = f"minidock{tag}"
+        """Name of the instance's own nftables tables (families ip and ip6)."""
+        self.bridge = f"md{tag}" if tag else "md0"
+        """Name of the default bridge; interface names have at most 15 bytes (IFNAMSIZ)."""
+
+    def container(self, container_id: str) -> Path:
+        """Lasting files of a container."""
+        return self.containers / container_id
+
+    def container_run(self, container_id: str) -> Path:
+        """Run-time files of a container; the id is cut to 12 characters to keep socket paths short."""
+        return self.run / "containers" / container_id[:12]
+
+    def lock(self, name: str) -> Path:
+        return self.run / "locks" / name
+
+
+def from_environment(root: str | None = None) -> Layout:
+    """The instance that --root or MINIDOCK_ROOT names, or the default one."""
+    chosen = root or os.environ.get("MINIDOCK_ROOT")
+    return Layout(Path(chosen)) if chosen else Layout()
