@@ -1,0 +1,276 @@
+"""The one door to C: system calls by their man page's names, failing with the call, its arguments and a hint.
+
+Python's own `os` has most of what is needed; here is what it lacks (native/syscalls.c). Every function raises
+SystemCallFailed, which reads like a line of strace: `mount("proc", "/proc", "proc", 0, ""): EPERM (…)`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from minidock import _native
+from minidock.errors import SystemCallFailed
+
+ffi, lib = _native.ffi, _native.lib
+
+AT_FDCWD = -100  # fcntl.h
+AT_EMPTY_PATH = 0x1000  # fcntl.h
+AT_RECURSIVE = 0x8000  # fcntl.h
+
+HINTS = {
+    errno.EPERM: "this needs root: try sudo",
+    errno.ENOSYS: "this kernel is too old for that call: minidock needs Linux 5.10 or newer",
+}
+"""What an errno means whatever the call was; calls add their own where they know better."""
+
+Pathlike = str | Path
+
+
+def failed(call: str, arguments: Sequence[object], *, hint: str = "", number: int | None = None) -> SystemCallFailed:
+    """The error for a call that has just returned -1, with cffi's saved errno."""
+    number = ffi.errno if number is None else number
+    shown = ", ".join(_show(argument) for argument in arguments)
+    return SystemCallFailed(f"{call}({shown})", number, hint=hint or HINTS.get(number, ""))
+
+
+def _show(argument: object) -> str:
+    if isinstance(argument, str | Path):
+        return f'"{argument}"'
+    return "NULL" if argument is None else str(argument)
+
+
+def _bytes(path: Pathlike | None) -> object:
+    return ffi.NULL if path is None else os.fsencode(path)
+
+
+# mounts
+
+
+def mount(source: str | None, target: Pathlike, kind: str | None, flags: int, data: str | None = None) -> None:
+    """mount(2)."""
+    if lib.md_mount(_bytes(source), _bytes(target), _bytes(kind), flags, _bytes(data)) != 0:
+        raise failed("mount", (source, target, kind, hex(flags), data))
+
+
+def umount2(target: Pathlike, flags: int = 0) -> None:
+    """umount2(2)."""
+    if lib.md_umount2(_bytes(target), flags) != 0:
+        raise failed("umount2", (target, flags))
+
+
+def pivot_root(new_root: Pathlike, put_old: Pathlike) -> None:
+    """pivot_root(2)."""
+    if lib.md_pivot_root(_bytes(new_root), _bytes(put_old)) != 0:
+        hint = "EINVAL: new_root must be a mount point, and neither it nor its parent mount may be shared"
+        raise failed("pivot_root", (new_root, put_old), hint=hint if ffi.errno == errno.EINVAL else "")
+
+
+def open_tree(dirfd: int, path: Pathlike, flags: int) -> int:
+    """open_tree(2): a descriptor of a mount, or with OPEN_TREE_CLONE of a detached copy of it."""
+    fd: int = lib.md_open_tree(dirfd, _bytes(path), flags)
+    if fd < 0:
+        raise failed("open_tree", (dirfd, path, hex(flags)))
+    return fd
+
+
+def move_mount(from_dirfd: int, from_path: Pathlike, to_dirfd: int, to_path: Pathlike, flags: int) -> None:
+    """move_mount(2)."""
+    if lib.md_move_mount(from_dirfd, _bytes(from_path), to_dirfd, _bytes(to_path), flags) != 0:
+        raise failed("move_mount", (from_dirfd, from_path, to_dirfd, to_path, hex(flags)))
+
+
+def fsopen(kind: str, flags: int) -> int:
+    """fsopen(2): a descriptor on which a new file system is configured."""
+    fd: int = lib.md_fsopen(_bytes(kind), flags)
+    if fd < 0:
+        raise failed("fsopen", (kind, hex(flags)))
+    return fd
+
+
+def fsconfig(fd: int, command: int, key: str | None = None, value: str | None = None, aux: int = 0) -> None:
+    """fsconfig(2). On failure the kernel's own words are read from the descriptor and shown as the hint."""
+    if lib.md_fsconfig(fd, command, _bytes(key), _bytes(value), aux) != 0:
+        number = ffi.errno
+        raise failed("fsconfig", (fd, command, key, value, aux), hint=_fs_log(fd), number=number)
+
+
+def _fs_log(fd: int) -> str:
+    """What the file system wrote about its refusal: fsopen(2), "Message retrieval interface"."""
+    try:
+        return os.read(fd, 4096).decode(errors="replace").strip()
+    except OSError:  # ENODATA: it had nothing to say
+        return ""
+
+
+def fsmount(fd: int, flags: int, attributes: int) -> int:
+    """fsmount(2): a descriptor of the detached mount of what fsconfig has created."""
+    mounted: int = lib.md_fsmount(fd, flags, attributes)
+    if mounted < 0:
+        raise failed("fsmount", (fd, hex(flags), hex(attributes)))
+    return mounted
+
+
+def mount_setattr(
+    dirfd: int, path: Pathlike, flags: int, *, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0, userns_fd: int = 0
+) -> None:
+    """mount_setattr(2)."""
+    if lib.md_mount_setattr(dirfd, _bytes(path), flags, attr_set, attr_clr, propagation, userns_fd) != 0:
+        raise failed("mount_setattr", (dirfd, path, hex(flags), hex(attr_set), hex(attr_clr), hex(propagation)))
+
+
+# files
+
+RESOLVE_NO_XDEV = 0x01  # linux/openat2.h
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+
+def openat2(dirfd: int, path: Pathlike | bytes, flags: int, *, mode: int = 0, resolve: int = 0) -> int:
+    """openat2(2): open with rules for how the path may be walked. Raises OSError as os.open does.
+
+    With RESOLVE_IN_ROOT the descriptor's directory is "/" for "..", absolute names and symlinks: what a hostile
+    tree contains can't lead outside. Close-on-exec is always set.
+    """
+    fd: int = lib.md_openat2(dirfd, os.fsencode(path), flags | os.O_CLOEXEC, mode, resolve)
+    if fd < 0:
+        raise OSError(ffi.errno, os.strerror(ffi.errno), os.fsdecode(path))
+    return fd
+
+
+CLOSE_RANGE_CLOEXEC = 4  # linux/close_range.h
+
+
+def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
+    """close_range(2)."""
+    if lib.md_close_range(first, last, flags) != 0:
+        raise failed("close_range", (first, last, flags))
+
+
+# namespaces
+
+
+def clone3(flags: int, cgroup_fd: int = -1) -> int:
+    """clone3(2) as a fork: 0 in the child, its pid in the parent. Only in a process with one thread."""
+    pid: int = lib.md_clone3(flags, cgroup_fd)
+    if pid < 0:
+        raise failed("clone3", (hex(flags), cgroup_fd))
+    return pid
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    if lib.md_unshare(flags) != 0:
+        raise failed("unshare", (hex(flags),))
+
+
+def setns(fd: int, kind: int) -> None:
+    """setns(2)."""
+    if lib.md_setns(fd, kind) != 0:
+        raise failed("setns", (fd, hex(kind)))
+
+
+def sethostname(name: str) -> None:
+    """sethostname(2)."""
+    raw = name.encode()
+    if lib.md_sethostname(raw, len(raw)) != 0:
+        raise failed("sethostname", (name,))
+
+
+def setdomainname(name: str) -> None:
+    """setdomainname(2)."""
+    raw = name.encode()
+    if lib.md_setdomainname(raw, len(raw)) != 0:
+        raise failed("setdomainname", (name,))
+
+
+# credentials
+
+
+def capget() -> tuple[int, int, int]:
+    """capget(2) of this thread: effective, permitted, inheritable, as bit masks."""
+    sets = ffi.new("uint64_t[3]")
+    if lib.md_capget(sets) != 0:
+        raise failed("capget", ())
+    return sets[0], sets[1], sets[2]
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """capset(2) of this thread."""
+    if lib.md_capset(ffi.new("uint64_t[3]", [effective, permitted, inheritable])) != 0:
+        raise failed("capset", (hex(effective), hex(permitted), hex(inheritable)))
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
+    """prctl(2); returns what the kernel returned."""
+    result: int = lib.md_prctl(option, arg2, arg3, arg4, arg5)
+    if result < 0:
+        raise failed("prctl", (option, arg2, arg3, arg4, arg5))
+    return result
+
+
+def setgroups(groups: Sequence[int]) -> None:
+    """setgroups(2)."""
+    if lib.md_setgroups(len(groups), ffi.new("uint32_t[]", list(groups))) != 0:
+        raise failed("setgroups", (len(groups), list(groups)))
+
+
+def setresgid(gid: int) -> None:
+    """setresgid(2), all three ids."""
+    if lib.md_setresgid(gid, gid, gid) != 0:
+        raise failed("setresgid", (gid, gid, gid))
+
+
+def setresuid(uid: int) -> None:
+    """setresuid(2), all three ids."""
+    if lib.md_setresuid(uid, uid, uid) != 0:
+        raise failed("setresuid", (uid, uid, uid))
+
+
+def seccomp_filter(program: bytes, flags: int = 0) -> int:
+    """seccomp(2) SECCOMP_SET_MODE_FILTER; `program` is an array of 8-byte struct sock_filter."""
+    result: int = lib.md_seccomp_filter(flags, ffi.from_buffer(program), len(program) // 8)
+    if result < 0:
+        raise failed("seccomp", ("SECCOMP_SET_MODE_FILTER", hex(flags), f"{len(program) // 8} instructions"))
+    return result
+
+
+def bpf(command: int, attributes: object, size: int) -> int:
+    """bpf(2); `attributes` a cffi buffer holding union bpf_attr. Returns what the kernel returned."""
+    result: int = lib.md_bpf(command, attributes, size)
+    if result < 0:
+        raise failed("bpf", (command, f"{size} bytes"))
+    return result
+
+
+# processes
+
+
+def pidfd_send_signal(pidfd: int, number: int) -> None:
+    """pidfd_send_signal(2): the process meant, never another one that got its number."""
+    if lib.md_pidfd_send_signal(pidfd, number) != 0:
+        raise failed("pidfd_send_signal", (pidfd, number))
+
+
+def join_session_keyring(name: str | None) -> int:
+    """keyctl(2) KEYCTL_JOIN_SESSION_KEYRING."""
+    serial: int = lib.md_join_session_keyring(_bytes(name))
+    if serial < 0:
+        raise failed("keyctl", ("KEYCTL_JOIN_SESSION_KEYRING", name))
+    return serial
+
+
+def personality(persona: int) -> None:
+    """personality(2)."""
+    if lib.md_personality(persona) < 0:
+        raise failed("personality", (hex(persona),))
+
+
+def ioprio_set(which: int, who: int, priority: int) -> None:
+    """ioprio_set(2)."""
+    if lib.md_ioprio_set(which, who, priority) != 0:
+        raise failed("ioprio_set", (which, who, priority))
