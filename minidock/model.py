@@ -18,7 +18,7 @@ class Api(msgspec.Struct, frozen=True, rename="pascal"):
 # What a container is to run, portable between hosts.
 
 
-class Healthcheck(Api):
+class Healthcheck(Api, frozen=True):
     """Durations in nanoseconds; `test` is ["NONE"], ["CMD", ...] or ["CMD-SHELL", line]."""
 
     test: list[str] = []
@@ -29,7 +29,7 @@ class Healthcheck(Api):
     start_interval: int = 0
 
 
-class ContainerConfig(Api):
+class ContainerConfig(Api, frozen=True):
     """API `ContainerConfig`; None means "as the image says" while creating."""
 
     hostname: str = ""
@@ -61,36 +61,36 @@ class ContainerConfig(Api):
 # How this host is to run it.
 
 
-class PortBinding(Api):
+class PortBinding(Api, frozen=True):
     """`host_port` may be empty (any), one port or a range "8000-8010"."""
 
     host_ip: str = ""
     host_port: str = ""
 
 
-class RestartPolicy(Api):
+class RestartPolicy(Api, frozen=True):
     name: str = "no"
     maximum_retry_count: int = 0
 
 
-class LogConfig(Api):
+class LogConfig(Api, frozen=True):
     type: str = "json-file"
     config: dict[str, str] = {}
 
 
-class Ulimit(Api):
+class Ulimit(Api, frozen=True):
     name: str
     soft: int
     hard: int
 
 
-class DeviceMapping(Api):
+class DeviceMapping(Api, frozen=True):
     path_on_host: str
     path_in_container: str
     cgroup_permissions: str = "rwm"
 
 
-class DeviceRequest(Api):
+class DeviceRequest(Api, frozen=True):
     driver: str = ""
     count: int = 0
     device_ids: list[str] | None = msgspec.field(name="DeviceIDs", default=None)
@@ -98,17 +98,17 @@ class DeviceRequest(Api):
     options: dict[str, str] = {}
 
 
-class BlkioWeightDevice(Api):
+class BlkioWeightDevice(Api, frozen=True):
     path: str
     weight: int
 
 
-class ThrottleDevice(Api):
+class ThrottleDevice(Api, frozen=True):
     path: str
     rate: int
 
 
-class BindOptions(Api, omit_defaults=True):
+class BindOptions(Api, omit_defaults=True, frozen=True):
     propagation: str = ""
     non_recursive: bool = False
     create_mountpoint: bool = False
@@ -116,20 +116,20 @@ class BindOptions(Api, omit_defaults=True):
     read_only_force_recursive: bool = False
 
 
-class VolumeOptions(Api, omit_defaults=True):
+class VolumeOptions(Api, omit_defaults=True, frozen=True):
     no_copy: bool = False
     labels: dict[str, str] = {}
     subpath: str = ""
     driver_config: dict[str, Any] = {}
 
 
-class TmpfsOptions(Api, omit_defaults=True):
+class TmpfsOptions(Api, omit_defaults=True, frozen=True):
     size_bytes: int = 0
     mode: int = 0
     options: list[list[str]] = []
 
 
-class MountRequest(Api, omit_defaults=True):
+class MountRequest(Api, omit_defaults=True, frozen=True):
     """One --mount: `type` is bind, volume or tmpfs."""
 
     type: str
@@ -142,7 +142,7 @@ class MountRequest(Api, omit_defaults=True):
     tmpfs_options: TmpfsOptions | None = None
 
 
-class HostConfig(Api):
+class HostConfig(Api, frozen=True):
     """API `HostConfig`. Memory in bytes, `nano_cpus` in 1e-9 cpus; -1 or 0 means no limit, as in Docker."""
 
     binds: list[str] = []
@@ -212,7 +212,7 @@ class HostConfig(Api):
     init: bool | None = None
 
 
-class EndpointSettings(Api):
+class EndpointSettings(Api, frozen=True):
     """How a container sits on one network. `ip_address` without prefix; all empty while it does not run."""
 
     ipam_config: dict[str, str] | None = msgspec.field(name="IPAMConfig", default=None)
@@ -234,7 +234,7 @@ class EndpointSettings(Api):
 # What a container is now.
 
 
-class ContainerState(Api):
+class ContainerState(Api, frozen=True):
     """API `ContainerState`. Times are RFC 3339 with nanoseconds, or 0001-01-01T00:00:00Z."""
 
     status: str = "created"
@@ -250,7 +250,7 @@ class ContainerState(Api):
     finished_at: str = "0001-01-01T00:00:00Z"
 
 
-class MountPoint(Api):
+class MountPoint(Api, frozen=True):
     """One entry of inspect's `Mounts`."""
 
     type: str
@@ -261,3 +261,28 @@ class MountPoint(Api):
     propagation: str = ""
     name: str = ""
     driver: str = ""
+
+
+class CreateRequest(msgspec.Struct, frozen=True):
+    """All that `create` and `run` need: what the API's POST /containers/create carries."""
+
+    config: ContainerConfig
+    host_config: HostConfig
+    name: str = ""
+    platform: str = ""
+    endpoints: dict[str, EndpointSettings] = {}
+    """Networks to join by name, with what was asked for on each (--ip, --network-alias)."""
+
+
+class ExecRequest(msgspec.Struct, frozen=True):
+    """All that `exec` needs: API `ExecConfig`. `user`, `working_dir` empty: as the container's."""
+
+    cmd: list[str]
+    tty: bool = False
+    attach_stdin: bool = False
+    detach: bool = False
+    detach_keys: str = ""
+    env: list[str] = []
+    user: str = ""
+    working_dir: str = ""
+    privileged: bool = False

@@ -16,19 +16,19 @@ class Oci(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Base of all structs here: optional members are left out when they have their default."""
 
 
-class ConsoleSize(Oci):
+class ConsoleSize(Oci, frozen=True):
     height: int = 0
     width: int = 0
 
 
-class User(Oci, omit_defaults=False):
+class User(Oci, omit_defaults=False, frozen=True):
     uid: int = 0
     gid: int = 0
     umask: int | None = None
     additional_gids: list[int] = []
 
 
-class Rlimit(Oci, omit_defaults=False):
+class Rlimit(Oci, omit_defaults=False, frozen=True):
     """getrlimit(2): `type` is RLIMIT_NOFILE and so on."""
 
     type: str
@@ -36,7 +36,7 @@ class Rlimit(Oci, omit_defaults=False):
     soft: int
 
 
-class Capabilities(Oci):
+class Capabilities(Oci, frozen=True):
     """The five sets of capabilities(7), as CAP_ names; None leaves a set empty."""
 
     bounding: list[str] = []
@@ -46,7 +46,7 @@ class Capabilities(Oci):
     ambient: list[str] = []
 
 
-class Scheduler(Oci):
+class Scheduler(Oci, frozen=True):
     """sched_setattr(2)."""
 
     policy: str
@@ -58,19 +58,19 @@ class Scheduler(Oci):
     period: int = 0
 
 
-class IoPriority(Oci):
+class IoPriority(Oci, frozen=True):
     """ioprio_set(2): `class` is IOPRIO_CLASS_RT, _BE or _IDLE."""
 
     klass: str = msgspec.field(name="class")
     priority: int = 0
 
 
-class CpuAffinity(Oci):
+class CpuAffinity(Oci, frozen=True):
     initial: str = ""
     final: str = ""
 
 
-class Process(Oci):
+class Process(Oci, frozen=True):
     cwd: str
     args: list[str] | None = None
     env: list[str] = []
@@ -89,12 +89,12 @@ class Process(Oci):
     command_line: str = ""
 
 
-class Root(Oci):
+class Root(Oci, frozen=True):
     path: str
     readonly: bool = False
 
 
-class IdMapping(Oci, omit_defaults=False):
+class IdMapping(Oci, omit_defaults=False, frozen=True):
     """One line of uid_map or gid_map (user_namespaces(7)): inside, outside, count."""
 
     container_id: int = msgspec.field(name="containerID")
@@ -102,7 +102,7 @@ class IdMapping(Oci, omit_defaults=False):
     size: int
 
 
-class Mount(Oci):
+class Mount(Oci, frozen=True):
     """One mount, in order. `options` are fstab-like words: runtime-spec config.md, "Mounts"."""
 
     destination: str
@@ -113,14 +113,14 @@ class Mount(Oci):
     gid_mappings: list[IdMapping] = []
 
 
-class Hook(Oci):
+class Hook(Oci, frozen=True):
     path: str
     args: list[str] = []
     env: list[str] = []
     timeout: int | None = None
 
 
-class Hooks(Oci):
+class Hooks(Oci, frozen=True):
     prestart: list[Hook] = []
     create_runtime: list[Hook] = []
     create_container: list[Hook] = []
@@ -129,14 +129,14 @@ class Hooks(Oci):
     poststop: list[Hook] = []
 
 
-class Namespace(Oci):
+class Namespace(Oci, frozen=True):
     """`type` is pid, network, mount, ipc, uts, user, cgroup or time; with `path` an existing one is joined."""
 
     type: str
     path: str = ""
 
 
-class Device(Oci):
+class Device(Oci, frozen=True):
     """A node to make in the container: `type` is c, b, u or p."""
 
     type: str
@@ -148,7 +148,7 @@ class Device(Oci):
     gid: int | None = None
 
 
-class DeviceRule(Oci, omit_defaults=False):
+class DeviceRule(Oci, omit_defaults=False, frozen=True):
     """One rule of the device filter; None is a wildcard, `access` any of r, w and m."""
 
     allow: bool
@@ -158,7 +158,7 @@ class DeviceRule(Oci, omit_defaults=False):
     access: str = "rwm"
 
 
-class Memory(Oci):
+class Memory(Oci, frozen=True):
     """Bytes; -1 is unlimited. `swap` is memory plus swap, as on v1."""
 
     limit: int | None = None
@@ -172,7 +172,7 @@ class Memory(Oci):
     check_before_update: bool = False
 
 
-class Cpu(Oci):
+class Cpu(Oci, frozen=True):
     """`shares` 2..262144; `quota` and `period` in microseconds."""
 
     shares: int | None = None
@@ -186,20 +186,20 @@ class Cpu(Oci):
     idle: int | None = None
 
 
-class Pids(Oci, omit_defaults=False):
+class Pids(Oci, omit_defaults=False, frozen=True):
     """At most so many processes and threads; -1 and 0 are unlimited."""
 
     limit: int
 
 
-class WeightDevice(Oci):
+class WeightDevice(Oci, frozen=True):
     major: int
     minor: int
     weight: int | None = None
     leaf_weight: int | None = None
 
 
-class ThrottleDevice(Oci, omit_defaults=False):
+class ThrottleDevice(Oci, omit_defaults=False, frozen=True):
     """`rate` in bytes or operations a second."""
 
     major: int
@@ -207,7 +207,7 @@ class ThrottleDevice(Oci, omit_defaults=False):
     rate: int
 
 
-class BlockIo(Oci):
+class BlockIo(Oci, frozen=True):
     weight: int | None = None
     leaf_weight: int | None = None
     weight_device: list[WeightDevice] = []
@@ -217,27 +217,27 @@ class BlockIo(Oci):
     throttle_write_iops_device: list[ThrottleDevice] = msgspec.field(name="throttleWriteIOPSDevice", default=[])
 
 
-class HugepageLimit(Oci, omit_defaults=False):
+class HugepageLimit(Oci, omit_defaults=False, frozen=True):
     page_size: str
     limit: int
 
 
-class InterfacePriority(Oci, omit_defaults=False):
+class InterfacePriority(Oci, omit_defaults=False, frozen=True):
     name: str
     priority: int
 
 
-class NetworkResources(Oci):
+class NetworkResources(Oci, frozen=True):
     class_id: int | None = msgspec.field(name="classID", default=None)
     priorities: list[InterfacePriority] = []
 
 
-class RdmaLimit(Oci):
+class RdmaLimit(Oci, frozen=True):
     hca_handles: int | None = None
     hca_objects: int | None = None
 
 
-class Resources(Oci):
+class Resources(Oci, frozen=True):
     devices: list[DeviceRule] = []
     memory: Memory | None = None
     cpu: Cpu | None = None
@@ -249,7 +249,7 @@ class Resources(Oci):
     unified: dict[str, str] = {}
 
 
-class SeccompArg(Oci, omit_defaults=False):
+class SeccompArg(Oci, omit_defaults=False, frozen=True):
     """Compare one argument of the call: `op` is SCMP_CMP_EQ and its family."""
 
     index: int
@@ -258,14 +258,14 @@ class SeccompArg(Oci, omit_defaults=False):
     op: str = "SCMP_CMP_EQ"
 
 
-class SeccompRule(Oci):
+class SeccompRule(Oci, frozen=True):
     names: list[str]
     action: str
     errno_ret: int | None = None
     args: list[SeccompArg] = []
 
 
-class Seccomp(Oci):
+class Seccomp(Oci, frozen=True):
     """seccomp(2): what to do with each system call; SCMP_ACT_* actions, SCMP_ARCH_* architectures."""
 
     default_action: str
@@ -277,25 +277,25 @@ class Seccomp(Oci):
     syscalls: list[SeccompRule] = []
 
 
-class TimeOffset(Oci, omit_defaults=False):
+class TimeOffset(Oci, omit_defaults=False, frozen=True):
     """time_namespaces(7)."""
 
     secs: int = 0
     nanosecs: int = 0
 
 
-class Personality(Oci):
+class Personality(Oci, frozen=True):
     domain: str
     flags: list[str] = []
 
 
-class IntelRdt(Oci):
+class IntelRdt(Oci, frozen=True):
     clos_id: str = msgspec.field(name="closID", default="")
     l3_cache_schema: str = ""
     mem_bw_schema: str = ""
 
 
-class Linux(Oci):
+class Linux(Oci, frozen=True):
     uid_mappings: list[IdMapping] = []
     gid_mappings: list[IdMapping] = []
     sysctl: dict[str, str] = {}
@@ -318,7 +318,7 @@ class Linux(Oci):
         return next((entry for entry in self.namespaces if entry.type == kind), None)
 
 
-class Spec(Oci, omit_defaults=True):
+class Spec(Oci, omit_defaults=True, frozen=True):
     """config.json, whole."""
 
     oci_version: str

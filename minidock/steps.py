@@ -49,7 +49,7 @@ class Step(msgspec.Struct, frozen=True):
         """Do it. Raises MinidockError; what was half done when it raises, undo() cleans up."""
         raise TypeError(f"{type(self).__name__} has no apply()")
 
-    def undo(self, live: Live) -> None:  # noqa: B027
+    def undo(self, live: Live) -> None:
         """Take it back. Idempotent: runs after a failure, a crash, or twice. Needs nothing but the step's own values.
 
         Steps of the child do nothing here: what they made lives in namespaces that end with the process.

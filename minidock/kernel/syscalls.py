@@ -114,7 +114,14 @@ def fsmount(fd: int, flags: int, attributes: int) -> int:
 
 
 def mount_setattr(
-    dirfd: int, path: Pathlike, flags: int, *, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0, userns_fd: int = 0
+    dirfd: int,
+    path: Pathlike,
+    flags: int,
+    *,
+    attr_set: int = 0,
+    attr_clr: int = 0,
+    propagation: int = 0,
+    userns_fd: int = 0,
 ) -> None:
     """mount_setattr(2)."""
     if lib.md_mount_setattr(dirfd, _bytes(path), flags, attr_set, attr_clr, propagation, userns_fd) != 0:
