@@ -1,0 +1,135 @@
+"""Device nodes: the few that every program expects, made anew for each container.
+
+The host's devtmpfs is never mounted: it would show every disk. A node is only a name for a number; whether opening it
+is allowed is decided by the device filter of the cgroup (kernel/device_filter.py). Man page: mknod(2).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from typing import ClassVar
+
+from minidock.kernel import mounts, rootpath, syscalls
+from minidock.spec import Device
+from minidock.steps import Live, Step
+
+DEFAULT = [
+    Device(type="c", path="/dev/null", major=1, minor=3, file_mode=0o666),
+    Device(type="c", path="/dev/zero", major=1, minor=5, file_mode=0o666),
+    Device(type="c", path="/dev/full", major=1, minor=7, file_mode=0o666),
+    Device(type="c", path="/dev/random", major=1, minor=8, file_mode=0o666),
+    Device(type="c", path="/dev/urandom", major=1, minor=9, file_mode=0o666),
+    Device(type="c", path="/dev/tty", major=5, minor=0, file_mode=0o666),
+]
+"""runtime-spec config-linux.md, "Default Devices"; numbers from the kernel's Documentation/admin-guide/devices.txt."""
+
+SYMLINKS = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/ptmx": "pts/ptmx",
+}
+
+FORMATS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+class MakeDevice(Step, frozen=True):
+    """One node. In a user namespace mknod(2) says EPERM, and the host's node is bound instead."""
+
+    rootfs: str
+    path: str
+    kind: str
+    major: int
+    minor: int
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+    bind: bool = False
+    man: ClassVar[str] = "mknod(2)"
+
+    def describe(self) -> str:
+        return f"make the device {self.path} ({self.kind} {self.major}:{self.minor})"
+
+    def shell(self) -> str:
+        path = shlex.quote(self.rootfs + self.path)
+        numbers = "" if self.kind == "p" else f" {self.major} {self.minor}"
+        owner = f" && chown {self.uid}:{self.gid} {path}" if self.uid or self.gid else ""
+        directory = shlex.quote(os.path.dirname(self.rootfs + self.path))
+        return f"mkdir -p {directory} && mknod -m {self.mode:o} {path} {self.kind}{numbers}{owner}"
+
+    def apply(self, live: Live) -> None:
+        if self.bind:
+            return mounts.BindMount(self.rootfs, self.path, self.path, ["bind"]).apply(live)
+        root = rootpath.open_root(self.rootfs)
+        directory, _, name = self.path.rpartition("/")
+        parent = rootpath.make_directories(root, directory)
+        device = os.makedev(self.major, self.minor)
+        os.mknod(name, FORMATS[self.kind] | self.mode, device, dir_fd=parent)
+        # The umask took bits from the mode; and the name can't be swapped, nobody else is in here yet.
+        os.chmod(name, self.mode, dir_fd=parent)
+        os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
+        os.close(parent)
+        os.close(root)
+        return None
+
+
+class LinkDevices(Step, frozen=True):
+    """/dev/stdin and its like are links into /proc/self/fd; /dev/ptmx leads to the container's own devpts."""
+
+    rootfs: str
+    links: dict[str, str]
+    man: ClassVar[str] = "symlink(2)"
+
+    def describe(self) -> str:
+        return f"link {', '.join(self.links)}"
+
+    def shell(self) -> str:
+        return "\n".join(f"ln -sf {target} {shlex.quote(self.rootfs + path)}" for path, target in self.links.items())
+
+    def apply(self, live: Live) -> None:
+        root = rootpath.open_root(self.rootfs)
+        for path, target in self.links.items():
+            directory, _, name = path.rpartition("/")
+            parent = rootpath.make_directories(root, directory)
+            try:
+                os.symlink(target, name, dir_fd=parent)
+            except FileExistsError:  # an image that is its own /dev, with --privileged binds
+                os.unlink(name, dir_fd=parent)
+                os.symlink(target, name, dir_fd=parent)
+            os.close(parent)
+        os.close(root)
+
+
+def read(pid: int) -> list[str]:
+    """The nodes below the container's /dev: `c 1:3 /dev/null`."""
+    rows = []
+    with os.scandir(f"/proc/{pid}/root/dev") as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            facts = entry.stat(follow_symlinks=False)
+            if stat.S_ISCHR(facts.st_mode) or stat.S_ISBLK(facts.st_mode):
+                kind = "c" if stat.S_ISCHR(facts.st_mode) else "b"
+                rows.append(f"{kind} {os.major(facts.st_rdev)}:{os.minor(facts.st_rdev)} /dev/{entry.name}")
+    return rows
+
+
+def demo() -> None:
+    """Make /dev/null by hand in a tmpfs, and write to it."""
+    from minidock.kernel import namespaces
+
+    if syscalls.clone3(namespaces.flags(["mount"])) == 0:
+        mounts.IsolateMounts().apply(Live())
+        mounts.MountFilesystem("", "/mnt", "tmpfs", "demo", []).apply(Live())
+        step = MakeDevice("/mnt", "/dev/null", "c", 1, 3)
+        print(f"$ {step.shell()}")
+        step.apply(Live())
+        with open("/mnt/dev/null", "w", encoding="ascii") as file:
+            print(file.write("gone"), "bytes written to", file.name, flush=True)
+        os._exit(0)
+    os.wait()
+
+
+if __name__ == "__main__":
+    demo()

@@ -1,0 +1,174 @@
+"""execve: the last thing the runtime does in the container. The process stays, everything in it becomes the program.
+
+What is kept: the pid, namespaces, cgroup, root, credentials and open descriptors without close-on-exec. What a runtime
+must put right before: Python ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored across execve(2).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+import stat
+import struct
+from collections.abc import Mapping
+from typing import ClassVar, NoReturn
+
+from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError
+from minidock.steps import Live, Step
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# elf.h: e_machine of what the kernel calls by uname's names
+MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64", 22: "s390x", 21: "ppc64le", 243: "riscv64"}
+
+
+class Execute(Step, frozen=True):
+    """The container's command. Not applied like the others: the child resolves it, says ready, and waits for the go."""
+
+    args: list[str]
+    env: list[str]
+    cwd: str
+    man: ClassVar[str] = "execve(2)"
+
+    def describe(self) -> str:
+        return f"become {' '.join(shlex.quote(word) for word in self.args)}"
+
+    def shell(self) -> str:
+        return "exec env -i \"$@\""
+
+    def apply(self, live: Live) -> None:
+        execute(find(self.args[0], environment(self.env).get("PATH", DEFAULT_PATH), self.cwd), self.args, self.env)
+
+
+def environment(env: list[str]) -> dict[str, str]:
+    """KEY=value lines as a mapping; the last one of a name wins."""
+    return dict(line.split("=", 1) for line in env if "=" in line)
+
+
+def find(name: str, path: str, cwd: str) -> str:
+    """The file to execute, as execvp(3) looks for it, seen from inside the container.
+
+    Raises CommandNotFound and CommandNotExecutable with runc's texts, which scripts know.
+    """
+    if "/" in name:
+        candidate = name if name.startswith("/") else os.path.normpath(f"{cwd}/{name}")
+        problem = _problem(candidate)
+        if problem is None:
+            return name
+        raise _refusal(name, problem, f"stat {candidate}")
+    denied = False
+    for directory in path.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        problem = _problem(candidate)
+        if problem is None:
+            return candidate
+        denied = denied or problem == errno.EACCES
+    if denied:
+        raise CommandNotExecutable(f'exec: "{name}": permission denied')
+    raise CommandNotFound(f'exec: "{name}": executable file not found in $PATH', hint=f"PATH is {path}")
+
+
+def _problem(candidate: str) -> int | None:
+    try:
+        facts = os.stat(candidate)
+    except OSError as error:
+        return error.errno
+    if stat.S_ISDIR(facts.st_mode):
+        return errno.EISDIR
+    # access(2) asks for the real user, which is the container's by now; root needs one x bit of any.
+    return None if os.access(candidate, os.X_OK) else errno.EACCES
+
+
+def _refusal(name: str, number: int | None, call: str) -> MinidockError:
+    number = number or errno.ENOENT
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return CommandNotFound(f'exec: "{name}": {call}: {os.strerror(number).lower()}')
+    if number == errno.EISDIR:
+        return CommandNotExecutable(f'exec: "{name}": is a directory')
+    return CommandNotExecutable(f'exec: "{name}": {os.strerror(number).lower()}')
+
+
+def execute(path: str, args: list[str], env: list[str]) -> NoReturn:
+    """Become the program. Returns only by raising: CommandNotExecutable or CommandNotFound, saying why."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # Docker's images may hold names without "="; execve(2) passes on what it is given, os.execve only a mapping.
+    try:
+        os.execve(path, args, environment(env))
+    except OSError as error:
+        reason = explain(path, error.errno or 0)
+        text = f"exec {path}: {os.strerror(error.errno or 0).lower()}"
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise CommandNotFound(text, hint=reason) from error
+        raise CommandNotExecutable(text, hint=reason) from error
+
+
+def explain(path: str, number: int) -> str:
+    """Why execve(2) refused a file that is there and executable: read off its first bytes. Empty when it can't tell."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return ""
+    if head.startswith(b"#!"):
+        interpreter = head[2:].split(b"\n", 1)[0].strip().split(b" ", 1)[0]
+        shown = interpreter.decode(errors="replace")
+        if b"\r" in head.split(b"\n", 1)[0]:
+            return f"its first line ends in a carriage return, so the kernel looks for {shown!r}: save it with Unix line ends"
+        return f"its interpreter {shown} is not in the image" if number == errno.ENOENT else ""
+    if head.startswith(b"\x7fELF"):
+        return _explain_elf(head, number)
+    return "it is neither a program nor a script: does its first line start with #! ?" if number == errno.ENOEXEC else ""
+
+
+def _explain_elf(head: bytes, number: int) -> str:
+    order = "<" if head[5] == 1 else ">"
+    machine = MACHINES.get(struct.unpack_from(order + "H", head, 18)[0], "another machine")
+    host = os.uname().machine
+    if number == errno.ENOEXEC:
+        return f"it was built for {machine}, this machine is {host}" if machine != host else "the file is damaged"
+    start = head.find(b"/ld")
+    if number == errno.ENOENT and start > 0:
+        end = head.index(b"\0", start)
+        begin = head.rfind(b"\0", 0, start) + 1
+        return f"its loader {head[begin:end].decode(errors='replace')} is not in the image (glibc and musl don't mix)"
+    return ""
+
+
+def read(pid: int) -> dict[str, str | list[str]]:
+    """What a process was started as."""
+
+    def words(name: str) -> list[str]:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return [word.decode(errors="surrogateescape") for word in file.read().rstrip(b"\0").split(b"\0")]
+
+    return {"exe": os.readlink(f"/proc/{pid}/exe"), "args": words("cmdline"), "cwd": os.readlink(f"/proc/{pid}/cwd")}
+
+
+def check_env(env: Mapping[str, str]) -> None:
+    """Raises MinidockError for what execve(2) can't carry: a NUL byte, or a name with `=`."""
+    for name, value in env.items():
+        if "\0" in name or "\0" in value:
+            raise MinidockError(f"environment variable {name!r} holds a NUL byte")
+
+
+def demo() -> None:
+    """Show the reason that execve(2) has for a script with a missing interpreter."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as file:
+        file.write("#!/no/such/shell\n")
+    os.chmod(file.name, 0o755)
+    try:
+        execute(file.name, [file.name], [])
+    except MinidockError as error:
+        print(f"{error} — {error.hint}")
+    finally:
+        os.unlink(file.name)
+
+
+if __name__ == "__main__":
+    demo()

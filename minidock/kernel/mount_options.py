@@ -1,0 +1,97 @@
+"""The words of fstab, as the numbers of the mount calls.
+
+runtime-spec config.md ("Linux mount options") lists the words. Each sets or clears an attribute of one mount
+(MOUNT_ATTR_*), changes how it propagates (MS_SHARED and so on), or belongs to the file system and is handed to it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+# linux/mount.h
+RDONLY, NOSUID, NODEV, NOEXEC = 0x1, 0x2, 0x4, 0x8
+ATIME_MASK, NOATIME, STRICTATIME, NODIRATIME = 0x70, 0x10, 0x20, 0x80
+NOSYMFOLLOW = 0x200000
+# sys/mount.h, linux/fs.h
+MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+MS_REC = 1 << 14
+
+# word: (bits to set, bits to clear)
+ATTRIBUTES = {
+    "ro": (RDONLY, 0),
+    "rw": (0, RDONLY),
+    "nosuid": (NOSUID, 0),
+    "suid": (0, NOSUID),
+    "nodev": (NODEV, 0),
+    "dev": (0, NODEV),
+    "noexec": (NOEXEC, 0),
+    "exec": (0, NOEXEC),
+    "noatime": (NOATIME, ATIME_MASK),
+    "atime": (0, ATIME_MASK),
+    "relatime": (0, ATIME_MASK),
+    "norelatime": (0, ATIME_MASK),
+    "strictatime": (STRICTATIME, ATIME_MASK),
+    "nostrictatime": (0, ATIME_MASK),
+    "nodiratime": (NODIRATIME, 0),
+    "diratime": (0, NODIRATIME),
+    "nosymfollow": (NOSYMFOLLOW, 0),
+    "symfollow": (0, NOSYMFOLLOW),
+}
+
+PROPAGATION = {"private": MS_PRIVATE, "shared": MS_SHARED, "slave": MS_SLAVE, "unbindable": MS_UNBINDABLE}
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The parsed words. `attr_*` are for this mount, `rec_*` for all mounts below too; `data` is the file system's."""
+
+    attr_set: int = 0
+    attr_clr: int = 0
+    rec_set: int = 0
+    rec_clr: int = 0
+    propagation: int = 0
+    propagation_recursive: bool = False
+    bind: bool = False
+    recursive: bool = False
+    copy_up: bool = False
+    data: list[str] = []
+
+
+def parse(words: list[str]) -> Options:
+    """Later words win over earlier ones, as in mount(8)."""
+    attr = [0, 0]
+    rec = [0, 0]
+    propagation, propagation_recursive = 0, False
+    bind = recursive = copy_up = False
+    data = []
+    for word in words:
+        if word in ATTRIBUTES:
+            _change(attr, *ATTRIBUTES[word])
+        elif word[:1] == "r" and word[1:] in ATTRIBUTES:
+            _change(rec, *ATTRIBUTES[word[1:]])
+        elif word in PROPAGATION:
+            propagation, propagation_recursive = PROPAGATION[word], False
+        elif word[:1] == "r" and word[1:] in PROPAGATION:
+            propagation, propagation_recursive = PROPAGATION[word[1:]], True
+        elif word in ("bind", "rbind"):
+            bind, recursive = True, word == "rbind"
+        elif word == "tmpcopyup":
+            copy_up = True
+        elif word != "defaults":
+            data.append(word)
+    return Options(
+        attr_set=attr[0],
+        attr_clr=attr[1],
+        rec_set=rec[0],
+        rec_clr=rec[1],
+        propagation=propagation,
+        propagation_recursive=propagation_recursive,
+        bind=bind,
+        recursive=recursive,
+        copy_up=copy_up,
+        data=data,
+    )
+
+
+def _change(bits: list[int], to_set: int, to_clear: int) -> None:
+    bits[0] = bits[0] & ~to_clear | to_set
+    bits[1] = bits[1] & ~to_set | to_clear
