@@ -37,7 +37,10 @@ class BuildNative(build_ext):
             if path.exists():
                 compiler = os.environ.get("CC", "cc")
                 flags = [*CFLAGS, *EXTRA_CFLAGS.get(program, [])]
-                subprocess.run([compiler, *flags, "-o", str(target / program), str(path)], check=True)
+                fresh = target / f".{program}.new"
+                subprocess.run([compiler, *flags, "-o", str(fresh), str(path)], check=True)
+                # Renamed, not overwritten: the old one may be running (ETXTBSY), or be about to be started.
+                fresh.replace(target / program)
         if base != HERE:
             # An installed package has no repository beside it: the recipes of the built-in images go inside.
             shutil.copytree(HERE / "rootfs", base / "minidock" / "rootfs", dirs_exist_ok=True)
