@@ -135,7 +135,9 @@ def run_recipe(name: str, recipe: Recipe, scratch: Path, say: Callable[[str], No
 
 def environment(recipe: Recipe, here: Path, out: Path, aside: Path) -> dict[str, str]:
     """What the script sees: nothing of the user's environment but the way to programs and out through a proxy."""
-    proxies = {key: value for key, value in os.environ.items() if key.lower() in ("http_proxy", "https_proxy", "no_proxy")}
+    proxies = {
+        key: value for key, value in os.environ.items() if key.lower() in ("http_proxy", "https_proxy", "no_proxy")
+    }
     return {
         **proxies,
         "PATH": os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
