@@ -1,0 +1,426 @@
+/* minidock-shim: the one process that stays with a container for all its life.
+ *
+ * Whoever starts a container may go away: the command, the daemon, the terminal. So the container's parent is this
+ * program. It owns the container's standard streams or pty, writes the log, serves any number of clients on
+ * attach.sock, waits for the end, writes exit.json, and starts the cleaning up when nobody else will do it.
+ *
+ * It is C and static because one runs beside every container: about 100 KiB of memory of its own, ready in a
+ * millisecond. One thread, one poll(2) loop. It is execve()d by the process that has just clone3()d the container's
+ * init, which therefore is already its child (docs/architecture.md, "The three processes").
+ *
+ *     shim_buffer.c    a queue of bytes
+ *     shim_log.c       Docker's json-file format, rotation
+ *     shim_stdio.c     stdin, stdout, stderr, pty
+ *     shim_clients.c   attach.sock and its frames
+ *     shim.c           options, the loop, the end
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { USAGE_ERROR = 125 };
+enum { DRAIN_SILENCE_MS = 100, DRAIN_LIMIT = 4 * 1024 * 1024, FAREWELL_MS = 2000 };
+
+static struct {
+    const char *id, *dir;
+    long pid;
+    int listen_fd, client_fd;
+    bool stdin_once; /* the container's stdin ends with the client that gave it (docker run -i) */
+    char **cleanup;  /* the command to become at the end, or NULL */
+} options = {.listen_fd = -1, .client_fd = -1};
+
+static int run_dir = -1;     /* RUNDIR; open, so that we know when it is gone or another one */
+static int exit_code = -1;   /* of the container's init; -1 while it lives */
+static int exit_signal;      /* that killed it, or 0 */
+static char old_oom_score[16];
+
+static bool init_alive(void) { return exit_code < 0; }
+static void clients_send(unsigned char type, const void *payload, size_t length);
+
+/* A file in RUNDIR, whole or not at all (rename(2)). A failure is nobody's to hear: we have no terminal. */
+static void write_run_file(const char *name, const char *text, size_t length)
+{
+    char temporary[64];
+    int fd;
+
+    snprintf(temporary, sizeof temporary, ".%s.tmp", name);
+    fd = openat(run_dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return;
+    bool written = write(fd, text, length) == (ssize_t)length;
+    close(fd);
+    if (!written || renameat(run_dir, temporary, run_dir, name) != 0)
+        unlinkat(run_dir, temporary, 0);
+}
+
+#include "shim_buffer.c"
+#include "shim_log.c"
+#include "shim_stdio.c"
+#include "shim_clients.c"
+
+/* Options: minidock/runtime/shim.py builds them. */
+
+static void usage_error(const char *message, const char *what)
+{
+    fprintf(stderr, "minidock-shim: %s%s\n", message, what);
+    exit(USAGE_ERROR);
+}
+
+static long number(const char *option, const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+
+    if (*text == '\0' || *end != '\0' || value < 0)
+        usage_error("no number after ", option);
+    return value;
+}
+
+/* A descriptor that was left open for us. It must not reach the cleanup command. */
+static int descriptor(const char *option, const char *text)
+{
+    long fd = number(option, text);
+
+    if (fd <= STDERR_FILENO || fd > INT_MAX || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
+        usage_error("no open descriptor above 2 after ", option);
+    return (int)fd;
+}
+
+static int held; /* --hold-fd: only kept open as long as we are there: a lock, a namespace */
+
+static const struct {
+    const char *name;
+    const char **text;
+    long *number;
+    int *descriptor;
+} known[] = {
+    {"--id", .text = &options.id},
+    {"--dir", .text = &options.dir},
+    {"--pid", .number = &options.pid},
+    {"--log", .text = &the_log.path},
+    {"--log-max-size", .number = &the_log.max_size},
+    {"--log-max-files", .number = &the_log.max_files},
+    {"--stdin-fd", .descriptor = &input.fd},
+    {"--stdout-fd", .descriptor = &outputs[STDOUT].fd},
+    {"--stderr-fd", .descriptor = &outputs[STDERR].fd},
+    {"--console-fd", .descriptor = &console_socket},
+    {"--listen-fd", .descriptor = &options.listen_fd},
+    {"--client-fd", .descriptor = &options.client_fd},
+    {"--hold-fd", .descriptor = &held},
+};
+
+static void set_option(const char *name, const char *value)
+{
+    for (size_t index = 0; index < sizeof known / sizeof *known; index++) {
+        if (strcmp(name, known[index].name) != 0)
+            continue;
+        if (value == NULL)
+            usage_error("no value after ", name);
+        if (known[index].text != NULL)
+            *known[index].text = value;
+        else if (known[index].number != NULL)
+            *known[index].number = number(name, value);
+        else
+            *known[index].descriptor = descriptor(name, value);
+        return;
+    }
+    usage_error("unknown option ", name);
+}
+
+static void parse(char **argument)
+{
+    for (argument++; *argument != NULL && options.cleanup == NULL; argument++) {
+        if (strcmp(*argument, "--cleanup") == 0)
+            options.cleanup = argument + 1;
+        else if (strcmp(*argument, "--stdin-once") == 0)
+            options.stdin_once = true;
+        else {
+            set_option(argument[0], argument[1]);
+            argument++;
+        }
+    }
+    if (options.cleanup != NULL && options.cleanup[0] == NULL)
+        usage_error("no command after ", "--cleanup");
+    if (options.id == NULL || options.dir == NULL || options.dir[0] != '/' || options.pid == 0)
+        usage_error("needed: ", "--id, --dir (absolute), --pid");
+    if (console_socket >= 0 && (input.fd >= 0 || outputs[STDOUT].fd >= 0 || outputs[STDERR].fd >= 0))
+        usage_error("a console replaces the other streams", "");
+}
+
+/* The start. */
+
+static void set_oom_score(const char *score)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0 && write(fd, score, strlen(score)) < 0 && errno == EACCES)
+        errno = 0; /* without root nobody may make himself safer; then the kernel chooses freely */
+    close(fd);
+}
+
+static void protect_from_oom_killer(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0 && read(fd, old_oom_score, sizeof old_oom_score - 1) > 0)
+        set_oom_score("-998"); /* the container goes before its keeper */
+    close(fd);
+}
+
+/* Away from terminal and session of whoever started us. Nothing but SIGKILL ends us before the container's end:
+ * a shim that could be talked into leaving would leave a container without parent, log and cleanup. */
+static void settle(void)
+{
+    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+    int null = open("/dev/null", O_RDWR);
+
+    prctl(PR_SET_NAME, "minidock:[shim]");
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of a container in the host's pid namespace come to us, not to init */
+    for (size_t index = 0; index < sizeof ignored / sizeof *ignored; index++)
+        signal(ignored[index], SIG_IGN);
+    setsid();
+    if (chdir("/") != 0)
+        usage_error("no root directory", "");
+    protect_from_oom_killer();
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
+static void open_streams(void)
+{
+    if (input.fd >= 0)
+        set_nonblocking(input.fd);
+    for (int stream = STDOUT; stream <= STDERR; stream++)
+        if (outputs[stream].fd >= 0)
+            set_nonblocking(outputs[stream].fd);
+    for (int index = 0; index < MAX_CLIENTS; index++)
+        clients[index].fd = -1;
+    if (options.client_fd >= 0)
+        client_add(options.client_fd)->gives_input = true;
+    if (the_log.path != NULL)
+        log_open(0);
+}
+
+/* The end. */
+
+/* What the container wrote in its last moments is still in the pipes. With a pid namespace everybody is dead and the
+ * streams end at once; in the host's, a grandchild may keep them open: then silence is the end. Clients don't slow
+ * us down here, so the limit keeps a grandchild that never stops writing from filling our memory. */
+static void drain(void)
+{
+    size_t total = 0;
+
+    hung_up = false;
+    while (console_socket >= 0) { /* the master may have been sent a moment before the end; all senders are dead */
+        struct pollfd sender = {console_socket, POLLIN, 0};
+        if (poll(&sender, 1, DRAIN_SILENCE_MS) <= 0)
+            break;
+        terminal_receive();
+    }
+    while (total < DRAIN_LIMIT) {
+        struct pollfd watched[] = {{outputs[STDOUT].fd, POLLIN, 0}, {outputs[STDERR].fd, POLLIN, 0}};
+        if ((watched[0].fd < 0 && watched[1].fd < 0) || poll(watched, 2, DRAIN_SILENCE_MS) <= 0)
+            break;
+        for (int stream = STDOUT; stream <= STDERR; stream++)
+            if (watched[stream - STDOUT].revents != 0)
+                total += output_read(stream);
+    }
+    output_close(&outputs[STDOUT]);
+    output_close(&outputs[STDERR]);
+    input_close();
+}
+
+static void init_has_ended(int status)
+{
+    char text[128], now[TIME_SIZE];
+
+    exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    exit_code = WIFSIGNALED(status) ? 128 + exit_signal : WEXITSTATUS(status);
+    format_now(now);
+    drain();
+    int length = snprintf(text, sizeof text, "{\"exitCode\":%d,\"signal\":%d,\"finishedAt\":\"%s\"}\n", exit_code,
+                          exit_signal, now);
+    write_run_file("exit.json", text, (size_t)length); /* before the frame: who gets that may read the file */
+    uint32_t code = htobe32((uint32_t)exit_code);
+    clients_send(FRAME_EXIT, &code, sizeof code);
+}
+
+static void reap(void)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (pid == options.pid)
+            init_has_ended(status);
+}
+
+/* RUNDIR is removed last by whoever cleans up: when it is gone, or another one by now, nothing is left to do. */
+static bool already_clean(void)
+{
+    struct stat ours, now;
+
+    return fstat(run_dir, &ours) == 0
+        && (stat(options.dir, &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev);
+}
+
+static void clean_up(void)
+{
+    sigset_t none;
+
+    if (options.cleanup == NULL || already_clean())
+        exit(0);
+    set_oom_score(old_oom_score);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+    execv(options.cleanup[0], options.cleanup);
+    exit(127);
+}
+
+/* The loop. */
+
+enum { CHILDREN, LISTENER, CONSOLE, INPUT, OUTPUT, CLIENTS = OUTPUT + 3, WATCHED = CLIENTS + MAX_CLIENTS };
+
+static int if_so(bool condition, int fd) { return condition ? fd : -1; } /* poll(2) skips descriptors below 0 */
+
+static void watch(struct pollfd watched[WATCHED], int children)
+{
+    bool output_welcome = !clients_full() && !hung_up;
+
+    watched[CHILDREN] = (struct pollfd){children, POLLIN, 0};
+    watched[LISTENER] = (struct pollfd){if_so(client_place() != NULL, options.listen_fd), POLLIN, 0};
+    watched[CONSOLE] = (struct pollfd){console_socket, POLLIN, 0};
+    watched[INPUT] = (struct pollfd){if_so(input.queue.length > 0 && !hung_up, input.fd), POLLOUT, 0};
+    watched[OUTPUT] = (struct pollfd){.fd = -1};
+    for (int stream = STDOUT; stream <= STDERR; stream++)
+        watched[OUTPUT + stream] = (struct pollfd){if_so(output_welcome, outputs[stream].fd), POLLIN, 0};
+    for (int index = 0; index < MAX_CLIENTS; index++) {
+        const struct client *client = &clients[index];
+        bool readable = !(client->waits && input_full()), writable = client->queue.length > 0;
+        watched[CLIENTS + index] = (struct pollfd){if_so(readable || writable, client->fd),
+                                                   (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)), 0};
+    }
+}
+
+static void handle(const struct pollfd watched[WATCHED])
+{
+    if (watched[CONSOLE].revents != 0)
+        terminal_receive();
+    for (int index = 0; index < MAX_CLIENTS; index++) {
+        struct client *client = &clients[index];
+        if ((watched[CLIENTS + index].revents & (POLLOUT | POLLERR)) != 0)
+            client_flush(client);
+        if (watched[CLIENTS + index].revents != 0 && (watched[CLIENTS + index].events & POLLIN) != 0)
+            client_read(client);
+        else if ((watched[CLIENTS + index].revents & POLLHUP) != 0)
+            client_flush(client); /* finds out that nobody reads any more, and stops waiting for it */
+    }
+    if (watched[INPUT].revents != 0)
+        input_flush();
+    for (int stream = STDOUT; stream <= STDERR; stream++)
+        if (watched[OUTPUT + stream].revents != 0)
+            output_read(stream);
+    if (watched[LISTENER].revents != 0) {
+        int fd = accept4(options.listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        struct client *client = fd >= 0 ? client_add(fd) : NULL;
+        uint32_t code = htobe32((uint32_t)exit_code);
+        if (client != NULL && !init_alive())
+            client_send(client, FRAME_EXIT, &code, sizeof code);
+    }
+    if (watched[CHILDREN].revents != 0) {
+        struct signalfd_siginfo information;
+        if (read(watched[CHILDREN].fd, &information, sizeof information) > 0)
+            reap(); /* signals of one kind don't queue: one may stand for several children */
+    }
+}
+
+static bool owned(void)
+{
+    for (int index = 0; index < MAX_CLIENTS; index++)
+        if (clients[index].fd >= 0 && clients[index].owner)
+            return true;
+    return false;
+}
+
+static bool all_sent(void)
+{
+    for (int index = 0; index < MAX_CLIENTS; index++)
+        if (clients[index].fd >= 0 && clients[index].queue.length > 0)
+            return false;
+    return true;
+}
+
+/* How long poll(2) may wait. After the exit: for an owner, as long as it needs to clean up; for others, until they
+ * have taken what is queued, or have taken nothing for FAREWELL_MS. Even with nobody to wait for, what clients have
+ * sent already is looked at before we leave: it may say that somebody is the owner. */
+static int patience(void)
+{
+    if (init_alive())
+        return hung_up ? HUNG_UP_RETRY_MS : -1;
+    if (owned())
+        return -1;
+    return all_sent() ? 0 : FAREWELL_MS;
+}
+
+static void serve(int children)
+{
+    static struct pollfd watched[WATCHED];
+
+    for (;;) {
+        watch(watched, children);
+        int ready = poll(watched, WATCHED, patience());
+        if (ready > 0)
+            handle(watched);
+        else if (ready == 0 && !init_alive())
+            return;
+        else
+            hung_up = false; /* time to look again whether somebody has the terminal open */
+    }
+}
+
+int main(int argc, char **argv)
+{
+    siginfo_t state;
+    sigset_t sigchld;
+
+    (void)argc;
+    parse(argv);
+    run_dir = open(options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (run_dir < 0)
+        usage_error("can't open ", options.dir);
+    if (waitid(P_PID, (id_t)options.pid, &state, WEXITED | WNOHANG | WNOWAIT) != 0)
+        usage_error("not our child: --pid", "");
+    settle();
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &sigchld, NULL);
+    int children = signalfd(-1, &sigchld, SFD_CLOEXEC | SFD_NONBLOCK);
+    open_streams();
+    reap(); /* it may have died before SIGCHLD was ours to see */
+    serve(children);
+    clean_up();
+}
