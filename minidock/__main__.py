@@ -1,11 +1,6 @@
-"""`minidock`, `python -m minidock` and scripts/minidock all come in here."""
+"""`python -m minidock` and the console script `minidock`."""
 
-
-def main() -> None:
-    from minidock.cli import main as command_line
-
-    command_line()
-
+from minidock.cli import main
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,161 @@
+"""The command line: Docker's commands, flags, output and exit codes, one file a noun.
+
+    main() ── App: global options, errors → one line and an exit code
+               └─ TOP: command name → module:verb, imported when used
+                    └─ Noun `container`, `image`, `system` → the same verbs under their noun
+
+What a flag means is decided here (parse_*.py, request.py, checks.py) and travels as `model.CreateRequest`; what is
+done with it is the engine's business. Nothing here imports the kernel, the runtime, images or networks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import MinidockError
+from .commands import Complaint, Entry, Noun, one_line
+from .context import Settings
+from .flags import boolean, refused, text
+
+COMMON, MANAGEMENT = "Common Commands", "Management Commands"
+HIDDEN = ""
+
+TOP = {
+    "run": Entry("run:run", "Create and run a new container from an image", COMMON),
+    "exec": Entry("exec:exec_", "Execute a command in a running container", COMMON),
+    "ps": Entry("ps:ps", "List containers", COMMON),
+    "images": Entry("images:images", "List images", COMMON),
+    "version": Entry("system:version", "Show the minidock version information", COMMON),
+    "info": Entry("system:info", "Display system-wide information", COMMON),
+    "container": Entry("nouns:container", "Manage containers", MANAGEMENT),
+    "image": Entry("nouns:image", "Manage images", MANAGEMENT),
+    "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
+    "create": Entry("run:create", "Create a new container"),
+    "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
+    "inspect": Entry("inspect:inspect", "Return low-level information on minidock objects"),
+    "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
+    "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
+    "logs": Entry("logs:logs", "Fetch the logs of a container"),
+    "rm": Entry("lifecycle:rm", "Remove one or more containers"),
+    "rmi": Entry("images:rmi", "Remove one or more images"),
+    "save": Entry("archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "start": Entry("lifecycle:start", "Start one or more stopped containers"),
+    "stop": Entry("lifecycle:stop", "Stop one or more running containers"),
+    "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "wait": Entry("lifecycle:wait", "Block until one or more containers stop, then print their exit codes"),
+    "help": Entry("nouns:help_", "Show the help of a command", HIDDEN),
+}
+
+GLOBAL_FLAGS = [
+    text("root", "", "Directory of the instance: images, containers and everything else (MINIDOCK_ROOT)"),
+    boolean("debug", "D", "Show where an error comes from (a Python traceback)"),
+    boolean("version", "v", "Print version information and quit"),
+    refused("host", "H", kind="list"),
+    refused("config"),
+    refused("context", "c"),
+    refused("log-level", "l"),
+    refused("tls", kind=""),
+    refused("tlscacert"),
+    refused("tlscert"),
+    refused("tlskey"),
+    refused("tlsverify", kind=""),
+]
+
+
+class App(Noun):
+    """The top of the command line, and the only place where errors become text and exit codes."""
+
+    def __init__(self) -> None:
+        super().__init__("minidock", "A container engine you can read", TOP)
+        self.flags = GLOBAL_FLAGS
+
+    def wants_more(self, values: Mapping[str, Any], rest: Sequence[str]) -> bool:
+        return bool(rest) or values["version"]
+
+    def settle(self, ctx: click.Context, values: Mapping[str, Any]) -> None:
+        if values["version"] and not ctx.resilient_parsing:
+            click.echo(f"minidock version {__version__}")
+            ctx.exit(0)
+        ctx.obj = Settings(root=values["root"], debug=values["debug"])
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
+        """Run the command line and exit. Never a traceback for a user's mistake."""
+        if "_MINIDOCK_COMPLETE" in os.environ:
+            from click.shell_completion import shell_complete
+
+            sys.exit(shell_complete(self, {}, "minidock", "_MINIDOCK_COMPLETE", os.environ["_MINIDOCK_COMPLETE"]))
+        words = list(sys.argv[1:] if args is None else args)
+        code = self.guarded(words)
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = _reader_left()
+        sys.exit(code)
+
+    def guarded(self, words: list[str]) -> int:
+        """The exit code; errors have been told on stderr."""
+        debug = _asks_for_debug(words)
+        try:
+            with self.make_context("minidock", words) as ctx:
+                self.invoke(ctx)
+        except click.exceptions.Exit as leave:
+            return leave.exit_code
+        except BrokenPipeError:
+            return _reader_left()
+        except KeyboardInterrupt:
+            return 130
+        except Exception as error:  # noqa: BLE001  the outermost frame: what is left is told, in one line
+            if debug:
+                import traceback
+
+                traceback.print_exc()
+            return _tell(error)
+        return 0
+
+
+def _tell(error: Exception) -> int:
+    if isinstance(error, Complaint):
+        error.show()
+        return error.exit_code
+    if isinstance(error, MinidockError):
+        print(f"Error: {one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        hint = " (minidock needs root: try it with sudo)" if isinstance(error, PermissionError) and os.geteuid() else ""
+        print(f"Error: {where}{error.strerror.lower()}{hint}", file=sys.stderr)
+        return 1
+    print(
+        f"Error: a mistake in minidock itself: {type(error).__name__}: {error} (minidock -D ... shows where)",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _reader_left() -> int:
+    """Nobody reads our stdout any more (`| head`). Python would complain once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 141  # 128 + SIGPIPE: what a program that doesn't ignore the signal ends with
+
+
+def _asks_for_debug(words: Sequence[str]) -> bool:
+    """Whether -D stands before the command's name; needed even when parsing itself fails."""
+    for word in words:
+        if word in ("-D", "--debug", "--debug=true"):
+            return True
+        if not word.startswith("-"):
+            return False
+    return False
+
+
+app = App()
+
+
+def main() -> NoReturn:
+    app.main()

@@ -1,0 +1,58 @@
+"""What every command shares: the options before the command's name, and the one place that makes an Engine."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The global options; `root` empty means MINIDOCK_ROOT or the default."""
+
+    root: str = ""
+    debug: bool = False
+
+
+def settings() -> Settings:
+    ctx = click.get_current_context(silent=True)
+    found = ctx.find_root().obj if ctx else None
+    return found if isinstance(found, Settings) else Settings()
+
+
+def engine() -> Engine:
+    """The engine of the instance that the command line names. Tests put their own in its place."""
+    from ..engine import Engine
+    from ..paths import from_environment
+
+    return Engine(from_environment(settings().root))
+
+
+def say(line: str) -> None:
+    """A line of progress or warning: stderr, because stdout is the command's result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def each(references: list[str], act: object, *, show: bool = True) -> None:
+    """Do the same to several: print each name that worked, tell each that didn't, and exit with 1 if any didn't."""
+    from ..errors import MinidockError
+    from .commands import one_line
+
+    assert callable(act)
+    failed = False
+    for reference in references:
+        try:
+            act(reference)
+        except MinidockError as error:
+            say(f"Error: {one_line(error)}")
+            failed = True
+        else:
+            if show:
+                print(reference, flush=True)
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,61 @@
+"""The nouns, and `help`: the same verbs as at the top, under what they act on."""
+
+from __future__ import annotations
+
+import click
+
+from .commands import Entry, Noun, verb
+
+container = Noun(
+    "container",
+    "Manage containers",
+    {
+        "create": Entry("run:create", "Create a new container"),
+        "exec": Entry("exec:exec_", "Execute a command in a running container"),
+        "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
+        "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
+        "logs": Entry("logs:logs", "Fetch the logs of a container"),
+        "ls": Entry("ps:ps", "List containers"),
+        "rm": Entry("lifecycle:rm", "Remove one or more containers"),
+        "run": Entry("run:run", "Create and run a new container from an image"),
+        "start": Entry("lifecycle:start", "Start one or more stopped containers"),
+        "stop": Entry("lifecycle:stop", "Stop one or more running containers"),
+        "wait": Entry("lifecycle:wait", "Block until one or more containers stop, then print their exit codes"),
+        "cleanup": Entry("lifecycle:cleanup", "Undo what a container that has ended left on the host", ""),
+    },
+    also={"ps": "ls", "list": "ls", "remove": "rm"},
+)
+
+image = Noun(
+    "image",
+    "Manage images",
+    {
+        "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
+        "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
+        "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
+        "ls": Entry("images:images", "List images"),
+        "rm": Entry("images:rmi", "Remove one or more images"),
+        "save": Entry("archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+        "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    },
+    also={"list": "ls", "remove": "rm"},
+)
+
+system = Noun("system", "Manage minidock", {"info": Entry("system:info", "Display system-wide information")})
+
+
+@verb("help", "Show the help of a command", "[COMMAND]...", least=0, most=9, hidden=True)
+def help_(arguments: list[str]) -> None:
+    """`minidock help container ls` is `minidock container ls --help`."""
+    root = click.get_current_context().find_root()
+    group = root.command
+    ctx = root
+    for word in arguments:
+        assert isinstance(group, Noun)
+        name, command, _ = group.resolve_command(ctx, [word])
+        assert command is not None
+        ctx = click.Context(command, parent=ctx, info_name=name)
+        if not isinstance(command, Noun):
+            break
+        group = command
+    click.echo(ctx.command.get_help(ctx))

@@ -1,0 +1,138 @@
+"""Sizes, processors, durations and moments: from what people type, and back to what they read.
+
+Docker's sizes are binary when limits are read (`64m` is 64 MiB) and decimal when images are shown (`1.24MB`):
+RAMInBytes and HumanSizeWithPrecision of its go-units.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from fractions import Fraction
+
+from ..errors import UsageError
+
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+def size(raw: str) -> int:
+    """Bytes of `64m`, `1.5gb`, `1 GiB`, `1024`: factors of 1024."""
+    number = re.match(r"[0-9.eE+]*[0-9.]", raw) if raw[:1].isdigit() or raw[:1] == "." else None
+    if number is None:
+        raise UsageError(f"invalid size: '{raw}'")
+    try:
+        amount = float(number.group())
+    except ValueError:
+        raise UsageError(f"invalid size: '{raw}'") from None
+    suffix = raw[number.end() :].removeprefix(" ").lower()
+    bare = suffix.removesuffix("b").removesuffix("i") if suffix not in ("i", "ib") else "?"
+    if bare not in _POWERS:
+        raise UsageError(f"invalid suffix: '{suffix}'")
+    return int(amount * 1024 ** _POWERS[bare])
+
+
+def size_or_unlimited(raw: str) -> int:
+    """As size(), and -1 for no limit: --memory-swap."""
+    return -1 if raw == "-1" else size(raw)
+
+
+def cpus(raw: str) -> int:
+    """1e-9 processors of `1.5`, `1/2`, `1e0`; finer than that is refused."""
+    try:
+        amount = Fraction(raw.replace("_", "?").strip(" ") if raw == raw.strip() else "?")
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"failed to parse {raw} as a rational number") from None
+    nano = amount * 10**9
+    if nano.denominator != 1:
+        raise UsageError("value is too precise")
+    return int(nano)
+
+
+_DURATION_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
+_DURATION_UNITS["h"] = 3600 * 10**9
+_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+
+
+def duration(raw: str) -> int:
+    """Nanoseconds of Go's durations: `1h30m`, `1.5s`, `-2m`, `0`."""
+    from .flags import go_quote
+
+    sign, rest = (-1, raw[1:]) if raw[:1] == "-" else (1, raw.removeprefix("+"))
+    if rest == "0":
+        return 0
+    total, at = Fraction(0), 0
+    while found := _DURATION_PART.match(rest, at):
+        total += Fraction(found[1].rstrip(".")) * _DURATION_UNITS[found[2]]
+        at = found.end()
+    if not rest or at != len(rest):
+        raise UsageError(f"time: {_duration_problem(rest, at)} {go_quote(raw)}")
+    return sign * int(total)
+
+
+def _duration_problem(rest: str, at: int) -> str:
+    number = re.match(r"(\d+\.?\d*|\.\d+)([^\d.]*)", rest[at:], re.ASCII)
+    if number is None:
+        return "invalid duration"
+    unit = number[2]
+    return f'unknown unit "{unit}" in duration' if unit else "missing unit in duration"
+
+
+_FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d")
+
+
+def moment(raw: str, name: str, *, now: float | None = None) -> float:
+    """Seconds since 1970 of --since and --until: a duration back from now, RFC 3339 (local without a zone), or seconds."""
+    try:
+        return (time.time() if now is None else now) - duration(raw) / 1e9
+    except UsageError:
+        pass
+    if re.fullmatch(r"\d+(\.\d+)?", raw, re.ASCII):
+        return float(raw)
+    from datetime import datetime
+
+    text, fraction = raw, 0.0
+    if found := re.search(r"(?<=:\d\d)\.(\d+)", raw):  # strptime knows microseconds only, Docker writes nanoseconds
+        text, fraction = raw[: found.start()] + raw[found.end() :], float(found.group())
+    for form in _FORMS:
+        for zone in ("", "%z"):
+            try:
+                return datetime.strptime(text, form + zone).timestamp() + fraction
+            except ValueError:
+                continue
+    raise UsageError(f'invalid value for "{name}": failed to parse value as time or duration: "{raw}"')
+
+
+def human_size(count: float, *, digits: int = 3, base: float = 1000.0, binary: bool = False) -> str:
+    """`1.24MB`: factors of 1000, `digits` significant digits as C's %g; `binary` for 1024 and `23.5GiB`."""
+    names = ("B", "KiB", "MiB", "GiB", "TiB", "PiB") if binary else ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+    base = 1024.0 if binary else base
+    step = 0
+    while count >= base and step < len(names) - 1:
+        count /= base
+        step += 1
+    return f"{count:.{digits}g}{names[step]}".replace("e+03", "000")
+
+
+def human_duration(seconds: float) -> str:
+    """How long, in the words of `docker ps`: "Less than a second", "About a minute", "2 hours"."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    minutes = whole // 60
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours = int(seconds / 3600 + 0.5)
+    if hours == 1:
+        return "About an hour"
+    for limit, unit, name in ((48, 1, "hours"), (24 * 14, 24, "days"), (24 * 60, 24 * 7, "weeks")):
+        if hours < limit:
+            return f"{hours // unit} {name}"
+    if hours < 24 * 365 * 2:
+        return f"{hours // 24 // 30} months"
+    return f"{int(seconds / 3600) // 24 // 365} years"
