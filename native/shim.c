@@ -37,6 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NAME "minidock:[shim]"
 enum { USAGE_ERROR = 125 };
 enum { DRAIN_SILENCE_MS = 100, DRAIN_LIMIT = 4 * 1024 * 1024, FAREWELL_MS = 2000 };
 
@@ -186,6 +187,21 @@ static void protect_from_oom_killer(void)
     close(fd);
 }
 
+/* What ps shows: "minidock:[shim] ID". The kernel reads it where execve(2) put the arguments, so we write there; the
+ * options point there too, so they move first. */
+static void parse_and_show_name(int count, char **argument)
+{
+    char *place = argument[0], *end = argument[count - 1] + strlen(argument[count - 1]);
+
+    for (int index = 0; index < count; index++)
+        if ((argument[index] = strdup(argument[index])) == NULL)
+            usage_error("no memory", "");
+    parse(argument);
+    memset(place, 0, (size_t)(end - place));
+    snprintf(place, (size_t)(end - place), NAME " %s", options.id);
+    prctl(PR_SET_NAME, NAME);
+}
+
 /* Away from terminal and session of whoever started us. Nothing but SIGKILL ends us before the container's end:
  * a shim that could be talked into leaving would leave a container without parent, log and cleanup. */
 static void settle(void)
@@ -193,7 +209,6 @@ static void settle(void)
     static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
     int null = open("/dev/null", O_RDWR);
 
-    prctl(PR_SET_NAME, "minidock:[shim]");
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of a container in the host's pid namespace come to us, not to init */
     for (size_t index = 0; index < sizeof ignored / sizeof *ignored; index++)
         signal(ignored[index], SIG_IGN);
@@ -407,8 +422,7 @@ int main(int argc, char **argv)
     siginfo_t state;
     sigset_t sigchld;
 
-    (void)argc;
-    parse(argv);
+    parse_and_show_name(argc, argv);
     run_dir = open(options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (run_dir < 0)
         usage_error("can't open ", options.dir);

@@ -1,6 +1,6 @@
 """The shim: what stays with a container for all its life (native/shim.c), as the rest of minidock sees it.
 
-The process that has just cloned the container's init becomes the shim by execve(2): `os.execv(PROGRAM, argv(...))`.
+The process that has just cloned the container's init becomes the shim by execve(2): `os.execv(arguments[0], arguments)` with `arguments = argv(...)`.
 From then on it is met only through files in the container's run directory:
 
     attach.sock   its clients connect here (runtime.attach)
@@ -23,7 +23,7 @@ from minidock.files import read_json
 
 PROGRAM = Path(__file__).resolve().parent.parent / "bin" / "minidock-shim"
 NAME = "minidock:[shim]"
-"""What `ps` shows: the name of the process, and its first argument."""
+"""The name that the process gives itself; `ps` shows it and the container's id instead of the arguments."""
 
 
 class Pipes(msgspec.Struct, frozen=True):
@@ -69,14 +69,14 @@ def argv(
     stdin_once: bool = False,
     cleanup: Sequence[str] = (),
 ) -> list[str]:
-    """The arguments of the shim, for `os.execv(PROGRAM, …)`. Every descriptor must be inheritable and above 2.
+    """The arguments of the shim, the program first. Every descriptor must be inheritable and above 2.
 
     `pid` is a child of the calling process. `listen_fd` is bound to `attach_socket(run_dir)` and listens; `client_fd`
     is the shim's end of a socket pair whose other end is the first client. `hold_fds` are only kept open. With
     `stdin_once` the container's stdin ends when the client that gave it goes. `cleanup` is a command with an
     absolute path.
     """
-    words: list[object] = [NAME, "--id", container_id, "--pid", pid, "--dir", run_dir]
+    words: list[object] = [PROGRAM, "--id", container_id, "--pid", pid, "--dir", run_dir]
     if log is not None:
         words += ["--log", log.path, "--log-max-size", log.max_size, "--log-max-files", log.max_files]
     if isinstance(stdio, Console):
