@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -28,7 +28,9 @@ class Live:
         self.pid = pid
         """Process id of the container's first process, in the namespace of the reader; 0 before it exists."""
         self.fds: dict[str, int] = {}
-        """Descriptors one step opens for a later one, by a name both know; the runner closes what is left."""
+        """Descriptors one step opens for a later one, by a name both know."""
+        self.actions: dict[str, Callable[[], None]] = {}
+        """What the runtime lends to steps that stand for its own moves: `spawn`, `proceed`, `exec`."""
 
 
 class Step(msgspec.Struct, frozen=True):

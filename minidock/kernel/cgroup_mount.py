@@ -54,7 +54,8 @@ class MountCgroupV1(Step, frozen=True):
         rows = [mounts.MountFilesystem(self.rootfs, self.destination, "tmpfs", "tmpfs", [*rest, "mode=755"])]
         for name, data in self.hierarchies.items():
             path = f"{self.destination}/{name}"
-            rows.append(mounts.MountFilesystem(self.rootfs, path, "cgroup", "cgroup", [*self.options, *data.split(",")]))
+            words = [*self.options, *data.split(",")]
+            rows.append(mounts.MountFilesystem(self.rootfs, path, "cgroup", "cgroup", words))
         return rows
 
     def _links(self) -> dict[str, str]:

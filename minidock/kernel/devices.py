@@ -103,6 +103,22 @@ class LinkDevices(Step, frozen=True):
         os.close(root)
 
 
+class BindConsole(Step, frozen=True):
+    """/dev/console is the container's terminal, by a bind mount of its pty. The real one, 5:1, is the machine's."""
+
+    man: ClassVar[str] = "console(4)"
+
+    def describe(self) -> str:
+        return "show the terminal as /dev/console too"
+
+    def shell(self) -> str:
+        return 'touch /dev/console && mount --bind "$(tty)" /dev/console'
+
+    def apply(self, live: Live) -> None:
+        os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o600))
+        mounts.BindMount("", "/dev/console", os.ttyname(0), ["bind"]).apply(live)
+
+
 def read(pid: int) -> list[str]:
     """The nodes below the container's /dev: `c 1:3 /dev/null`."""
     rows = []

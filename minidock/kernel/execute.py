@@ -117,11 +117,11 @@ def explain(path: str, number: int) -> str:
         interpreter = head[2:].split(b"\n", 1)[0].strip().split(b" ", 1)[0]
         shown = interpreter.decode(errors="replace")
         if b"\r" in head.split(b"\n", 1)[0]:
-            return f"its first line ends in a carriage return, so the kernel looks for {shown!r}: save it with Unix line ends"
+            return f"its first line ends in a carriage return: the kernel looks for {shown!r}; save it with Unix line ends"
         return f"its interpreter {shown} is not in the image" if number == errno.ENOENT else ""
     if head.startswith(b"\x7fELF"):
         return _explain_elf(head, number)
-    return "it is neither a program nor a script: does its first line start with #! ?" if number == errno.ENOEXEC else ""
+    return "neither a program nor a script: does its first line start with #! ?" if number == errno.ENOEXEC else ""
 
 
 def _explain_elf(head: bytes, number: int) -> str:
@@ -161,7 +161,7 @@ def demo() -> None:
 
     with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as file:
         file.write("#!/no/such/shell\n")
-    os.chmod(file.name, 0o755)
+    os.chmod(file.name, 0o700)
     try:
         execute(file.name, [file.name], [])
     except MinidockError as error:

@@ -1,0 +1,151 @@
+"""Containers as they are written down: one directory each, one JSON file that tells everything.
+
+A name is claimed by creating `names/NAME` with O_EXCL, so two commands can't both have it. The record is replaced
+whole; readers need no lock. What changes a container holds `containers-ID.lock` meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from minidock import files
+from minidock.errors import ContainerNotFound, MinidockError, NameInUse
+from minidock.model import ContainerConfig, ContainerState, EndpointSettings, HostConfig, MountPoint, PortBinding
+from minidock.paths import Layout
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A container. `layers` are the image's directories, top first; `endpoints` and `ports` are empty until started."""
+
+    id: str
+    name: str
+    created: str
+    image: str
+    image_id: str
+    config: ContainerConfig
+    host_config: HostConfig
+    layers: list[str]
+    path: str = ""
+    args: list[str] = []
+    state: ContainerState = ContainerState()
+    start_ticks: int = 0
+    """Field 22 of /proc/PID/stat: with the pid it names one process for ever, also after the number is reused."""
+    endpoints: dict[str, EndpointSettings] = {}
+    ports: dict[str, list[PortBinding] | None] = {}
+    mounts: list[MountPoint] = []
+    requested: dict[str, EndpointSettings] = {}
+    restart_count: int = 0
+    platform: str = "linux"
+    manually_stopped: bool = False
+
+
+def replace(record: Record, **changes: object) -> Record:
+    """The record with some fields changed."""
+    return msgspec.structs.replace(record, **changes)
+
+
+class Records:
+    """All containers of an instance."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.names = layout.root / "names"
+
+    def path(self, container_id: str) -> Path:
+        return self.layout.container(container_id) / "container.json"
+
+    def log_path(self, container_id: str) -> Path:
+        return self.layout.container(container_id) / f"{container_id}-json.log"
+
+    @contextlib.contextmanager
+    def locked(self, container_id: str) -> Iterator[None]:
+        """Keep other commands from changing the same container. Never held while waiting for it to end."""
+        with files.locked(self.layout.lock(f"container-{container_id[:12]}")):
+            yield
+
+    # finding
+
+    def ids(self) -> list[str]:
+        """Ids of all that have a record."""
+        with contextlib.suppress(FileNotFoundError):
+            return [entry for entry in os.listdir(self.layout.containers) if len(entry) == 64]
+        return []
+
+    def read(self, container_id: str) -> Record:
+        """Raises ContainerNotFound when it is gone, or was never finished being created."""
+        try:
+            return files.read_json(self.path(container_id), Record)
+        except FileNotFoundError as error:
+            raise ContainerNotFound(container_id) from error
+
+    def all(self) -> list[Record]:
+        """Every container, newest first."""
+        records = []
+        for container_id in self.ids():
+            with contextlib.suppress(ContainerNotFound):
+                records.append(self.read(container_id))
+        return sorted(records, key=lambda record: record.created, reverse=True)
+
+    def find(self, ref: str) -> Record:
+        """By id, by name (with or without Docker's leading slash), or by a prefix of an id that only one has."""
+        name = ref.removeprefix("/")
+        if not name or "/" in name or name in (".", ".."):
+            raise ContainerNotFound(ref)
+        if len(name) == 64 and self.path(name).exists():
+            return self.read(name)
+        with contextlib.suppress(FileNotFoundError):
+            return self.read((self.names / name).read_text(encoding="ascii").strip())
+        matches = [container_id for container_id in self.ids() if container_id.startswith(name)]
+        if len(matches) > 1:
+            raise MinidockError(f"Multiple IDs found with provided prefix: {name}", hint="give more characters of the id")
+        if not matches:
+            raise ContainerNotFound(ref)
+        return self.read(matches[0])
+
+    # writing
+
+    def write(self, record: Record, *, durable: bool = True) -> None:
+        files.write_json(self.path(record.id), record, durable=durable and not record.host_config.auto_remove)
+
+    def claim_name(self, name: str, container_id: str) -> None:
+        """Raises NameInUse. A name whose container was never finished (kill -9) is taken over."""
+        self.names.mkdir(parents=True, exist_ok=True)
+        path = self.names / name
+        if files.claim(path, container_id.encode()):
+            return
+        with files.locked(self.layout.lock("names")):
+            holder = ""
+            with contextlib.suppress(FileNotFoundError):
+                holder = path.read_text(encoding="ascii").strip()
+            if holder and (self.layout.container(holder).exists()):
+                raise NameInUse(name, holder)
+            path.unlink(missing_ok=True)
+            if not files.claim(path, container_id.encode()):
+                raise NameInUse(name, holder)
+
+    def release_name(self, name: str, container_id: str) -> None:
+        """Only the one who holds it lets go of it."""
+        path = self.names / name
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text(encoding="ascii").strip() == container_id:
+                path.unlink()
+
+
+def ticks(pid: int) -> int:
+    """When the process started, in clock ticks after boot (proc_pid_stat(5), field 22); 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def alive(record: Record) -> bool:
+    """Whether the container's first process is there: that one, not another with its number."""
+    return record.state.pid > 0 and ticks(record.state.pid) == record.start_ticks != 0

@@ -1,0 +1,93 @@
+"""C, the container's first process: from birth to execve.
+
+We are PID 1 in a new pid namespace, a copy of the command's memory, with one thread. The host's root and /proc are
+still ours until pivot_root. Rules: catch nothing except to tell it; never return into the caller's stack, which thinks
+it is the command; run the user's program only if every step succeeded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import NoReturn
+
+from minidock.kernel import execute, syscalls
+from minidock.runtime.plan import Plan
+from minidock.runtime.sync import Failures, Message, Wire
+from minidock.steps import Live, wrap
+
+PR_SET_NAME = 15  # linux/prctl.h
+
+
+class Inheritance:
+    """What C takes over from B: the wire to A, and the descriptors that become 0, 1 and 2 (none with a terminal)."""
+
+    def __init__(self, wire: Wire, stdio: tuple[int, int, int] | None, console: int, narrated: bool) -> None:
+        self.wire = wire
+        self.stdio = stdio
+        self.console = console
+        self.narrated = narrated
+
+
+def main(plan: Plan, inherited: Inheritance) -> NoReturn:
+    """The whole life of C. Exits with 1 when it failed; nobody looks at the code, A has the message."""
+    step = -1
+    try:
+        _settle(inherited)
+        message = inherited.wire.receive()
+        if message is None or message.kind != "proceed":
+            os._exit(1)  # A is gone, and with it the reason for us to be
+        live = Live(os.getpid())
+        live.fds["console"] = inherited.console
+        for step, _ in enumerate(plan.child):
+            _apply(plan, step, live, inherited)
+        step = len(plan.child)
+        _become(plan, inherited.wire)
+    except BaseException as error:  # noqa: BLE001 - the one place: told to A, then _exit
+        told = wrap(plan.child[step], error) if isinstance(error, OSError) and 0 <= step < len(plan.child) else error
+        _tell(inherited.wire, Failures.pack(step, told))
+    finally:
+        os._exit(1)
+
+
+def _settle(inherited: Inheritance) -> None:
+    syscalls.prctl(PR_SET_NAME, int(syscalls.ffi.cast("uintptr_t", syscalls.ffi.from_buffer(b"minidock:[init]\0"))))
+    # A's and B's handlers are Python functions of theirs; ours is to die of a signal like everybody.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.umask(0)
+    if inherited.stdio is not None:
+        for number, fd in enumerate(inherited.stdio):
+            os.dup2(fd, number)
+
+
+def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
+    if not inherited.narrated:
+        plan.child[index].apply(live)
+        return
+    inherited.wire.send(Message("started", index))
+    begun = time.perf_counter()
+    plan.child[index].apply(live)
+    inherited.wire.send(Message("done", index, seconds=time.perf_counter() - begun))
+
+
+def _become(plan: Plan, wire: Wire) -> None:
+    """Find the command as the container's user would, say ready, and on A's word become it."""
+    command = plan.execute
+    path = execute.environment(command.env).get("PATH", execute.DEFAULT_PATH)
+    executable = execute.find(command.args[0], path, command.cwd)
+    wire.send(Message("ready"))
+    message = wire.receive()
+    if message is None or message.kind != "exec":
+        os._exit(1)
+    os.umask(plan.umask)
+    # Nothing but 0, 1 and 2 reaches the program; the wire too goes with the exec, which is how A learns of it.
+    syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
+    execute.execute(executable, command.args, command.env)
+
+
+def _tell(wire: Wire, message: Message) -> None:
+    try:
+        wire.send(message)
+    except OSError:
+        os._exit(1)  # A is gone: nobody is left to be told

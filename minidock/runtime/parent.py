@@ -1,0 +1,196 @@
+"""A and B: the command that makes a container, and the shim that will look after it.
+
+    A ── fork ──▶ B ── clone3 ──▶ C
+    │             └─ becomes minidock-shim, C's parent, for as long as C lives
+    └─ goes on: memberships, id maps, veth, then tells C to proceed
+
+B is forked because C needs a parent that outlives A, and cloned from because only a process's own children can be
+waited for. After its clone B does nothing in Python any more: it execs the small C program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from typing import ClassVar, NoReturn
+
+import msgspec
+
+from minidock.errors import MinidockError
+from minidock.kernel import namespaces, syscalls
+from minidock.runtime import child
+from minidock.runtime.plan import Plan, Spawn
+from minidock.runtime.stdio import Stdio
+from minidock.runtime.sync import Failures, Message, Wire
+from minidock.steps import SILENT, Live, Narrator, Step, apply_all
+
+
+class Proceed(Step, frozen=True):
+    """A's side of the child's steps."""
+
+    man: ClassVar[str] = "pid_namespaces(7)"
+
+    def describe(self) -> str:
+        return "tell the first process to set itself up"
+
+    def shell(self) -> str:
+        return "echo proceed > $RUN/proceed"
+
+    def apply(self, live: Live) -> None:
+        live.actions["proceed"]()
+
+
+class Go(Step, frozen=True):
+    """A's side of the execve."""
+
+    man: ClassVar[str] = "execve(2)"
+
+    def describe(self) -> str:
+        return "let the first process become the container's command"
+
+    def shell(self) -> str:
+        return "# the first process goes on by itself"
+
+    def apply(self, live: Live) -> None:
+        live.actions["exec"]()
+
+
+class Birth:
+    """The making of one container, seen from A. Owns the wire; `shim` is the program that B becomes."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        stdio: Stdio,
+        shim: Callable[[int], list[str]],
+        *,
+        before_exec: Callable[[int], None],
+        narrator: Narrator = SILENT,
+    ) -> None:
+        self.plan = plan
+        self.stdio = stdio
+        self.shim = shim
+        self.before_exec = before_exec
+        self.narrator = narrator
+        self.live = Live()
+        self.wire, self._theirs = Wire.pair()
+
+    def start(self) -> int:
+        """Apply the whole plan; the pid of C, which is running its command by then.
+
+        Raises what failed first, with everything undone; C and B are gone then.
+        """
+        self.live.actions.update(spawn=self._spawn, proceed=self._proceed, exec=self._exec)
+        try:
+            apply_all(host_steps(self.plan), self.live, self.narrator)
+        finally:
+            self.wire.close()
+            self.stdio.close()
+        return self.live.pid
+
+    # spawn
+
+    def _spawn(self) -> None:
+        report, told = os.pipe()
+        if os.fork() == 0:
+            self._become_shim(report, told)
+        os.close(told)
+        self._theirs.close()
+        self.stdio.close_theirs()
+        with os.fdopen(report, "rb") as file:
+            message = msgspec.json.decode(file.read() or b'{"kind":"failed","message":"the shim died"}', type=Message)
+        if message.kind == "failed":
+            raise Failures.unpack(message)
+        self.live.pid = message.step
+
+    def _become_shim(self, report: int, told: int) -> NoReturn:
+        """We are B. Whatever happens, this never returns into A's stack."""
+        try:
+            os.setsid()  # A's terminal must not send us its signals
+            self._enter_for_children()
+            cgroup = self._open_cgroup()
+            pid = syscalls.clone3(namespaces.flags(self.plan.spawn.kinds), cgroup)
+            if pid == 0:
+                self.wire.close()
+                os.close(report)
+                os.close(told)
+                inherited = child.Inheritance(
+                    self._theirs, self.stdio.for_child, self.stdio.console, self.narrator is not SILENT
+                )
+                child.main(self.plan, inherited)
+            os.write(told, msgspec.json.encode(Message("born", pid)))
+            argv = self.shim(pid)
+            self.stdio.keep_for_shim()
+            os.chdir("/")
+            os.execv(argv[0], argv)
+        except BaseException as error:  # noqa: BLE001 - told to A, then _exit
+            with contextlib.suppress(OSError):
+                os.write(told, msgspec.json.encode(Failures.pack(-1, error)))
+        finally:
+            os._exit(1)
+
+    def _enter_for_children(self) -> None:
+        """setns(2) into a pid or time namespace is for the children that are born from now on, not for us."""
+        for step in self.plan.spawn.for_children():
+            step.apply(self.live)
+
+    def _open_cgroup(self) -> int:
+        path = self.plan.spawn.cgroup
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if path else -1
+
+    # proceed and exec
+
+    def _proceed(self) -> None:
+        self._tell("proceed")
+        while True:
+            message = self._listen()
+            if message.kind == "ready":
+                return
+            step = self.plan.child[message.step]
+            if message.kind == "started":
+                self.narrator.started(step)
+            else:
+                self.narrator.done(step, message.seconds)
+
+    def _exec(self) -> None:
+        self.before_exec(self.live.pid)
+        self._tell("exec")
+        message = self.wire.receive()
+        if message is not None:
+            raise Failures.unpack(message)
+
+    def _tell(self, kind: str) -> None:
+        try:
+            self.wire.send(Message(kind))
+        except BrokenPipeError as error:
+            raise MinidockError("the container's first process died before it was set up") from error
+
+    def _listen(self) -> Message:
+        message = self.wire.receive()
+        if message is None:
+            raise MinidockError(
+                "the container's first process was killed while it set itself up",
+                hint="a memory limit that is too small for the set-up does this",
+            )
+        if message.kind == "failed":
+            error = Failures.unpack(message)
+            if 0 <= message.step < len(self.plan.child):
+                self.narrator.failed(self.plan.child[message.step], error)
+            raise error
+        return message
+
+
+def host_steps(plan: Plan) -> list[Step]:
+    """All that A applies, in order."""
+    return [*plan.before, plan.spawn, *plan.joined, Proceed(), Go()]
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, to a process that may be gone already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+__all__ = ["Birth", "Go", "Proceed", "Spawn", "host_steps", "kill"]

@@ -1,0 +1,90 @@
+"""The wire between the command (A) and the container's first process (C) while the container is being made.
+
+    A                                   C
+    │  proceed ───────────────────────▶ │   memberships, id maps and veth are in place: set yourself up
+    │ ◀─────────── started 0, done 0 …  │   only when somebody listens (--explain)
+    │ ◀──────────────────────── failed  │   the step and why; C has exited
+    │ ◀───────────────────────── ready  │   every step succeeded, the command was found
+    │  exec ──────────────────────────▶ │
+    │ ◀──────────────── end of file     │   close-on-exec: the command runs
+    │ ◀──────────────────────── failed  │   execve said no
+
+A socket pair of SOCK_SEQPACKET: a message is a JSON object and arrives whole. Either side reads end-of-file when the
+other is gone, and then gives up: fail closed.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import ClassVar
+
+import msgspec
+
+from minidock import errors
+from minidock.errors import MinidockError, SystemCallFailed
+
+LARGEST = 65536
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`kind` is proceed, exec, started, done, failed or ready; `step` an index into the child's steps."""
+
+    kind: str
+    step: int = -1
+    seconds: float = 0.0
+    error: str = ""
+    message: str = ""
+    hint: str = ""
+    number: int = 0
+    call: str = ""
+
+
+class Wire:
+    """One end of the pair."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+
+    @classmethod
+    def pair(cls) -> tuple[Wire, Wire]:
+        """Both ends; each side closes the other's."""
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        return cls(mine), cls(theirs)
+
+    def send(self, message: Message) -> None:
+        self.end.send(msgspec.json.encode(message))
+
+    def receive(self) -> Message | None:
+        """The next message; None at end-of-file."""
+        raw = self.end.recv(LARGEST)
+        return msgspec.json.decode(raw, type=Message) if raw else None
+
+    def close(self) -> None:
+        self.end.close()
+
+
+class Failures:
+    """How an error crosses: by its class's name, back to the same class."""
+
+    CARRIED: ClassVar[int] = 16384
+
+    @classmethod
+    def pack(cls, step: int, error: BaseException) -> Message:
+        text = str(error)[: cls.CARRIED]
+        if isinstance(error, SystemCallFailed):
+            return Message(
+                "failed", step, error="SystemCallFailed", message=text, hint=error.hint, number=error.number,
+                call=error.call,
+            )  # fmt: skip
+        if isinstance(error, MinidockError):
+            return Message("failed", step, error=type(error).__name__, message=text, hint=error.hint)
+        return Message("failed", step, error="", message=f"{type(error).__name__}: {text}")
+
+    @classmethod
+    def unpack(cls, message: Message) -> MinidockError:
+        if message.error == "SystemCallFailed":
+            return SystemCallFailed(message.call, message.number, hint=message.hint)
+        kind = getattr(errors, message.error, MinidockError) if message.error else MinidockError
+        revived = MinidockError.__new__(kind)
+        MinidockError.__init__(revived, message.message, hint=message.hint)
+        return revived
