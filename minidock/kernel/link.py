@@ -1,0 +1,165 @@
+"""Links: network interfaces, real or made up, each in one network namespace, known by name and by number.
+
+Everything about a link travels as one netlink message, RTM_NEWLINK, that creates or changes: `struct ifinfomsg`
+(family, type, index, flags, which flags to change), then attributes. `ip -d link` shows all of them.
+
+man: ip-link(8), rtnetlink(7), netdevice(7)
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import ClassVar
+
+import msgspec
+
+from minidock.errors import SystemCallFailed
+from minidock.kernel.netlink import GONE, Netlink, attribute, attributes, ignoring
+from minidock.steps import Live, Step
+
+RTM_NEWLINK = 16  # linux/rtnetlink.h
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+
+IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change
+IFF_UP = 0x1  # net/if.h
+
+IFLA_ADDRESS = 1  # linux/if_link.h
+IFLA_IFNAME = 3
+IFLA_MTU = 4
+IFLA_MASTER = 10
+IFLA_LINKINFO = 18
+IFLA_LINK_NETNSID = 37
+IFLA_TARGET_NETNSID = 46
+IFLA_INFO_KIND = 1
+IFLA_INFO_DATA = 2
+
+MAC_LENGTH = 6
+
+
+class LinkUp(Step, frozen=True):
+    """An interface passes packets only when it is up; a new namespace is born with `lo` alone, and that is down."""
+
+    name: str
+    man: ClassVar[str] = "ip-link(8)"
+
+    def describe(self) -> str:
+        return f"bring the interface {self.name} up"
+
+    def shell(self) -> str:
+        return f"ip link set {self.name} up"
+
+    def apply(self, live: Live) -> None:
+        with Netlink() as netlink:
+            body = ifinfo(flags=IFF_UP, change=IFF_UP) + attribute(IFLA_IFNAME, self.name)
+            netlink.request(self.shell(), RTM_NEWLINK, body)
+
+
+class Link(msgspec.Struct, frozen=True):
+    """An interface as the kernel describes it; `kind` is veth, bridge … or empty, `master` an index or 0."""
+
+    index: int
+    name: str
+    up: bool
+    mtu: int
+    mac: str
+    master: int
+    kind: str
+    peer_netns: int
+    """The number that our namespace gave to the one where the other end of a veth is; -1: it is here, or no veth."""
+
+
+def ifinfo(*, index: int = 0, flags: int = 0, change: int = 0) -> bytes:
+    """struct ifinfomsg; the message's attributes follow it."""
+    return IFINFOMSG.pack(0, 0, index, flags, change)
+
+
+def index_of(name: str) -> int:
+    """The number of the interface in our network namespace, 0 when there is none.
+
+    An ioctl (netdevice(7), SIOCGIFINDEX) that takes no lock: a netlink request may wait for the kernel's one big
+    network lock, which is held for milliseconds while the namespace of a dead container is torn down.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def get(name: str) -> Link | None:
+    """The interface of that name, None when there is none."""
+    try:
+        with Netlink() as netlink:
+            body = ifinfo() + attribute(IFLA_IFNAME, name)
+            return _link(netlink.request(f"ip link show {name}", RTM_GETLINK, body)[0])
+    except SystemCallFailed as error:
+        ignoring(error, *GONE)
+        return None
+
+
+def links(netlink: Netlink) -> list[Link]:
+    """All interfaces of the socket's network namespace."""
+    return [_link(message) for message in netlink.dump("ip link", RTM_GETLINK, ifinfo())]
+
+
+def delete(name: str) -> None:
+    """Remove the interface; nothing happens when it is not there. Takes 15 ms: the kernel waits for its readers."""
+    if not index_of(name):
+        return
+    try:
+        with Netlink() as netlink:
+            body = ifinfo() + attribute(IFLA_IFNAME, name)
+            netlink.request(f"ip link delete {name}", RTM_DELLINK, body)
+    except SystemCallFailed as error:
+        ignoring(error, *GONE)
+
+
+def _link(message: bytes) -> Link:
+    _, _, index, flags, _ = IFINFOMSG.unpack_from(message)
+    found = dict(attributes(message[IFINFOMSG.size :]))
+    info = dict(attributes(found.get(IFLA_LINKINFO, b"")))
+    return Link(
+        index=index,
+        name=text(found.get(IFLA_IFNAME)),
+        up=bool(flags & IFF_UP),
+        mtu=_number(found.get(IFLA_MTU), 0),
+        mac=found.get(IFLA_ADDRESS, b"").hex(":"),
+        master=_number(found.get(IFLA_MASTER), 0),
+        kind=text(info.get(IFLA_INFO_KIND)),
+        peer_netns=_number(found.get(IFLA_LINK_NETNSID), -1),
+    )
+
+
+def text(raw: bytes | None) -> str:
+    """A string attribute without its closing zero."""
+    return (raw or b"").rstrip(b"\0").decode(errors="replace")
+
+
+def _number(raw: bytes | None, missing: int) -> int:
+    return int(struct.unpack("=i", raw)[0]) if raw else missing
+
+
+def mac_bytes(mac: str) -> bytes:
+    """`02:42:ac:12:00:02` as six bytes. Raises ValueError when it is none."""
+    raw = bytes.fromhex(mac.replace(":", "").replace("-", ""))
+    if len(raw) != MAC_LENGTH:
+        raise ValueError(mac)
+    return raw
+
+
+def read(pid: int) -> list[Link]:
+    """The interfaces that the process sees."""
+    with Netlink(pid=pid) as netlink:
+        return links(netlink)
+
+
+def demo() -> None:
+    """The interfaces of this network namespace, as `ip link` shows them."""
+    with Netlink() as netlink:
+        for link in links(netlink):
+            print(link)
+
+
+if __name__ == "__main__":
+    demo()
