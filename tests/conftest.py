@@ -1,0 +1,103 @@
+"""Fixtures that every test may use, and the rule that CI skips nothing silently (tests/support/needs.py)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from minidock.paths import Layout
+from tests.support.dockerd import Docker
+from tests.support.images import busybox_layer, docker_archive
+from tests.support.instance import Minidock
+from tests.support.needs import IN_CI, allowed_in_ci, require_feature, require_root, require_tool
+
+__all__ = ["Docker", "Minidock", "require_feature", "require_root", "require_tool"]
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Where an instance of the test's own would lie; nothing is created. Socket paths stay short: see Layout."""
+    return Layout(tmp_path / "root")
+
+
+@pytest.fixture
+def minidock(layout: Layout) -> Iterator[Minidock]:
+    """minidock on a root of its own. Afterwards its containers are removed, and anything left fails the test."""
+    instance = Minidock(layout)
+    yield instance
+    instance.close()
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    """A real dockerd with bridge networking in a network namespace of its own, for the whole session."""
+    require_root()
+    daemon, client = require_tool("dockerd"), require_tool("docker")
+    directory = Path(tempfile.mkdtemp(prefix="mdt-docker-"))  # short: the socket's path has at most 107 bytes
+    real = Docker(directory, client)
+    try:
+        real.start(daemon)
+        yield real
+        real.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def busybox_layer_tar() -> bytes:
+    """A root file system with the host's static busybox, as a plain tar."""
+    return busybox_layer(require_tool("busybox"))
+
+
+@pytest.fixture(scope="session")
+def busybox_image(busybox_layer_tar: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive as from `docker save`, with one image named busybox:latest."""
+    path = tmp_path_factory.mktemp("images") / "busybox.tar"
+    return docker_archive(path, "busybox:latest", [busybox_layer_tar], {"Cmd": ["sh"]})
+
+
+# Order, and what goes to which process of pytest-xdist
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The VM first: it takes longest. Files that share a daemon stay in one process, so that there is one daemon."""
+    items.sort(key=lambda item: item.path.name != "test_vm.py")
+    for item in items:
+        if item.path.parent.name in ("parity", "interop"):
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
+# CI skips nothing silently
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        _refuse(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if IN_CI and report.skipped:
+        _refuse(report)
+    return report
+
+
+def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not allowed_in_ci(reason):
+        report.outcome = "failed"
+        report.longrepr = f"CI may not skip this: {reason}\n(ALLOWED_SKIPS in tests/support/needs.py)"
+
+
+# What a test must not inherit from the person who runs it
+for _name in ("MINIDOCK_ROOT", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
+    os.environ.pop(_name, None)

@@ -1,0 +1,130 @@
+"""An instance of minidock for one test, and the proof that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from minidock.paths import Layout
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-I", "-S", str(REPOSITORY / "scripts" / "start.py")]
+"""What scripts/minidock executes once it has looked at its stamps."""
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Minidock:
+    """Runs this checkout's minidock on a root of its own: `minidock("run", "--rm", "busybox", "true")`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.command = [*COMMAND, "--root", str(layout.root)]
+
+    def __call__(
+        self,
+        *arguments: str,
+        input: str | None = None,  # as subprocess.run calls it
+        check: bool = False,
+        timeout: float = 60,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """As subprocess.run with captured text; without `input` stdin is empty. `env` is added to ours.
+
+        `check` fails the test with what the command wrote.
+        """
+        result = subprocess.run(
+            [*self.command, *arguments],
+            input="" if input is None else input,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env={**os.environ, **(env or {})},
+        )
+        if check and result.returncode != 0:
+            told = f"exit {result.returncode}\n{result.stdout}{result.stderr}"
+            raise AssertionError(f"minidock {' '.join(arguments)}: {told}")
+        return result
+
+    def popen(self, *arguments: str, **options: object) -> subprocess.Popen[bytes]:
+        """The command as a process of its own, with subprocess.Popen's options."""
+        return subprocess.Popen([*self.command, *arguments], **options)  # type: ignore[call-overload,no-any-return]
+
+    def close(self) -> None:
+        """Remove every container, then fail if anything of the instance is still there."""
+        removal = self._remove_containers()
+        left = leftovers(self.layout)
+        deadline = time.monotonic() + 3
+        while left and time.monotonic() < deadline:  # the shim's own clean-up may be on its last lines
+            time.sleep(0.05)
+            left = leftovers(self.layout)
+        if not any(line.startswith("mount") for line in left):
+            shutil.rmtree(self.layout.run, ignore_errors=True)
+        assert not left, "left behind:\n  " + "\n  ".join(left) + f"\n{removal}"
+
+    def _remove_containers(self) -> str:
+        if not self.layout.containers.is_dir() or not any(self.layout.containers.iterdir()):
+            return ""
+        listed = self("ps", "-aq", check=True).stdout.split()
+        if not listed:
+            return ""
+        removed = self("rm", "-f", *listed)
+        return removed.stderr
+
+
+def leftovers(layout: Layout) -> list[str]:
+    """What the host still has of an instance, one line each; empty when it is as if it had never been."""
+    return [*_mounts(layout), *_cgroups(layout), *_links(layout), *_tables(layout), *_processes(layout)]
+
+
+def _mounts(layout: Layout) -> Iterator[str]:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split(" ")[4]
+        if any(point == str(top) or point.startswith(f"{top}/") for top in (layout.root, layout.run)):
+            yield f"mount {point}"
+
+
+def _cgroups(layout: Layout) -> Iterator[str]:
+    name = layout.cgroup_parent.strip("/")
+    for place in [CGROUPS / name, *CGROUPS.glob(f"*/{name}")]:
+        if place.is_dir():
+            inside = [path.name for path in place.iterdir() if path.is_dir()]
+            yield f"cgroup {place}" + (f" with {', '.join(inside)}" if inside else "")
+
+
+def _links(layout: Layout) -> Iterator[str]:
+    """The instance's bridge, and what is attached to it or named after it."""
+    for link in Path("/sys/class/net").iterdir():
+        master = link / "master"
+        attached = master.is_symlink() and master.resolve().name == layout.bridge
+        if link.name == layout.bridge or attached or (not layout.is_default and link.name.startswith(layout.bridge)):
+            yield f"link {link.name}"
+
+
+def _tables(layout: Layout) -> Iterator[str]:
+    if os.geteuid() != 0 or shutil.which("nft") is None:
+        return
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        if line.split()[-1] == layout.nft_table:
+            yield f"nft {line}"
+
+
+def _processes(layout: Layout) -> Iterator[str]:
+    """Processes in the instance's cgroups, or with its directories on their command line."""
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit() or int(directory.name) == os.getpid():
+            continue
+        try:
+            words = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            groups = (directory / "cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+        below = f"{layout.root}/" in f"{words}/ " or f"{layout.run}/" in words
+        if below or f":{layout.cgroup_parent}/" in groups:
+            yield f"process {directory.name} {words[:120]}"
