@@ -286,3 +286,10 @@ class ExecRequest(msgspec.Struct, frozen=True):
     user: str = ""
     working_dir: str = ""
     privileged: bool = False
+
+
+class Created(Api, frozen=True):
+    """Answer to create."""
+
+    id: str
+    warnings: list[str] = []
