@@ -102,7 +102,7 @@ class Records:
             return self.read((self.names / name).read_text(encoding="ascii").strip())
         matches = [container_id for container_id in self.ids() if container_id.startswith(name)]
         if len(matches) > 1:
-            raise MinidockError(f"Multiple IDs found with provided prefix: {name}", hint="give more characters of the id")
+            raise MinidockError(f"Multiple IDs found with provided prefix: {name}", hint="give more of the id")
         if not matches:
             raise ContainerNotFound(ref)
         return self.read(matches[0])

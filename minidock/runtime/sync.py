@@ -84,7 +84,7 @@ class Failures:
     def unpack(cls, message: Message) -> MinidockError:
         if message.error == "SystemCallFailed":
             return SystemCallFailed(message.call, message.number, hint=message.hint)
-        kind = getattr(errors, message.error, MinidockError) if message.error else MinidockError
-        revived = MinidockError.__new__(kind)
+        kind: type[MinidockError] = getattr(errors, message.error) if message.error else MinidockError
+        revived = kind.__new__(kind)
         MinidockError.__init__(revived, message.message, hint=message.hint)
         return revived

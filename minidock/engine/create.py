@@ -1,0 +1,194 @@
+"""create: a name, an id, the image's configuration merged with the caller's, written down. Nothing runs yet.
+
+What wins over what is Docker's: a flag over the image, a variable of the same name replaced in place, the image's CMD
+dropped when another ENTRYPOINT is given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+
+import msgspec
+
+from minidock.engine import volumes
+from minidock.engine.names import invent
+from minidock.engine.record import Record, Records, replace
+from minidock.errors import MinidockError, NameInUse, UsageError
+from minidock.image.manifest import RunConfig
+from minidock.image.store import Image, ImageStore
+from minidock.kernel.execute import DEFAULT_PATH
+from minidock.model import ContainerConfig, Created, CreateRequest, HostConfig
+from minidock.paths import Layout
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+MINIMUM_MEMORY = 6 << 20
+"""Docker's: with less, the container's first process is killed before it runs the command."""
+
+
+def create(layout: Layout, request: CreateRequest) -> Created:
+    """Raises ImageNotFound, NameInUse, UsageError; leaves nothing behind then."""
+    record = draft(layout, request)
+    warnings = check(record.host_config)
+    records = Records(layout)
+    directory = layout.container(record.id)
+    directory.mkdir(parents=True, mode=0o710)
+    name = record.name
+    try:
+        name = _claim(records, record)
+        mounted = volumes.prepare(layout, record)
+        for part in ("upper", "work"):
+            (directory / part).mkdir(mode=0o755)
+        _touch_inside(directory / "upper")
+        records.write(replace(record, name=name, mounts=mounted))
+    except BaseException:
+        import shutil
+
+        records.release_name(name, record.id)
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    return Created(record.id, warnings)
+
+
+def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None) -> Record:
+    """The record as it would be, without writing anything: what --dry-run shows."""
+    if request.name and not NAME.fullmatch(request.name):
+        raise UsageError(
+            f"Invalid container name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )
+    store = ImageStore(layout)
+    image = image or store.find(request.config.image)
+    container_id = secrets.token_hex(32)
+    config = merge(request.config, image.config.config, container_id)
+    command = [*(config.entrypoint or []), *(config.cmd or [])]
+    if not command:
+        raise UsageError("No command specified", hint="give one after the image's name")
+    return Record(
+        id=container_id,
+        name=request.name,
+        created=timestamp(),
+        image=request.config.image,
+        image_id=image.id,
+        config=config,
+        host_config=_defaults(request.host_config),
+        layers=[str(path) for path in store.lower_dirs(image)],
+        path=command[0],
+        args=command[1:],
+        requested=request.endpoints,
+    )
+
+
+def merge(asked: ContainerConfig, image: RunConfig, container_id: str) -> ContainerConfig:
+    """The caller's configuration completed by the image's."""
+    entrypoint, cmd = asked.entrypoint, asked.cmd
+    if entrypoint is None:
+        entrypoint = image.entrypoint
+        cmd = cmd or image.cmd
+    elif entrypoint == [""]:
+        entrypoint = None
+    return msgspec.structs.replace(
+        asked,
+        hostname=asked.hostname or container_id[:12],
+        user=asked.user or image.user,
+        env=merge_env(image.env, asked.env),
+        entrypoint=entrypoint,
+        cmd=cmd,
+        working_dir=asked.working_dir or image.working_dir,
+        labels={**image.labels, **asked.labels},
+        exposed_ports={**image.exposed_ports, **asked.exposed_ports},
+        volumes={**image.volumes, **asked.volumes},
+        stop_signal=asked.stop_signal or image.stop_signal,
+        healthcheck=asked.healthcheck or image.healthcheck,
+    )
+
+
+def merge_env(base: list[str], over: list[str]) -> list[str]:
+    """`over` replaces variables of the same name where they stand, and adds the others; a name alone removes it."""
+    rows = {line.partition("=")[0]: line for line in base}
+    for line in over:
+        name, equals, _ = line.partition("=")
+        if equals:
+            rows[name] = line
+        else:
+            rows.pop(name, None)
+    return list(rows.values())
+
+
+def environment(config: ContainerConfig) -> list[str]:
+    """What the process gets: Docker's own variables first, then the configuration's. HOME comes with the user."""
+    base = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={config.hostname}"]
+    if config.tty:
+        base.append("TERM=xterm")
+    return merge_env(base, config.env)
+
+
+def check(host: HostConfig) -> list[str]:
+    """Raises UsageError for limits that can't be right; returns warnings."""
+    warnings: list[str] = []
+    if 0 < host.memory < MINIMUM_MEMORY:
+        raise UsageError("Minimum memory limit allowed is 6MB")
+    if host.memory_swap > 0 and not host.memory:
+        raise UsageError("You should always set the Memory limit when using Memoryswap limit")
+    if host.memory_swap > 0 and host.memory_swap < host.memory:
+        raise UsageError("Minimum memoryswap limit should be larger than memory limit")
+    if host.memory_reservation and host.memory and host.memory_reservation > host.memory:
+        raise UsageError("Minimum memory limit can not be less than memory reservation limit")
+    online = os.cpu_count() or 1
+    if host.nano_cpus < 0 or host.nano_cpus > online * 1_000_000_000:
+        raise UsageError(
+            f"Range of CPUs is from 0.01 to {online:d}.00, as there are only {online:d} CPUs available"
+        )
+    if host.nano_cpus and (host.cpu_quota or host.cpu_period):
+        raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+    if host.auto_remove and host.restart_policy.name not in ("", "no"):
+        raise UsageError("Conflicting options: --restart and --rm")
+    if host.network_mode in ("host", "none") and host.port_bindings:
+        warnings.append(f"Published ports are discarded when using {host.network_mode} network mode")
+    return warnings
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """Now, or a Unix time, as RFC 3339 with nanoseconds in UTC."""
+    nanoseconds = time.time_ns() if seconds is None else int(seconds * 1e9)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 1_000_000_000))
+    return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
+
+
+def _defaults(host: HostConfig) -> HostConfig:
+    """What Docker fills in, so that inspect shows what is really used."""
+    swap = host.memory_swap
+    if host.memory and not swap:
+        swap = host.memory * 2
+    return msgspec.structs.replace(
+        host,
+        shm_size=host.shm_size or 64 << 20,
+        memory_swap=swap,
+        ipc_mode=host.ipc_mode or "private",
+        cgroupns_mode=host.cgroupns_mode or "private",
+        runtime=host.runtime or "minidock",
+        masked_paths=None if not host.privileged else [],
+        readonly_paths=None if not host.privileged else [],
+    )
+
+
+def _claim(records: Records, record: Record) -> str:
+    if record.name:
+        records.claim_name(record.name, record.id)
+        return record.name
+    for attempt in range(20):
+        name = invent() + (str(secrets.randbelow(10)) if attempt > 5 else "")
+        try:
+            records.claim_name(name, record.id)
+        except NameInUse:
+            continue
+        return name
+    raise MinidockError("can't find a free name", hint="give one with --name")
+
+
+def _touch_inside(upper: os.PathLike[str]) -> None:
+    """Docker's marks of a container's root: /.dockerenv, and places for the files that are bound over."""
+    with open(f"{os.fspath(upper)}/.dockerenv", "xb"):
+        pass
+    os.chmod(f"{os.fspath(upper)}/.dockerenv", 0o755)  # noqa: S103 - Docker's mode

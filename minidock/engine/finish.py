@@ -1,0 +1,117 @@
+"""The end of a container: what its exit is worth knowing, and undoing all that its start did.
+
+Done by whoever notices first: the command that ran it, the shim's cleanup command, or any other command that finds
+the process dead. All of it is idempotent, and under the container's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+
+import msgspec
+
+from minidock import network, steps
+from minidock.engine import volumes
+from minidock.engine.create import timestamp
+from minidock.engine.record import Record, Records, alive, replace
+from minidock.errors import ContainerNotFound, MinidockError
+from minidock.kernel import oom
+from minidock.paths import Layout
+from minidock.runtime import shim
+from minidock.steps import SILENT, Live, Narrator
+
+PATIENCE = 2.0
+"""Seconds that a shim gets to write down the exit of a process that has ended already."""
+
+
+def refresh(layout: Layout, record: Record) -> Record:
+    """The record as it truly is: one that says running and isn't gets finished first."""
+    if record.state.running and not alive(record):
+        with contextlib.suppress(ContainerNotFound):
+            return finish(layout, record.id)
+        return replace(record, state=msgspec.structs.replace(record.state, status="removing", running=False, pid=0))
+    return record
+
+
+def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> Record:
+    """Write down how it ended, undo its start, and remove it when it was to be removed.
+
+    Returns the last record, also of a removed container. Raises ContainerNotFound when somebody else removed it.
+    """
+    records = Records(layout)
+    with records.locked(container_id):
+        record = records.read(container_id)
+        if not record.state.running:
+            if record.host_config.auto_remove and record.state.finished_at > "0002":
+                remove_files(layout, record)
+            return record
+        if alive(record):
+            return record
+        ended = _await_exit(layout, record)
+        killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
+        clear(layout, record, narrator=narrator)
+        state = msgspec.structs.replace(
+            record.state,
+            status="exited",
+            running=False,
+            paused=False,
+            pid=0,
+            exit_code=ended.exit_code if ended else 137,
+            oom_killed=killed is not None,
+            error=killed.sentence() if killed else "" if ended else "its shim was killed: the exit status is not known",
+            finished_at=ended.finished_at if ended else timestamp(),
+        )
+        record = replace(record, state=state, endpoints={}, ports={})
+        if record.host_config.auto_remove:
+            remove_files(layout, record)
+        else:
+            records.write(record)
+        return record
+
+
+def _await_exit(layout: Layout, record: Record) -> shim.Exit | None:
+    """The shim writes exit.json once it has read the last output. None when it was killed before it could."""
+    run_dir = layout.container_run(record.id)
+    deadline = time.monotonic() + PATIENCE
+    while (ended := shim.read_exit(run_dir)) is None and time.monotonic() < deadline:
+        if not shim.serves(run_dir):
+            return shim.read_exit(run_dir)
+        time.sleep(0.005)
+    return ended
+
+
+def clear(layout: Layout, record: Record, *, narrator: Narrator = SILENT) -> None:
+    """Undo the start of a container that isn't running (any more), from its journal; the run directory goes last.
+
+    Raises MinidockError with all that could not be undone; the journal then stays for the next try.
+    """
+    run_dir = layout.container_run(record.id)
+    try:
+        journal = steps.from_journal((run_dir / "journal.json").read_bytes())
+    except FileNotFoundError:
+        journal = []
+    problems = steps.undo_all(journal, Live(), narrator)
+    network.release(layout, record.id)
+    if problems:
+        raise MinidockError(f"can't clean up after {record.name}: {'; '.join(problems)}")
+    # The shim takes a missing directory for "all is done": so it vanishes at once, by a rename.
+    gone = run_dir.with_name(f"{run_dir.name}.{os.getpid()}.gone")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(run_dir, gone)
+        shutil.rmtree(gone)
+
+
+def remove_files(layout: Layout, record: Record) -> None:
+    """The container's lasting files; its name last, so that a killed removal can be repeated by name."""
+    records = Records(layout)
+    directory = layout.container(record.id)
+    with contextlib.suppress(FileNotFoundError):
+        records.path(record.id).unlink()
+        shutil.rmtree(directory)
+    records.release_name(record.name, record.id)
+    if record.host_config.auto_remove:
+        volumes.remove_anonymous(layout, record)
+    layout.lock(f"container-{record.id[:12]}").unlink(missing_ok=True)

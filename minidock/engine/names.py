@@ -1,0 +1,25 @@
+"""Names for containers that nobody named: a mood and a person who made computing what it is."""
+
+from __future__ import annotations
+
+import secrets
+
+MOODS = """
+able amazed awake brave bright calm candid cheerful clever cosy curious daring eager earnest fair fearless fond free
+gentle glad happy honest hopeful humble jolly keen kind lively loyal lucid merry mighty modest nimble patient playful
+proud quick quiet ready relaxed rested sharp silent sincere smart steady sunny swift tender thankful tidy upbeat vivid
+warm wise witty young zesty
+"""
+
+PEOPLE = """
+allen antonelli babbage backus bartik bell berners_lee boole borg brooks cerf church clarke codd conway corbato dahl
+dijkstra eckert engelbart estrin feinler floyd gosling goldberg hamilton hamming hejlsberg hoare holberton hopper
+iverson jacobson kahn kay keller kernighan kilburn knuth lamarr lamport liskov lovelace matsumoto mauchly mccarthy
+meltzer milner naur neumann noyce nygaard perlman pike postel ritchie rivest saltzer shannon sammet spence steele
+stroustrup tanenbaum tarjan thompson torvalds turing wall wilkes wirth zuse
+"""
+
+
+def invent() -> str:
+    """`curious_hopper`."""
+    return f"{secrets.choice(MOODS.split())}_{secrets.choice(PEOPLE.split())}"

@@ -1,0 +1,193 @@
+"""start: from a record to a running process, with everything undone when any of it fails.
+
+    who joins what → network → files of /etc → bundle → plan → journal → birth → running
+
+The journal is written before the first step is applied. From then on whoever comes, we ourselves after a failure or
+any later command after a kill -9, can undo what was done.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from minidock import files, network, spec, steps
+from minidock.engine import bundle, etc, security, volumes
+from minidock.engine.create import timestamp
+from minidock.engine.finish import clear, refresh
+from minidock.engine.record import Record, Records, alive, replace, ticks
+from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
+from minidock.kernel import cgroups, copy_up, overlay
+from minidock.model import ContainerState
+from minidock.network import Attachment
+from minidock.paths import Layout
+from minidock.runtime import attach, shim
+from minidock.runtime.parent import Birth, host_steps
+from minidock.runtime.plan import Extras, Plan, plan
+from minidock.runtime.stdio import Stdio
+from minidock.steps import SILENT, Live, Narrator
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A running container, and our connection to its shim: owner until told otherwise."""
+
+    record: Record
+    client: int
+    """Descriptor of our end of the first client's socket pair."""
+
+
+def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started:
+    """Start a created or exited container. Raises what failed, with nothing left; the record then tells it too."""
+    records = Records(layout)
+    record = refresh(layout, records.find(ref))
+    with records.locked(record.id):
+        record = records.read(record.id)
+        if alive(record):
+            raise Conflict(f"Container {record.name} is already started")
+        try:
+            return _start(layout, records, record, narrator)
+        except MinidockError as error:
+            clear(layout, record)
+            code = error.exit_code if isinstance(error, CommandNotFound | CommandNotExecutable) else 128
+            state = msgspec.structs.replace(record.state, exit_code=code, error=error.message)
+            records.write(replace(record, state=state, endpoints={}, ports={}), durable=False)
+            raise
+        except BaseException:
+            clear(layout, record)
+            raise
+
+
+def _start(layout: Layout, records: Records, record: Record, narrator: Narrator) -> Started:
+    run_dir = layout.container_run(record.id)
+    (run_dir / "rootfs").mkdir(parents=True, exist_ok=True, mode=0o755)
+    attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested)
+    etc.write(layout, record, attachment)
+    made, config = prepare(layout, record, attachment)
+    files.write_json(run_dir / "config.json", config, durable=False)
+    files.write_atomic(run_dir / "journal.json", steps.to_journal(host_steps(made)[:-2]), durable=False)
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    attach.own(ours, True)
+    listener = attach.listen(shim.attach_socket(run_dir))
+    reserved = [held.detach() for held in network.reserve_ports(attachment.hold)]
+    inherit = [listener.detach(), theirs.detach(), *reserved]
+    stdio = Stdio(terminal=record.config.tty, stdin=record.config.open_stdin, inherit=inherit)
+
+    def running(pid: int) -> None:
+        """Just before the command takes over: from here on the record says so, whatever happens to us."""
+        state = ContainerState(status="running", running=True, pid=pid, started_at=timestamp())
+        found = replace(
+            record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports
+        )
+        records.write(found, durable=False)
+
+    birth = Birth(
+        made, stdio, lambda pid: _shim(layout, record, pid, stdio, inherit), before_exec=running, narrator=narrator
+    )
+    try:
+        birth.start()
+    except BaseException:
+        # Gone first, closed second: the shim then finds nothing to clean up, and goes.
+        clear(layout, record)
+        ours.close()
+        raise
+    return Started(records.read(record.id), ours.detach())
+
+
+def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Plan, spec.Spec]:
+    """The container's plan and its config.json. Changes nothing: --dry-run and --as-shell use it too."""
+    rootfs = str(layout.container_run(record.id) / "rootfs")
+    config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record))
+    lower = record.layers or [str(layout.images)]
+    directory = layout.container(record.id)
+    root: list[steps.Step] = [overlay.MountOverlay(lower, f"{directory}/upper", f"{directory}/work", rootfs)]
+    root += [copy_up.CopyUp(rootfs, point.destination, point.source) for point in volumes.fresh(record)]
+    group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources)
+    extras = Extras(attachment.before, attachment.joined, attachment.child, root)
+    return plan(config, rootfs=rootfs, cgroups=group, extras=extras, run=str(layout.run)), config
+
+
+def joined(layout: Layout, record: Record) -> dict[str, str]:
+    """Which namespaces are shared, and with whom: kind → "host" or a path of another container's process."""
+    host = record.host_config
+    wanted = {
+        "network": host.network_mode,
+        "pid": host.pid_mode,
+        "ipc": host.ipc_mode,
+        "uts": host.uts_mode,
+        "cgroup": host.cgroupns_mode,
+    }
+    rows: dict[str, str] = {}
+    for kind, mode in wanted.items():
+        if mode == "host":
+            rows[kind] = "host"
+        elif mode.startswith("container:"):
+            rows[kind] = _namespace_of(layout, mode.removeprefix("container:"), kind)
+        elif kind in ("pid", "uts", "cgroup") and mode not in ("", "private"):
+            raise UsageError(f"{kind}: invalid mode: {mode}")
+    if rows.get("network") == "host":
+        rows.setdefault("uts", "host" if host.uts_mode == "host" else "")
+    return {kind: value for kind, value in rows.items() if value}
+
+
+def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
+    other = Records(layout).find(ref)
+    if not alive(other):
+        raise NotRunning(other.id)
+    return f"/proc/{other.state.pid}/ns/{'net' if kind == 'network' else kind}"
+
+
+def _shim(layout: Layout, record: Record, pid: int, stdio: Stdio, inherit: list[int]) -> list[str]:
+    """What B becomes. `inherit` is the listening socket, the first client and the reserved ports."""
+    ends = stdio.for_shim
+    streams: shim.Pipes | shim.Console
+    if ends.console >= 0:
+        streams = shim.Console(ends.console)
+    else:
+        streams = shim.Pipes(ends.stdout, ends.stderr, ends.stdin if ends.stdin >= 0 else None)
+    return shim.argv(
+        record.id,
+        pid,
+        layout.container_run(record.id),
+        streams,
+        log=log_file(layout, record),
+        listen_fd=inherit[0],
+        client_fd=inherit[1],
+        hold_fds=inherit[2:],
+        stdin_once=record.config.stdin_once,
+        cleanup=cleanup_command(layout, record.id),
+    )
+
+
+def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
+    """Where the container's output goes; None with --log-driver none. Rotated by default, unlike Docker's."""
+    from minidock.engine.sizes import parse_size
+
+    settings = record.host_config.log_config
+    if settings.type == "none":
+        return None
+    if settings.type not in ("", "json-file"):
+        raise UsageError(f'logger: no log driver named "{settings.type}" is registered', hint="json-file or none")
+    size = parse_size(settings.config.get("max-size", "10m"))
+    return shim.LogFile(Records(layout).log_path(record.id), size, int(settings.config.get("max-file", "3")))
+
+
+def cleanup_command(layout: Layout, container_id: str) -> list[str]:
+    """What the shim becomes at the end, when no command is there to clean up."""
+    python = Path(sys.executable)
+    return [os.fspath(python), "-I", "-m", "minidock", "--root", str(layout.root), "container", "cleanup", container_id]
+
+
+def dry_run(layout: Layout, record: Record) -> Plan:
+    """The plan of a container that nobody creates."""
+    attachment = network.plan(
+        layout, record.id, record.config, record.host_config, record.requested, dry_run=True
+    )
+    return prepare(layout, record, attachment)[0]
+
+
+__all__ = ["Live", "Started", "dry_run", "start"]

@@ -1,0 +1,114 @@
+"""Copy-up: an empty volume gets what the image has at the place where it will hang.
+
+Applied in the child once the layers are mounted and before the volume hides them. Man page: volumes have none; the
+behaviour is Docker's.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from typing import ClassVar
+
+from minidock.kernel import rootpath
+from minidock.steps import Live, Step
+
+
+class CopyUp(Step, frozen=True):
+    """`source` is a directory of the container, `target` the volume's on the host. A missing source is no error."""
+
+    rootfs: str
+    source: str
+    target: str
+    man: ClassVar[str] = "cp(1)"
+
+    def describe(self) -> str:
+        return f"fill the new volume with what the image has at {self.source}"
+
+    def shell(self) -> str:
+        source, target = shlex.quote(f"{self.rootfs}{self.source}/."), shlex.quote(self.target)
+        return f"if [ -d {source} ]; then cp -a {source} {target}; fi"
+
+    def apply(self, live: Live) -> None:
+        root = rootpath.open_root(self.rootfs)
+        try:
+            source = rootpath.open_in(root, self.source, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            os.close(root)
+            return
+        target = os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _copy_directory(source, target)
+        for fd in (root, source, target):
+            os.close(fd)
+
+
+def _copy_directory(source: int, target: int) -> None:
+    """Everything in one directory into another, by descriptors: no name is resolved twice."""
+    for name in os.listdir(source):
+        facts = os.stat(name, dir_fd=source, follow_symlinks=False)
+        kind = stat.S_IFMT(facts.st_mode)
+        if kind == stat.S_IFDIR:
+            os.mkdir(name, 0o700, dir_fd=target)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below, above = os.open(name, flags, dir_fd=source), os.open(name, flags, dir_fd=target)
+            _copy_directory(below, above)
+            os.close(below)
+            os.close(above)
+            continue
+        if kind == stat.S_IFLNK:
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+            os.chown(name, facts.st_uid, facts.st_gid, dir_fd=target, follow_symlinks=False)
+            continue
+        if kind == stat.S_IFREG:
+            _copy_file(source, target, name, facts)
+        else:
+            os.mknod(name, facts.st_mode, facts.st_rdev, dir_fd=target)
+            os.chown(name, facts.st_uid, facts.st_gid, dir_fd=target, follow_symlinks=False)
+            os.chmod(name, stat.S_IMODE(facts.st_mode), dir_fd=target)
+    _same_facts(target, os.fstat(source), source)
+
+
+def _copy_file(source: int, target: int, name: str, facts: os.stat_result) -> None:
+    incoming = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+    outgoing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=target)
+    while os.sendfile(outgoing, incoming, None, 1 << 24):
+        pass
+    _same_facts(outgoing, facts, incoming)
+    os.close(incoming)
+    os.close(outgoing)
+
+
+def _same_facts(fd: int, facts: os.stat_result, source: int) -> None:
+    """Owner before mode: chown(2) clears setuid bits."""
+    os.fchown(fd, facts.st_uid, facts.st_gid)
+    os.fchmod(fd, stat.S_IMODE(facts.st_mode))
+    for name in os.listxattr(source):
+        if not name.startswith("trusted.overlay."):
+            os.setxattr(fd, name, os.getxattr(source, name))
+    os.utime(fd, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def read(pid: int) -> list[str]:
+    """Volumes of a process: what it has mounted from below a `_data` directory."""
+    from minidock.kernel import mounts
+
+    return [row["destination"] for row in mounts.read(pid) if row["root"].endswith("/_data")]
+
+
+def demo() -> None:
+    """Copy a small tree with a link in it."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as base:
+        os.makedirs(f"{base}/image/data")
+        os.mkdir(f"{base}/volume")
+        os.symlink("elsewhere", f"{base}/image/data/link")
+        step = CopyUp(f"{base}/image", "/data", f"{base}/volume")
+        print(f"$ {step.shell()}")
+        step.apply(Live())
+        print("the volume holds:", os.listdir(f"{base}/volume"))
+
+
+if __name__ == "__main__":
+    demo()
