@@ -293,3 +293,54 @@ class Created(Api, frozen=True):
 
     id: str
     warnings: list[str] = []
+
+
+# What lists show.
+
+
+class PortSummary(Api, frozen=True, omit_defaults=True):
+    """One open port; `public_port` 0 when it is not published, `type` is tcp, udp or sctp."""
+
+    private_port: int
+    type: str
+    ip: str = msgspec.field(name="IP", default="")
+    public_port: int = 0
+
+
+class NetworkModeOnly(Api, frozen=True):
+    """The part of HostConfig that a list of containers carries."""
+
+    network_mode: str = "default"
+
+
+class ContainerSummary(Api, frozen=True):
+    """One row of GET /containers/json. `created` in seconds since 1970; names start with a slash; sizes in bytes,
+    0 unless they were asked for."""
+
+    id: str
+    names: list[str]
+    image: str
+    image_id: str = msgspec.field(name="ImageID")
+    command: str
+    created: int
+    state: str
+    status: str
+    ports: list[PortSummary] = []
+    labels: dict[str, str] = {}
+    host_config: NetworkModeOnly = NetworkModeOnly()
+    mounts: list[MountPoint] = []
+    size_rw: int = 0
+    size_root_fs: int = 0
+
+
+class ImageSummary(Api, frozen=True):
+    """One row of GET /images/json. `containers` is -1 when it was not counted."""
+
+    id: str
+    repo_tags: list[str]
+    repo_digests: list[str]
+    created: int
+    size: int
+    labels: dict[str, str] = {}
+    containers: int = -1
+    parent_id: str = ""
