@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import re
 import time
-from fractions import Fraction
 
 from ..errors import UsageError
 
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_SUFFIXES = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
 def size(raw: str) -> int:
-    """Bytes of `64m`, `1.5gb`, `1 GiB`, `1024`: factors of 1024."""
-    number = re.match(r"[0-9.eE+]*[0-9.]", raw) if raw[:1].isdigit() or raw[:1] == "." else None
-    if number is None:
+    """Bytes of `64m`, `1.5gb`, `1 GiB`, `1024`: factors of 1024. The number ends at the last digit, dot or space."""
+    end = max(raw.rfind(c) for c in "0123456789. ")
+    if end < 0:
         raise UsageError(f"invalid size: '{raw}'")
+    number = raw[:end] if raw[end] == " " else raw[: end + 1]
+    if not number.isascii() or number != number.strip() or "_" in number:
+        raise UsageError(f'strconv.ParseFloat: parsing "{number}": invalid syntax')
     try:
-        amount = float(number.group())
+        amount = float(number)
     except ValueError:
-        raise UsageError(f"invalid size: '{raw}'") from None
-    suffix = raw[number.end() :].removeprefix(" ").lower()
-    bare = suffix.removesuffix("b").removesuffix("i") if suffix not in ("i", "ib") else "?"
-    if bare not in _POWERS:
+        raise UsageError(f'strconv.ParseFloat: parsing "{number}": invalid syntax') from None
+    suffix = raw[end + 1 :].lower()
+    if suffix[:1] not in _SUFFIXES or suffix[1:] not in (("",) if suffix[:1] == "b" else ("", "b", "ib")):
         raise UsageError(f"invalid suffix: '{suffix}'")
-    return int(amount * 1024 ** _POWERS[bare])
+    count = amount * 1024 ** _SUFFIXES[suffix[:1]]
+    if not 0 <= count < 1 << 63:
+        raise UsageError(f"invalid size: '{raw}'")
+    return int(count)
 
 
 def size_or_unlimited(raw: str) -> int:
@@ -38,8 +42,12 @@ def size_or_unlimited(raw: str) -> int:
 
 def cpus(raw: str) -> int:
     """1e-9 processors of `1.5`, `1/2`, `1e0`; finer than that is refused."""
+    from fractions import Fraction
+
     try:
-        amount = Fraction(raw.replace("_", "?").strip(" ") if raw == raw.strip() else "?")
+        if "_" in raw or raw != raw.strip():
+            raise ValueError(raw)
+        amount = Fraction(raw)
     except (ValueError, ZeroDivisionError):
         raise UsageError(f"failed to parse {raw} as a rational number") from None
     nano = amount * 10**9
@@ -55,12 +63,15 @@ _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASC
 
 def duration(raw: str) -> int:
     """Nanoseconds of Go's durations: `1h30m`, `1.5s`, `-2m`, `0`."""
+    from fractions import Fraction
+
     from .flags import go_quote
 
     sign, rest = (-1, raw[1:]) if raw[:1] == "-" else (1, raw.removeprefix("+"))
     if rest == "0":
         return 0
-    total, at = Fraction(0), 0
+    total = Fraction(0)
+    at = 0
     while found := _DURATION_PART.match(rest, at):
         total += Fraction(found[1].rstrip(".")) * _DURATION_UNITS[found[2]]
         at = found.end()

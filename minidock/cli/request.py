@@ -1,0 +1,219 @@
+"""The flags of `run` and `create`, put together to what the engine is asked: model.CreateRequest.
+
+    image, command, flags ──► ContainerConfig (what runs) + HostConfig (how this host runs it) ──► checks.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UsageError
+from ..model import ContainerConfig, CreateRequest, HostConfig, LogConfig, RestartPolicy
+from . import parse_values as values
+from .parse_env import environment, key_values, labels
+from .parse_mounts import parse_tmpfs, parse_volumes
+from .parse_ports import parse_ports
+
+Flags = dict[str, Any]
+"""Values by key, as flags.parse gives them for CREATE_FLAGS or RUN_FLAGS."""
+
+
+def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
+    """The request. Raises UsageError with Docker's text for what can't be right, alone or together."""
+    open_ports, bindings = parse_ports(flags["publish"], flags["expose"])
+    binds, anonymous = parse_volumes(flags["volume"])
+    config = container_config(image, command, flags, open_ports, anonymous)
+    security, masked, read_only = security_options(flags["security_opt"])
+    host = HostConfig(
+        binds=list(dict.fromkeys(binds)),
+        container_id_file=flags["cidfile"],
+        log_config=log_config(flags["log_driver"], flags["log_opt"]),
+        network_mode=network_mode(flags["network"]),
+        port_bindings=bindings,
+        restart_policy=restart_policy(flags["restart"], auto_remove=flags["rm"]),
+        auto_remove=flags["rm"],
+        cap_add=flags["cap_add"],
+        cap_drop=flags["cap_drop"],
+        cgroupns_mode=_one_of("cgroupns", "CGROUP", flags["cgroupns"], ("", "host", "private")),
+        dns=flags["dns"],
+        dns_options=flags["dns_option"],
+        dns_search=flags["dns_search"],
+        extra_hosts=flags["add_host"],
+        group_add=flags["group_add"],
+        ipc_mode=flags["ipc"],
+        oom_score_adj=flags["oom_score_adj"],
+        pid_mode=pid_mode(flags["pid"]),
+        privileged=flags["privileged"],
+        publish_all_ports=flags["publish_all"],
+        readonly_rootfs=flags["read_only"],
+        security_opt=security,
+        tmpfs=parse_tmpfs(flags["tmpfs"]),
+        uts_mode=_one_of("uts", "UTS", flags["uts"], ("", "host")),
+        userns_mode=_one_of("userns", "USER", flags["userns"], ("", "host")),
+        shm_size=flags["shm_size"],
+        sysctls=dict(flags["sysctl"]),
+        annotations=dict(flags["annotation"]),
+        cpu_shares=flags["cpu_shares"],
+        memory=flags["memory"],
+        nano_cpus=flags["cpus"],
+        cpu_period=flags["cpu_period"],
+        cpu_quota=flags["cpu_quota"],
+        cpuset_cpus=flags["cpuset_cpus"],
+        cpuset_mems=flags["cpuset_mems"],
+        devices=[values.device(word) for word in flags["device"]],
+        device_cgroup_rules=flags["device_cgroup_rule"],
+        memory_reservation=flags["memory_reservation"],
+        memory_swap=flags["memory_swap"],
+        memory_swappiness=swappiness(flags["memory_swappiness"]),
+        pids_limit=flags["pids_limit"],
+        ulimits=list({limit.name: limit for limit in flags["ulimit"]}.values()),
+        mounts=flags["mount"],
+        masked_paths=masked,
+        readonly_paths=read_only,
+        init=flags["init"],
+    )
+    return CreateRequest(config, host, name=flags["name"], platform=flags["platform"])
+
+
+def container_config(
+    image: str, command: list[str], flags: Flags, open_ports: list[str], anonymous: list[str]
+) -> ContainerConfig:
+    """What runs. With -d nothing is attached; without -a, stdout and stderr are, and stdin with -i."""
+    attach, detached = flags["attach"], flags.get("detach", False)
+    attach_stdin = not detached and ("stdin" in attach if attach else flags["interactive"])
+    entrypoint = flags["entrypoint"]
+    return ContainerConfig(
+        hostname=flags["hostname"],
+        domainname=flags["domainname"],
+        user=flags["user"],
+        attach_stdin=attach_stdin,
+        attach_stdout=not detached and (not attach or "stdout" in attach),
+        attach_stderr=not detached and (not attach or "stderr" in attach),
+        exposed_ports={port: {} for port in open_ports},
+        tty=flags["tty"],
+        open_stdin=flags["interactive"],
+        stdin_once=attach_stdin and flags["interactive"],
+        env=environment(flags["env_file"], flags["env"]),
+        cmd=command or None,
+        image=image,
+        volumes={target: {} for target in anonymous},
+        working_dir=flags["workdir"],
+        # An empty --entrypoint takes the image's away, which is not the same as none at all.
+        entrypoint=None if entrypoint is None else [entrypoint],
+        mac_address=values.mac_address(flags["mac_address"]),
+        labels=labels(flags["label_file"], flags["label"]),
+        stop_signal=flags["stop_signal"],
+        stop_timeout=flags["stop_timeout"],
+    )
+
+
+# Modes and policies that Docker's client checks.
+
+
+def _one_of(flag: str, kind: str, given: str, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise UsageError(f"--{flag}: invalid {kind} mode")
+    return given
+
+
+def pid_mode(raw: str) -> str:
+    if raw in ("", "host") or (raw.startswith("container:") and raw != "container:"):
+        return raw
+    raise UsageError("--pid: invalid PID mode")
+
+
+def network_mode(words: list[str]) -> str:
+    """The network to join: `bridge`, `none`, `host`, `container:ID`; without --network it is the default one."""
+    if len(words) > 1:
+        raise UsageError("joining several networks is not supported by this version of minidock")
+    if not words:
+        return "default"
+    if "=" in words[0]:
+        raise UsageError("--network with options is not supported by this version of minidock")
+    return words[0]
+
+
+def restart_policy(raw: str, *, auto_remove: bool) -> RestartPolicy:
+    """`no`; the others are known, checked as Docker does, and refused."""
+    name, _, count = raw.partition(":")
+    if name not in ("", "no") and auto_remove:
+        raise UsageError("conflicting options: cannot specify both --restart and --rm")
+    if count:
+        if not count.removeprefix("-").isdecimal():
+            raise UsageError("invalid restart policy format: maximum retry count must be an integer")
+        if name != "on-failure":
+            raise UsageError(f"maximum retry count cannot be used with restart policy '{name}'")
+        if count.startswith("-"):
+            raise UsageError("maximum retry count cannot be negative")
+    if name not in ("", "no", "always", "unless-stopped", "on-failure"):
+        raise UsageError(f"invalid restart policy '{name}'")
+    if name not in ("", "no"):
+        raise UsageError(f"--restart {name} is not supported by this version of minidock")
+    return RestartPolicy()
+
+
+def log_config(driver: str, words: list[str]) -> LogConfig:
+    """json-file (also when none is named) or none, and what the driver can be told."""
+    options = key_values(words)
+    if driver == "none" and options:
+        raise UsageError("invalid logging opts for driver none")
+    if driver not in ("", "json-file", "none"):
+        raise UsageError(f"--log-driver {driver} is not supported by this version of minidock")
+    for name, value in options.items():
+        if name not in ("max-size", "max-file"):
+            raise UsageError(f"unknown log opt '{name}' for json-file log driver")
+        _check_log_option(name, value)
+    return LogConfig(driver or "json-file", options)
+
+
+def _check_log_option(name: str, value: str) -> None:
+    if name == "max-size":
+        from .units import size
+
+        if value != "-1":
+            size(value)
+    elif not (value.isdecimal() and int(value) >= 1):
+        raise UsageError("max-file cannot be less than 1" if value.lstrip("-").isdecimal() else f"invalid max-file: {value}")
+
+
+def swappiness(raw: int) -> int | None:
+    if raw != -1 and not 0 <= raw <= 100:
+        raise UsageError(f"invalid value: {raw}. Valid memory swappiness range is 0-100")
+    return None if raw == -1 else raw
+
+
+def security_options(words: list[str]) -> tuple[list[str], list[str] | None, list[str] | None]:
+    """(options as the API has them, masked paths, read-only paths): systempaths=unconfined empties the last two,
+    None leaves the default; a seccomp profile is read here and travels as JSON."""
+    kept: list[str] = []
+    paths: list[str] | None = None
+    for word in words:
+        separator = "=" if "=" in word else ":"
+        name, given, value = word.partition(separator)
+        if not given and name != "no-new-privileges":
+            raise UsageError(f'Invalid --security-opt: "{word}"')
+        if word == "systempaths=unconfined":
+            paths = []
+            continue
+        if (
+            name not in ("seccomp", "apparmor", "label", "no-new-privileges")
+            or (name == "no-new-privileges" and value not in ("", "true", "false"))
+        ):  # fmt: skip
+            raise UsageError(f'invalid --security-opt 2: "{word}"')
+        if name == "seccomp" and value not in ("unconfined", "builtin"):
+            value = _seccomp_profile(value)
+        kept.append(f"{name}={value}" if given else name)
+    return kept, paths, paths
+
+
+def _seccomp_profile(path: str) -> str:
+    import msgspec
+
+    try:
+        with open(path, "rb") as file:
+            return msgspec.json.encode(msgspec.json.decode(file.read())).decode()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"opening seccomp profile ({path}) failed: open {path}: {reason}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"compacting json for seccomp profile ({path}) failed: {error}") from None

@@ -1,0 +1,167 @@
+"""`run` and `create`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import MinidockError, UsageError
+from . import context
+from .commands import UNLIMITED, Complaint, verb
+from .run_flags import CREATE_FLAGS, RUN_FLAGS
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..model import CreateRequest
+
+USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
+
+
+@verb(
+    "run",
+    "Create and run a new container from an image",
+    USAGE,
+    flags=RUN_FLAGS,
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container run", "minidock run"),
+    interspersed=False,
+    runs=True,
+    examples="""
+        minidock run hello-world
+        minidock run -it --rm debian bash
+        minidock run -d --name web -p 8080:80 -v "$PWD:/srv" --memory 64m busybox httpd -f -h /srv
+        minidock run --explain busybox true      every step asked of the kernel, as it happens
+        minidock run --as-shell busybox sh       the same container as a shell script
+    """,
+)
+def run(arguments: list[str], **flags: Any) -> None:
+    request, warnings = _request(arguments, flags)
+    engine = context.engine()
+    if flags["dry_run"] or flags["as_shell"]:
+        _ensure_image(engine, request, flags)
+        return _only_tell(engine, request, as_shell=flags["as_shell"])
+    if flags["detach"] and flags["attach"]:
+        raise Complaint("conflicting options: cannot specify both --attach and --detach", 1)
+    config = request.config
+    if config.tty and config.attach_stdin and not os.isatty(0):
+        raise Complaint("the input device is not a TTY", 1)
+    identifier = _create(engine, request, flags, warnings)
+    narrator = _narrator(flags["explain"])
+    try:
+        if flags["detach"]:
+            engine.start(identifier, narrator=narrator)
+            print(identifier, flush=True)
+            return None
+        code = engine.start_attached(
+            identifier,
+            stdin=config.attach_stdin,
+            stdout=config.attach_stdout,
+            stderr=config.attach_stderr,
+            detach_keys=flags["detach_keys"],
+            sig_proxy=flags["sig_proxy"],
+            narrator=narrator,
+        )
+    except MinidockError:
+        if flags["rm"]:  # it never ran, so nobody else removes it; when the engine already has, so much the better
+            with contextlib.suppress(MinidockError):
+                engine.remove(identifier, force=True, volumes=True)
+        raise
+    raise click.exceptions.Exit(code)
+
+
+@verb(
+    "create",
+    "Create a new container",
+    USAGE,
+    flags=CREATE_FLAGS,
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container create", "minidock create"),
+    interspersed=False,
+    runs=True,
+    examples="""
+        minidock create --name web -p 8080:80 busybox httpd -f
+        minidock start -a web
+    """,
+)
+def create(arguments: list[str], **flags: Any) -> None:
+    request, warnings = _request(arguments, flags)
+    print(_create(context.engine(), request, flags, warnings), flush=True)
+
+
+def _request(arguments: list[str], flags: dict[str, Any]) -> tuple[CreateRequest, list[str]]:
+    from .checks import check
+    from .parse_values import pull_policy
+    from .request import build
+
+    flags["pull"] = pull_policy(flags["pull"])
+    request = build(arguments[0], arguments[1:], flags)
+    return request, check(request)
+
+
+def _create(engine: Engine, request: CreateRequest, flags: dict[str, Any], warnings: list[str]) -> str:
+    """The new container's id. Its image is there afterwards; what it warns about has been told."""
+    with _id_file(flags["cidfile"]) as write:
+        _ensure_image(engine, request, flags)
+        created = engine.create(request)
+        write(created.id)
+    for warning in dict.fromkeys([*warnings, *created.warnings]):
+        context.say(f"WARNING: {warning}")
+    return created.id
+
+
+def _ensure_image(engine: Engine, request: CreateRequest, flags: dict[str, Any]) -> None:
+    say = _nothing if flags["quiet"] else context.say
+    engine.ensure_image(request.config.image, policy=flags["pull"], platform=request.platform, say=say)
+
+
+def _nothing(line: str) -> None:
+    """--quiet."""
+
+
+@contextlib.contextmanager
+def _id_file(path: str) -> Iterator[Any]:
+    """--cidfile: claimed before anything is made, so that two commands can't share it; gone again when it stays empty."""
+    if not path:
+        yield _nothing
+        return
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        sentence = "container ID file found, make sure the other container isn't running or delete"
+        raise UsageError(f"{sentence} {path}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"failed to create the container ID file: open {path}: {reason}") from None
+    try:
+        with os.fdopen(fd, "w") as file:
+            yield file.write
+    finally:
+        if os.path.getsize(path) == 0:
+            os.unlink(path)
+
+
+def _narrator(wanted: bool) -> Any:
+    if not wanted:
+        from ..steps import SILENT
+
+        return SILENT
+    from .explain import Explain
+
+    return Explain(sys.stderr)
+
+
+def _only_tell(engine: Engine, request: CreateRequest, *, as_shell: bool) -> None:
+    if as_shell:
+        print(engine.as_shell(request), end="")
+        return
+    from .explain import plan_lines
+
+    for line in plan_lines(engine.dry_run(request)):
+        print(line)

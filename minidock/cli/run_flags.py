@@ -1,0 +1,119 @@
+"""The flags of `run` and `create`: one row each, in the groups a reader thinks in. What Docker has beyond these is
+refused by name."""
+
+from __future__ import annotations
+
+from . import parse_values as values
+from .flags import boolean, many, number, refused, text, value
+from .parse_env import check_env, check_label
+from .parse_mounts import parse_mount
+from .units import cpus, size, size_or_unlimited
+
+NAMING = [
+    text("name", "", "Assign a name to the container"),
+    text("cidfile", "", "Write the container ID to the file"),
+    many("label", "l", "Set meta data on a container", parse=check_label),
+    many("label-file", "", "Read in a line delimited file of labels"),
+    many("annotation", "", "Add an annotation to the container (passed through to the OCI runtime)", kind="map",
+         parse=values.annotation),
+    text("platform", "", "Set platform if server is multi-platform capable"),
+    text("pull", "", 'Pull image before running ("always", "missing", "never")', default="missing"),
+    boolean("quiet", "q", "Suppress the pull output"),
+    boolean("rm", "", "Automatically remove the container and its associated anonymous volumes when it exits"),
+    text("restart", "", "Restart policy to apply when a container exits", default="no"),
+]  # fmt: skip
+
+PROCESS = [
+    text("entrypoint", "", "Overwrite the default ENTRYPOINT of the image", default=None),
+    many("env", "e", "Set environment variables", parse=check_env),
+    many("env-file", "", "Read in a file of environment variables"),
+    text("workdir", "w", "Working directory inside the container"),
+    text("user", "u", "Username or UID (format: <name|uid>[:<group|gid>])"),
+    many("group-add", "", "Add additional groups to join"),
+    boolean("init", "", "Run an init inside the container that forwards signals and reaps processes", default=None),
+    text("stop-signal", "", "Signal to stop the container"),
+    number("stop-timeout", "", "Timeout (in seconds) to stop a container", default=None),
+    many("ulimit", "", "Ulimit options", kind="ulimit", parse=values.ulimit),
+    number("oom-score-adj", "", "Tune host's OOM preferences (-1000 to 1000)"),
+    many("attach", "a", "Attach to STDIN, STDOUT or STDERR", parse=values.stream),
+    boolean("interactive", "i", "Keep STDIN open even if not attached"),
+    boolean("tty", "t", "Allocate a pseudo-TTY"),
+    text("log-driver", "", "Logging driver for the container (json-file, none)"),
+    many("log-opt", "", "Log driver options"),
+]
+
+FILES = [
+    many("volume", "v", "Bind mount a volume"),
+    many("mount", "", "Attach a filesystem mount to the container", kind="mount", parse=parse_mount),
+    many("tmpfs", "", "Mount a tmpfs directory"),
+    boolean("read-only", "", "Mount the container's root filesystem as read only"),
+    value("shm-size", "", "Size of /dev/shm", "bytes", size, default=0),
+    many("device", "", "Add a host device to the container"),
+    many("device-cgroup-rule", "", "Add a rule to the cgroup allowed devices list", parse=values.device_rule),
+]
+
+NETWORK = [
+    many("publish", "p", "Publish a container's port(s) to the host"),
+    boolean("publish-all", "P", "Publish all exposed ports to random ports"),
+    many("expose", "", "Expose a port or a range of ports"),
+    many("network", "", "Connect a container to a network (bridge, none, host, container:ID)", kind="network"),
+    text("hostname", "h", "Container host name"),
+    text("domainname", "", "Container NIS domain name"),
+    many("add-host", "", "Add a custom host-to-IP mapping (host:ip)", parse=values.extra_host),
+    many("dns", "", "Set custom DNS servers", parse=values.address),
+    many("dns-search", "", "Set custom DNS search domains", parse=values.domain),
+    many("dns-option", "", "Set DNS options"),
+    text("mac-address", "", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
+]
+
+LIMITS = [
+    value("memory", "m", "Memory limit", "bytes", size, default=0),
+    value("memory-reservation", "", "Memory soft limit", "bytes", size, default=0),
+    value("memory-swap", "", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap", "bytes",
+          size_or_unlimited, default=0),
+    number("memory-swappiness", "", "Tune container memory swappiness (0 to 100)", default=-1),
+    value("cpus", "", "Number of CPUs", "decimal", cpus, default=0),
+    number("cpu-shares", "c", "CPU shares (relative weight)"),
+    number("cpu-period", "", "Limit CPU CFS (Completely Fair Scheduler) period"),
+    number("cpu-quota", "", "Limit CPU CFS (Completely Fair Scheduler) quota"),
+    text("cpuset-cpus", "", "CPUs in which to allow execution (0-3, 0,1)"),
+    text("cpuset-mems", "", "MEMs in which to allow execution (0-3, 0,1)"),
+    number("pids-limit", "", "Tune container pids limit (set -1 for unlimited)", default=None),
+]  # fmt: skip
+
+ISOLATION = [
+    many("cap-add", "", "Add Linux capabilities"),
+    many("cap-drop", "", "Drop Linux capabilities"),
+    boolean("privileged", "", "Give extended privileges to this container"),
+    many("security-opt", "", "Security Options"),
+    many("sysctl", "", "Sysctl options", kind="map", parse=values.sysctl),
+    text("pid", "", "PID namespace to use"),
+    text("ipc", "", "IPC mode to use"),
+    text("uts", "", "UTS namespace to use"),
+    text("cgroupns", "", "Cgroup namespace to use (host|private)"),
+    text("userns", "", "User namespace to use"),
+]
+
+REFUSED = [
+    *(refused(name) for name in ("blkio-weight", "blkio-weight-device", "cgroup-parent", "gpus", "runtime")),
+    *(refused(name) for name in ("cpu-count", "cpu-percent", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory")),
+    *(refused(name) for name in ("device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops")),
+    *(refused(name) for name in ("health-cmd", "health-interval", "health-retries", "health-start-interval")),
+    *(refused(name) for name in ("health-start-period", "health-timeout", "isolation", "storage-opt")),
+    *(refused(name) for name in ("io-maxbandwidth", "io-maxiops", "ip", "ip6", "link", "link-local-ip")),
+    *(refused(name) for name in ("network-alias", "volume-driver", "volumes-from")),
+    *(refused(name, kind="") for name in ("disable-content-trust", "no-healthcheck", "oom-kill-disable")),
+    refused("use-api-socket", kind=""),
+]
+
+CREATE_FLAGS = [*NAMING, *PROCESS, *FILES, *NETWORK, *LIMITS, *ISOLATION, *REFUSED]
+
+RUN_FLAGS = [
+    *CREATE_FLAGS,
+    boolean("detach", "d", "Run container in background and print container ID"),
+    boolean("sig-proxy", "", "Proxy received signals to the process", default=True),
+    text("detach-keys", "", "Override the key sequence for detaching a container", parse=values.detach_keys),
+    boolean("explain", "", "Tell each step asked of the kernel as it happens: what, its shell line, man page, time"),
+    boolean("dry-run", "", "List the steps without doing any of them"),
+    boolean("as-shell", "", "Print a shell script that makes the same container by hand"),
+]
