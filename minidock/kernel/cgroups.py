@@ -1,0 +1,287 @@
+"""Cgroups: how much of the machine a container may use, and what it has used.
+
+The container gets one cgroup, at the same path in every hierarchy: made, its limits written, its first process put into
+it, and at the end killed and removed as one. This file is the table of contents: the limits themselves are in memory,
+cpu, pids, cpuset, blkio, hugetlb, rdma, net_class and device_filter, one controller a file. Man page: cgroups(7).
+
+Two rules of version 2 shape the order. A cgroup has a controller's files only when its parent's cgroup.subtree_control
+lists the controller, and a cgroup that lists one may hold no processes itself: processes live in the leaves.
+Version 1 knows neither rule, but its cpuset takes no process before cpus and memory nodes are filled in.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Any, ClassVar
+
+import msgspec
+
+from minidock.errors import Conflict, MinidockError, SystemCallFailed, Unsupported, UsageError
+from minidock.kernel import blkio, cgroup_tree, cpu, cpuset, device_filter, hugetlb, memory, net_class, pids, rdma
+from minidock.kernel.cgroup_files import (
+    Cgroup,
+    Hierarchies,
+    WriteCgroupFile,
+    WriteFirstOf,
+    discover,
+    read_text,
+    unified,
+    write,
+)
+from minidock.kernel.cgroup_tree import processes
+from minidock.spec import Resources
+from minidock.steps import Live, Step
+
+__all__ = ["Cgroup", "CgroupPlan", "Hierarchies", "discover", "membership", "plan", "processes", "read"]
+
+COUNTED = ("cpu", "io", "memory", "pids")
+"""Controllers wanted on cgroup2 even without a limit: `stats` shows what they count."""
+
+
+class CgroupPlan(msgspec.Struct, frozen=True):
+    """What the runtime does about cgroups, and when.
+
+    A process born with CLONE_NEWCGROUP has its *parent's* cgroup as the root of its cgroup namespace, with
+    CLONE_INTO_CGROUP too: so the child unshares that namespace itself, after `joined`.
+    """
+
+    before: list[Step]
+    """On the host, before there is a process."""
+    clone_dir: str
+    """The cgroup2 directory to be born in (clone3(2), CLONE_INTO_CGROUP); "" on a host with version 1 only."""
+    joined: list[Step]
+    """On the host, with the process's pid in `live.pid`, before the process does anything."""
+
+
+class MakeCgroup(Step, frozen=True):
+    """mkdir, in every hierarchy. Undoing it kills whatever runs inside: nothing outlives its container."""
+
+    path: str
+    directories: list[str]
+    parents_up_to: list[str]
+    """The mounts, when the parent is minidock's own and goes with the last container; else empty."""
+    man: ClassVar[str] = "cgroups(7)"
+
+    def describe(self) -> str:
+        count = len(self.directories)
+        return f"make the cgroup {self.path}" + (f" in {count} hierarchies" if count > 1 else "")
+
+    def shell(self) -> str:
+        return shlex.join(["mkdir", "-p", *self.directories])
+
+    def apply(self, live: Live) -> None:
+        for directory in self.directories:
+            cgroup_tree.make(directory)
+
+    def undo(self, live: Live) -> None:
+        cgroup_tree.remove(self.directories, parents_up_to=self.parents_up_to)
+
+
+class EnableControllers(Step, frozen=True):
+    """Version 2: from the top down, let each parent hand the controllers on to its children."""
+
+    parents: list[str]
+    controllers: list[str]
+    needed: list[str]
+    """Those of them that a limit needs. Without the others only `stats` shows less."""
+    man: ClassVar[str] = "cgroups(7)"
+
+    def describe(self) -> str:
+        return f"hand the controllers {' '.join(self.controllers)} down to the cgroup"
+
+    def shell(self) -> str:
+        words = " ".join(f"+{name}" for name in self.controllers)
+        return "\n".join(f"echo {words} > {shlex.quote(parent)}/cgroup.subtree_control" for parent in self.parents)
+
+    def apply(self, live: Live) -> None:
+        for parent in self.parents:
+            file = f"{parent}/cgroup.subtree_control"
+            missing = sorted(set(self.controllers) - set((read_text(file) or "").split()))
+            if missing:
+                self._enable(file, missing)
+
+    def _enable(self, file: str, missing: list[str]) -> None:
+        """All in one write; when the kernel refuses that, one by one to learn which it refuses."""
+        try:
+            write(file, " ".join(f"+{name}" for name in missing))
+        except SystemCallFailed:
+            self._enable_one_by_one(file, missing)
+
+    def _enable_one_by_one(self, file: str, missing: list[str]) -> None:
+        for name in missing:
+            try:
+                write(file, f"+{name}")
+            except SystemCallFailed as error:
+                if name in self.needed:
+                    parent = os.path.dirname(file)
+                    raise Unsupported(
+                        f"can't limit {name}: the cgroup {parent} doesn't hand that controller down ({error})",
+                        hint=f"EBUSY: processes live in {parent} itself; move them into a child cgroup of it first",
+                    ) from error
+
+
+class JoinCgroup(Step, frozen=True):
+    """Version 1: a process is in one cgroup of each hierarchy, and has to be put there, whole (all threads)."""
+
+    path: str
+    directories: list[str]
+    man: ClassVar[str] = "cgroups(7)"
+
+    def describe(self) -> str:
+        return f"put the process into the cgroup {self.path} of {len(self.directories)} version 1 hierarchies"
+
+    def shell(self) -> str:
+        return "\n".join(f'echo "$PID" > {shlex.quote(directory)}/cgroup.procs' for directory in self.directories)
+
+    def apply(self, live: Live) -> None:
+        for directory in self.directories:
+            _put(live.pid, directory)
+
+
+class BornInCgroup(Step, frozen=True):
+    """Version 2: the process is there since clone3(2); where the caller could not do that, it is put there now."""
+
+    directory: str
+    path: str
+    man: ClassVar[str] = "clone(2)"
+
+    def describe(self) -> str:
+        return f"make sure that the process lives in the cgroup2 cgroup {self.path}"
+
+    def shell(self) -> str:
+        return f'echo "$PID" > {shlex.quote(self.directory)}/cgroup.procs'
+
+    def apply(self, live: Live) -> None:
+        if str(live.pid) not in (read_text(f"{self.directory}/cgroup.procs") or "").split():
+            _put(live.pid, self.directory)
+
+
+def _put(pid: int, directory: str) -> None:
+    if pid <= 0:  # the kernel would take 0 for the writer: us
+        raise MinidockError(f"no process to put into the cgroup {directory}")
+    try:
+        write(f"{directory}/cgroup.procs", str(pid))
+    except FileNotFoundError as error:
+        raise MinidockError(f"the cgroup {directory} is gone: the container has been removed meanwhile") from error
+
+
+def plan(hierarchies: Hierarchies, path: str, resources: Resources | None, *, systemd: bool = False) -> CgroupPlan:
+    """The steps for a container's cgroup. `path` is OCI's cgroupsPath, relative to each hierarchy's mount.
+
+    Raises Unsupported for a limit that this host can't keep, UsageError for a path or value that can't be right,
+    Conflict when processes live in the cgroup already: undoing would kill them.
+    """
+    if systemd:
+        raise Unsupported(
+            "can't let systemd make the cgroup: minidock makes cgroups itself, without D-Bus",
+            hint="choose the cgroupfs driver: dockerd: native.cgroupdriver=cgroupfs; podman: --cgroup-manager=cgroupfs",
+        )
+    cgroup = Cgroup(path=checked_path(path), hierarchies=hierarchies)
+    if not cgroup.directories:
+        raise Unsupported(
+            "this host has no cgroups mounted: a container could be neither limited nor killed as a whole",
+            hint="mount -t cgroup2 none /sys/fs/cgroup",
+        )
+    _refuse_inhabited(cgroup)
+    wanted = resources or Resources()
+    limits = _limits(cgroup, wanted)
+    make = MakeCgroup(cgroup.path, cgroup.directories, _mounts_if_ours(cgroup))
+    before = [make, *_enable(cgroup, limits), *cpuset.inherit(cgroup), *limits]
+    before += device_filter.limits(cgroup, wanted.devices)
+    there = membership(hierarchies, cgroup.path)
+    return CgroupPlan(before=before, clone_dir=there.clone_dir, joined=there.joined)
+
+
+def membership(hierarchies: Hierarchies, path: str) -> CgroupPlan:
+    """How one more process gets into a cgroup that exists: `exec`. Nothing is made, so nothing is undone."""
+    cgroup = Cgroup(path=checked_path(path), hierarchies=hierarchies)
+    joined: list[Step] = [BornInCgroup(cgroup.v2, cgroup.path)] if cgroup.v2 else []
+    if cgroup.v1:
+        joined.append(JoinCgroup(cgroup.path, cgroup.v1))
+    return CgroupPlan(before=[], clone_dir=cgroup.v2 or "", joined=joined)
+
+
+def _limits(cgroup: Cgroup, wanted: Resources) -> list[Step]:
+    """Every limit of the spec, by controller."""
+    return [
+        *memory.limits(cgroup, wanted.memory),
+        *cpu.limits(cgroup, wanted.cpu),
+        *cpuset.limits(cgroup, wanted.cpu),
+        *pids.limits(cgroup, wanted.pids),
+        *blkio.limits(cgroup, wanted.block_io),
+        *hugetlb.limits(cgroup, wanted.hugepage_limits),
+        *net_class.limits(cgroup, wanted.network),
+        *rdma.limits(cgroup, wanted.rdma),
+        *unified(cgroup, wanted.unified),
+    ]
+
+
+def checked_path(path: str) -> str:
+    """The path with one leading slash. Raises UsageError for one that names no cgroup of its own, or climbs out."""
+    words = [word for word in path.split("/") if word not in ("", ".")]
+    if not words or ".." in words or any(character in path for character in "\n\0"):
+        raise UsageError(f"{path!r} is not the path of a cgroup below the root, such as /minidock/NAME")
+    return "/" + "/".join(words)
+
+
+def _refuse_inhabited(cgroup: Cgroup) -> None:
+    for directory in cgroup.directories:
+        if os.path.isdir(directory) and (found := cgroup_tree.pids_below(directory)):
+            raise Conflict(
+                f"the cgroup {directory} is not empty: processes {found[:5]} live in it",
+                hint="another container has the same id or cgroup path; give this one its own",
+            )
+
+
+def _mounts_if_ours(cgroup: Cgroup) -> list[str]:
+    """The parent goes with its last container when it is minidock's; one that a user made (--cgroup-parent) stays."""
+    if not cgroup.path.startswith("/minidock"):
+        return []
+    return [directory.removesuffix(cgroup.path) for directory in cgroup.directories]
+
+
+def _enable(cgroup: Cgroup, limits: list[Step]) -> list[Step]:
+    if cgroup.v2 is None:
+        return []
+    files = [step.file for step in limits if isinstance(step, WriteCgroupFile)]
+    files += [file for step in limits if isinstance(step, WriteFirstOf) for file, _ in step.choices]
+    # A file is named after its controller: memory.max, io.bfq.weight.
+    names = {os.path.basename(file).split(".")[0] for file in files if os.path.dirname(file) == cgroup.v2}
+    needed = sorted(names & set(cgroup.hierarchies.v2_controllers))
+    wanted = sorted({*needed, *(name for name in COUNTED if cgroup.version(name) == 2)})
+    words = cgroup.path.split("/")[1:]
+    parents = ["/".join([cgroup.v2.removesuffix(cgroup.path), *words[:depth]]) for depth in range(len(words))]
+    return [EnableControllers(parents, wanted, needed)] if wanted else []
+
+
+def read(pid: int) -> dict[str, Any]:
+    """Where a process is, hierarchy by hierarchy, as /proc/PID/cgroup says; "cgroup2" names version 2."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+        rows = [line.rstrip("\n").split(":", 2) for line in file]
+    return {names or "cgroup2": path for _, names, path in rows}
+
+
+def demo() -> None:
+    """Put a child into a new cgroup and let the kernel say so; then end the cgroup, and the child with it."""
+    path = f"/minidock-demo/{os.getpid()}"
+    found = discover()
+    steps = plan(found, path, None)
+    live = Live()
+    try:
+        for step in steps.before:
+            print(f"{step.describe()}\n    {step.shell().splitlines()[0]}")
+            step.apply(live)
+        live.pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
+        for step in steps.joined:
+            print(step.describe())
+            step.apply(live)
+        print(f"/proc/{live.pid}/cgroup says: {read(live.pid)}")
+    finally:
+        for step in reversed([*steps.before, *steps.joined]):
+            step.undo(live)
+    print(f"the cgroup is gone, and its process died of signal {os.waitpid(live.pid, 0)[1] & 0x7F}")
+
+
+if __name__ == "__main__":
+    demo()
