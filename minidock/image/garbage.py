@@ -1,0 +1,114 @@
+"""What images refer to, and the removal of everything else in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from minidock.errors import MinidockError
+
+from . import manifest as docs
+from .layers import discard
+from .trees import tree_size
+
+if TYPE_CHECKING:
+    from .store import ImageStore
+
+
+class Referenced(msgspec.Struct, frozen=True):
+    """Digests of blobs, diff ids of layers, and chain ids of stacks of layers that some image needs."""
+
+    blobs: set[str]
+    layers: set[str]
+    chains: set[str]
+
+
+def chain_ids(diff_ids: list[str]) -> list[str]:
+    """The OCI's names of stacks of layers, lowest first: sha256 of "chain-below diff-id" (image-spec config.md)."""
+    chains: list[str] = []
+    for diff_id in diff_ids:
+        below = chains[-1] if chains else ""
+        chains.append("sha256:" + hashlib.sha256(f"{below} {diff_id}".encode()).hexdigest() if below else diff_id)
+    return chains
+
+
+def referenced(store: ImageStore) -> Referenced:
+    """Walk all records. A record whose blobs are damaged stops it: better to keep all than to remove too much."""
+    blobs: set[str] = set()
+    layers: set[str] = set()
+    chains: set[str] = set()
+    for image_id in store.ids():
+        record = store.record(image_id)
+        manifest = docs.parse_manifest(store.blob(record.manifest.digest))
+        diff_ids = docs.parse_config(store.blob(image_id)).rootfs.diff_ids
+        blobs |= {image_id, record.manifest.digest, *(layer.digest for layer in manifest.layers)}
+        layers.update(diff_ids)
+        chains.update(chain_ids(diff_ids))
+    return Referenced(blobs, layers, chains)
+
+
+def collect(store: ImageStore, keep: Collection[str]) -> int:
+    """Remove what nothing refers to; returns bytes freed. Does nothing while an image is being brought in."""
+    with store.alone() as sure:
+        if not sure:
+            return 0
+        needed = referenced(store)
+        freed = sum(_remove(path) for path in _entries(store.tmp))
+        for path in _entries(store.layers):
+            diff_id = f"sha256:{path.name}"
+            if diff_id not in needed.layers and diff_id not in keep:
+                freed += _remove_layer(store, path)
+        for path in _entries(store.blobs):
+            if f"sha256:{path.name}" not in needed.blobs:
+                freed += _remove(path)
+        return freed
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _remove_layer(store: ImageStore, path: Path) -> int:
+    """Out of sight first: a layer that is half removed must not look like a layer."""
+    store.tmp.mkdir(parents=True, exist_ok=True, mode=0o700)
+    grave = store.tmp / f"removed-{path.name[:16]}-{os.urandom(4).hex()}"
+    os.rename(path, grave)
+    return _remove(grave)
+
+
+def _remove(path: Path) -> int:
+    size = path.lstat().st_size
+    if stat.S_ISDIR(path.lstat().st_mode):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            size = tree_size(fd)
+        finally:
+            os.close(fd)
+    with contextlib.suppress(FileNotFoundError):
+        discard(path)
+    return size
+
+
+def check(store: ImageStore) -> list[str]:
+    """What is wrong with the store, one sentence each: records without blobs, layers that aren't there."""
+    problems = []
+    for image_id in store.ids():
+        try:
+            image = store.find(image_id)
+            store.lower_dirs(image)
+            for layer in store.manifest(image).layers:
+                if not store.blob_path(layer.digest).exists():
+                    problems.append(f"image {image_id}: blob {layer.digest} is missing")
+        except MinidockError as error:
+            problems.append(f"image {image_id}: {error}")
+    return problems

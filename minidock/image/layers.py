@@ -1,0 +1,141 @@
+"""Takes layers in: one pass over the bytes files the blob, hashes it packed and unpacked, and unpacks the tree."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from minidock import files
+from minidock.errors import InvalidImage
+
+from . import manifest as docs
+from .compression import CHUNK, Digesting, Read, unpacked
+from .manifest import Descriptor
+from .trees import remove_tree
+
+if TYPE_CHECKING:
+    from .store import ImageStore, Layer
+
+LOCKS = 64
+"""How many lock files layers share: enough for different layers seldom to meet, few enough not to litter."""
+
+_numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def workplace(store: ImageStore) -> Iterator[Path]:
+    """A fresh directory in tmp/, gone at the end; named after the process so that gc knows whose it was."""
+    path = store.tmp / f"{os.getpid()}-{next(_numbers)}-{os.urandom(4).hex()}"
+    path.mkdir(parents=True, mode=0o700)
+    try:
+        yield path
+    finally:
+        discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a tree of strangers."""
+    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(path.name, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str) -> Layer:
+    """Store and unpack a layer unless both are here. In `claimed` empty or -1, and an empty diff_id, claim nothing.
+
+    Raises InvalidImage when size, digest or diff id are not as claimed, or the tar can't be trusted.
+    """
+    from .store import Layer
+
+    if claimed.digest and diff_id and store.layer(diff_id) is not None:
+        with contextlib.suppress(FileNotFoundError):
+            size = store.blob_path(claimed.digest).stat().st_size
+            return Layer(diff_id, Descriptor(claimed.media_type, claimed.digest, size))
+    # Two commands that load the same layer: the second waits, then finds it unpacked and only files its blob.
+    with _one_at_a_time(store, diff_id), workplace(store) as place:
+        return _receive(store, read, claimed, diff_id, place)
+
+
+def _one_at_a_time(store: ImageStore, diff_id: str) -> contextlib.AbstractContextManager[None]:
+    if not diff_id:  # not known before it is read; _publish copes with two that finish
+        return contextlib.nullcontext()
+    return files.locked(store.layout.lock(f"images-layer-{int(diff_id[-4:], 16) % LOCKS}"))
+
+
+def _receive(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, place: Path) -> Layer:
+    from .store import Layer
+
+    what = f"layer {(claimed.digest or diff_id)[:19]}".rstrip()
+    with open(place / "blob", "xb") as blob:
+        packed = Digesting(_copying(read, blob), limit=claimed.size if claimed.size >= 0 else None, what=what)
+        packing, plain = unpacked(packed.read)
+        media_type = claimed.media_type or _media_type(packing)
+        tar = Digesting(plain) if packing else packed
+        _unpack(store, tar.read if packing else plain, diff_id, place)
+        while packed.read(CHUNK):  # what follows a packed tar belongs to the blob
+            pass
+        blob.flush()
+        os.fsync(blob.fileno())
+    if claimed.size >= 0 and packed.count != claimed.size:
+        raise InvalidImage(f"{what} has {packed.count} bytes instead of {claimed.size}")
+    if claimed.digest and packed.digest != claimed.digest:
+        raise InvalidImage(f"{what} has the digest {packed.digest} instead of {claimed.digest}")
+    if diff_id and tar.digest != diff_id:
+        raise InvalidImage(f"{what} has the diff id {tar.digest} instead of {diff_id}")
+    _publish(store, place, tar.digest, packed.digest)
+    return Layer(tar.digest, Descriptor(media_type, packed.digest, packed.count))
+
+
+def _copying(read: Read, blob: BinaryIO) -> Read:
+    def copy(n: int) -> bytes:
+        data = read(n)
+        blob.write(data)
+        return data
+
+    return copy
+
+
+def _media_type(packing: str) -> str:
+    if packing not in ("", "gzip", "zstd"):
+        raise InvalidImage(f"a layer packed with {packing}, which no media type names")
+    return docs.OCI_LAYER + (f"+{packing}" if packing else "")
+
+
+def _unpack(store: ImageStore, read: Read, diff_id: str, place: Path) -> None:
+    """Into place/layer, unless the store has the tree and only the blob is new."""
+    if diff_id and store.layer(diff_id) is not None:
+        while read(CHUNK):
+            pass
+        return
+    from .store import LayerRecord
+    from .unpack import unpack
+
+    diff = place / "layer" / "diff"
+    diff.mkdir(parents=True)
+    diff.chmod(0o755)  # whatever our umask is: this becomes the container's "/"
+    result = unpack(read, diff)
+    record = LayerRecord(result.size, result.entries, result.opaque)
+    files.write_json(place / "layer" / "layer.json", record, durable=False)
+
+
+def _publish(store: ImageStore, place: Path, diff_id: str, digest: str) -> None:
+    """Move what is whole and right to where everybody looks: first the blob, then the tree."""
+    for directory in (store.blobs, store.layers):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.rename(place / "blob", store.blob_path(digest))
+    files.sync_directory(store.blobs)
+    if not (place / "layer").exists():
+        return
+    try:
+        os.rename(place / "layer", store.layer_path(diff_id))
+    except OSError as error:
+        # Somebody else has brought the same tree while we unpacked ours: theirs is as good.
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
