@@ -168,4 +168,3 @@ def ignoring(error: SystemCallFailed, *numbers: int) -> None:
 
 GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 """What the kernel says when the thing to remove isn't there: links ENODEV, routes ESRCH, addresses EADDRNOTAVAIL."""
-

@@ -1,0 +1,16 @@
+"""How a packet gets in and out: networks, addresses, published ports, names. docs/networking.md tells the whole way.
+
+plan(…) -> Attachment       claim an address and ports, and list the steps that connect the container
+reserve_ports(hold)         take the host's ports, so that no other program gets them
+release(layout, id)         give the claims back
+teardown(layout)            remove bridge, table, rules and switches of the whole instance
+"""
+
+from __future__ import annotations
+
+from minidock.network.addresses import Published, release
+from minidock.network.plan import Attachment, network_id, plan
+from minidock.network.reserve import reserve_ports
+from minidock.network.teardown import teardown
+
+__all__ = ["Attachment", "Published", "network_id", "plan", "release", "reserve_ports", "teardown"]
