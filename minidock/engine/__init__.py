@@ -1,0 +1,217 @@
+"""Docker's verbs. This file is the table of contents: each method names the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from minidock.steps import SILENT, Narrator
+
+if TYPE_CHECKING:
+    from minidock.model import ContainerSummary, Created, CreateRequest, ExecRequest, ImageSummary
+    from minidock.paths import Layout
+    from minidock.runtime.plan import Plan
+
+Filters = dict[str, list[str]]
+
+
+class Engine:
+    """One instance (a --root), without a daemon. Modules are imported by the verb that needs them: starting is fast."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    # a container's life
+
+    def create(self, request: CreateRequest) -> Created:
+        """Write a container down. Raises ImageNotFound, NameInUse, UsageError."""
+        from minidock.engine import create
+
+        return create.create(self.layout, request)
+
+    def start(self, ref: str, *, narrator: Narrator = SILENT) -> None:
+        """Run it in the background, under its shim."""
+        from minidock.engine import run
+
+        run.start_detached(self.layout, ref, narrator=narrator)
+
+    def start_attached(
+        self,
+        ref: str,
+        *,
+        stdin: bool,
+        stdout: bool = True,
+        stderr: bool = True,
+        detach_keys: str = "",
+        sig_proxy: bool = True,
+        narrator: Narrator = SILENT,
+    ) -> int:
+        """Run it with our own streams; its exit code, or 0 when the user detached."""
+        from minidock.engine import run
+
+        streams = run.Streams(stdin, stdout, stderr, detach_keys, sig_proxy)
+        return run.start_attached(self.layout, ref, streams, narrator=narrator)
+
+    def stop(self, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
+        """SIGTERM or the container's own stop signal, patience, SIGKILL."""
+        from minidock.engine import stop
+
+        stop.stop(self.layout, ref, timeout=timeout, signal=signal)
+
+    def kill(self, ref: str, *, signal: str = "KILL") -> None:
+        """Send any signal. Raises NotRunning."""
+        from minidock.engine import stop
+
+        stop.kill(self.layout, ref, signal=signal)
+
+    def wait(self, ref: str) -> int:
+        """Sleep until it ends; its exit code."""
+        from minidock.engine import stop
+
+        return stop.wait(self.layout, ref)
+
+    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Raises Conflict for a running one, unless forced."""
+        from minidock.engine import stop
+
+        stop.remove(self.layout, ref, force=force, volumes=volumes)
+
+    def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int:
+        """One more command inside; its exit code, 0 when detached. Raises NotRunning."""
+        from minidock.engine import execs
+
+        return execs.execute(self.layout, ref, request, sig_proxy=sig_proxy)
+
+    def cleanup(self, container_id: str) -> None:
+        """What a shim becomes in the end: finish the container when nobody else did."""
+        from minidock.engine import finish
+        from minidock.errors import ContainerNotFound
+
+        try:
+            finish.finish(self.layout, container_id)
+        except ContainerNotFound:
+            return  # somebody was quicker
+
+    # looking at containers
+
+    def containers(
+        self, *, all: bool = False, last: int = 0, filters: Filters | None = None, size: bool = False
+    ) -> list[ContainerSummary]:
+        """Newest first; only running ones without `all`."""
+        from minidock.engine import ps
+
+        return ps.containers(self.layout, everything=all, last=last, filters=filters or {}, size=size)
+
+    def inspect(self, ref: str) -> dict[str, Any]:
+        """API `ContainerInspectResponse`."""
+        from minidock.engine import inspect
+
+        return inspect.container(self.layout, ref)
+
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        timestamps: bool = False,
+        details: bool = False,
+    ) -> Iterator[tuple[int, bytes]]:
+        """Chunks of (stream, bytes); times are Unix seconds."""
+        from minidock.engine import logs
+        from minidock.engine.record import Records, alive
+
+        records = Records(self.layout)
+        record = records.find(ref)
+        if record.host_config.log_config.type == "none":
+            from minidock.errors import Unsupported
+
+            raise Unsupported("configured logging driver does not support reading")
+        return logs.read(
+            records.log_path(record.id),
+            follow=follow,
+            tail=tail,
+            since=since,
+            until=until,
+            timestamps=timestamps,
+            stdout=True,
+            stderr=True,
+            running=lambda: alive(record),
+        )
+
+    # telling without doing
+
+    def dry_run(self, request: CreateRequest) -> Plan:
+        """The plan of a container that nobody creates; needs no root."""
+        from minidock.engine import script
+
+        return script.dry_run(self.layout, request)
+
+    def as_shell(self, request: CreateRequest) -> str:
+        """A script for sh, util-linux, iproute2 and nft that makes the same container."""
+        from minidock.engine import script
+
+        return script.as_shell(self.layout, request)
+
+    # images
+
+    def ensure_image(self, name: str, *, policy: str, platform: str = "", say: Callable[[str], None]) -> None:
+        """Have it, or make it from a recipe. Raises ImageNotFound."""
+        from minidock.engine import images
+
+        images.ensure(self.layout, name, policy=policy, platform=platform, say=say)
+
+    def images(self, *, all: bool = False, filters: Filters | None = None) -> list[ImageSummary]:
+        from minidock.engine import images
+
+        return images.summaries(self.layout, filters=filters or {})
+
+    def inspect_image(self, ref: str) -> dict[str, Any]:
+        """API `ImageInspect`."""
+        from minidock.engine import images
+
+        return images.inspect(self.layout, ref)
+
+    def tag(self, source: str, target: str) -> None:
+        from minidock.engine import images
+
+        images.tag(self.layout, source, target)
+
+    def remove_image(self, ref: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
+        """Rows of ("Untagged" | "Deleted", what). Raises ImageInUse."""
+        from minidock.engine import images
+
+        return images.remove(self.layout, ref, force=force)
+
+    def load(self, source: BinaryIO | Path, *, platform: str = "", say: Callable[[str], None]) -> list[str]:
+        from minidock.engine import images
+
+        return images.load(self.layout, source, platform=platform, say=say)
+
+    def save(self, names: list[str], out: BinaryIO) -> None:
+        from minidock.engine import images
+
+        images.save(self.layout, names, out)
+
+    def import_image(
+        self, source: BinaryIO, *, reference: str | None, message: str, changes: list[str], platform: str
+    ) -> str:
+        """The new image's id."""
+        from minidock.engine import images
+
+        return images.import_tar(self.layout, source, reference, message, changes, platform)
+
+    # the system
+
+    def version(self) -> dict[str, Any]:
+        from minidock.engine import info
+
+        return info.version()
+
+    def info(self) -> dict[str, Any]:
+        from minidock.engine import info
+
+        return info.info(self.layout)

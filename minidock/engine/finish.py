@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -20,7 +21,7 @@ from minidock.engine.record import Record, Records, alive, replace
 from minidock.errors import ContainerNotFound, MinidockError
 from minidock.kernel import oom
 from minidock.paths import Layout
-from minidock.runtime import shim
+from minidock.runtime import attach, shim
 from minidock.steps import SILENT, Live, Narrator
 
 PATIENCE = 2.0
@@ -77,10 +78,19 @@ def _await_exit(layout: Layout, record: Record) -> shim.Exit | None:
     run_dir = layout.container_run(record.id)
     deadline = time.monotonic() + PATIENCE
     while (ended := shim.read_exit(run_dir)) is None and time.monotonic() < deadline:
-        if not shim.serves(run_dir):
+        if not _served(run_dir):
             return shim.read_exit(run_dir)
         time.sleep(0.005)
     return ended
+
+
+def _served(run_dir: Path) -> bool:
+    """Whether a shim listens: a dead one's socket refuses."""
+    try:
+        attach.connect(shim.attach_socket(run_dir)).close()
+    except (MinidockError, OSError):
+        return False
+    return True
 
 
 def clear(layout: Layout, record: Record, *, narrator: Narrator = SILENT) -> None:

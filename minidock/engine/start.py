@@ -29,7 +29,7 @@ from minidock.runtime import attach, shim
 from minidock.runtime.parent import Birth, host_steps
 from minidock.runtime.plan import Extras, Plan, plan
 from minidock.runtime.stdio import Stdio
-from minidock.steps import SILENT, Live, Narrator
+from minidock.steps import SILENT, Narrator
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, True)
-    listener = attach.listen(shim.attach_socket(run_dir))
+    listener = _listen(shim.attach_socket(run_dir))
     reserved = [held.detach() for held in network.reserve_ports(attachment.hold)]
     inherit = [listener.detach(), theirs.detach(), *reserved]
     stdio = Stdio(terminal=record.config.tty, stdin=record.config.open_stdin, inherit=inherit)
@@ -98,6 +98,16 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     return Started(records.read(record.id), ours.detach())
 
 
+def _listen(path: Path) -> socket.socket:
+    """Where clients meet the shim: made here, so that it is there from the start, and nobody connects in vain."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(os.fspath(path))
+    os.chmod(path, 0o600)
+    listener.listen(16)
+    return listener
+
+
 def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Plan, spec.Spec]:
     """The container's plan and its config.json. Changes nothing: --dry-run and --as-shell use it too."""
     rootfs = str(layout.container_run(record.id) / "rootfs")
@@ -108,7 +118,7 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     root += [copy_up.CopyUp(rootfs, point.destination, point.source) for point in volumes.fresh(record)]
     group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources)
     extras = Extras(attachment.before, attachment.joined, attachment.child, root)
-    return plan(config, rootfs=rootfs, cgroups=group, extras=extras, run=str(layout.run)), config
+    return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=layout.run), config
 
 
 def joined(layout: Layout, record: Record) -> dict[str, str]:
@@ -129,9 +139,7 @@ def joined(layout: Layout, record: Record) -> dict[str, str]:
             rows[kind] = _namespace_of(layout, mode.removeprefix("container:"), kind)
         elif kind in ("pid", "uts", "cgroup") and mode not in ("", "private"):
             raise UsageError(f"{kind}: invalid mode: {mode}")
-    if rows.get("network") == "host":
-        rows.setdefault("uts", "host" if host.uts_mode == "host" else "")
-    return {kind: value for kind, value in rows.items() if value}
+    return rows
 
 
 def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
@@ -189,5 +197,3 @@ def dry_run(layout: Layout, record: Record) -> Plan:
     )
     return prepare(layout, record, attachment)[0]
 
-
-__all__ = ["Live", "Started", "dry_run", "start"]

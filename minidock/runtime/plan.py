@@ -7,6 +7,7 @@ config.md say what must be true when the command starts.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -87,8 +88,10 @@ class Plan(msgspec.Struct, frozen=True):
         ]
 
 
-def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras = Extras()) -> Plan:  # noqa: B008 - frozen
+def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache: Path | None = None) -> Plan:
     """The steps for a bundle. `rootfs` is the absolute path of its root; it is where `extras.root` mounts.
+
+    `cache` is a directory for compiled seccomp programs.
 
     Raises UsageError for what the specification forbids.
     """
@@ -119,7 +122,7 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras = Extra
             *extras.child,
             *_names(spec),
             *_tree(spec, process, rootfs, extras, own_user),
-            *_settle(spec, process),
+            *_settle(spec, process, cache),
         ],
         execute=Execute(process.args, process.env, process.cwd),
         terminal=process.terminal,
@@ -192,7 +195,7 @@ def _devices(spec: Spec, rootfs: str, own_user: bool) -> list[Step]:
     return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
 
 
-def _settle(spec: Spec, process: Process) -> list[Step]:
+def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     """After the pivot: what the command itself is to be. Rights go last, since every step before may need them."""
     from minidock.kernel import capabilities, credentials, keyring, masks, no_new_privs, pty, rlimits, seccomp, workdir
 
@@ -210,7 +213,7 @@ def _settle(spec: Spec, process: Process) -> list[Step]:
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
     steps += [masks.MaskPath(path) for path in spec.linux.masked_paths]
     steps += rlimits.steps(process.rlimits)
-    filters: list[Step] = [seccomp.step(spec.linux.seccomp)] if spec.linux.seccomp else []
+    filters: list[Step] = [seccomp.load_filter(spec.linux.seccomp, cache)] if spec.linux.seccomp else []
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())
     else:

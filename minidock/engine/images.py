@@ -1,0 +1,215 @@
+"""Images, as the commands want them: the store's verbs in Docker's words."""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from minidock.engine.record import Record, Records
+from minidock.errors import ImageInUse, ImageNotFound, UsageError
+from minidock.image import reference
+from minidock.image.store import Image, ImageStore
+from minidock.model import ImageSummary
+from minidock.paths import Layout
+
+
+def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callable[[str], None]) -> None:
+    """Have the image, or make it when a recipe exists. Raises ImageNotFound in Docker's words."""
+    store = ImageStore(layout)
+    if policy not in ("always", "missing", "never"):
+        raise UsageError(f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\"")
+    try:
+        store.find(name)
+        return
+    except ImageNotFound:
+        if policy == "never":
+            raise
+    from minidock.image import builtin
+
+    familiar, _, tag = reference.familiar(name).partition(":")
+    if familiar not in builtin.names() or tag not in ("", "latest"):
+        hint = f"load one with minidock load; built in are {', '.join(sorted(builtin.names()))}"
+        raise ImageNotFound(name, hint=hint)
+    say(f"Unable to find image '{familiar}:latest' locally; making it from the recipe rootfs/{familiar}")
+    builtin.build(store, familiar, say=say)
+
+
+def summaries(layout: Layout, *, filters: dict[str, list[str]]) -> list[ImageSummary]:
+    """Newest first."""
+    used = [record.image_id for record in Records(layout).all()]
+    rows = [
+        ImageSummary(
+            id=image.id,
+            repo_tags=image.tags,
+            repo_digests=image.digests,
+            created=unix(image.created),
+            size=image.size,
+            labels=image.config.config.labels,
+            containers=used.count(image.id),
+        )
+        for image in ImageStore(layout).images()
+    ]
+    kept = [row for row in rows if _matches(row, filters, rows)]
+    return sorted(kept, key=lambda row: row.created, reverse=True)
+
+
+def _matches(row: ImageSummary, filters: dict[str, list[str]], rows: list[ImageSummary]) -> bool:
+    import fnmatch
+
+    for key, values in filters.items():
+        if key == "dangling":
+            wanted = values[-1].lower() in ("1", "true")
+            ok = bool(row.repo_tags) != wanted
+        elif key == "label":
+            ok = all(_has_label(row.labels, value) for value in values)
+        elif key == "reference":
+            ok = any(fnmatch.fnmatch(tag, value) or fnmatch.fnmatch(tag.rpartition(":")[0], value)
+                     for tag in row.repo_tags for value in values)  # fmt: skip
+        elif key in ("before", "since"):
+            other = next((item for item in rows if values[-1] in item.repo_tags or item.id.startswith(values[-1])), None)
+            if other is None:
+                raise ImageNotFound(values[-1])
+            ok = row.created < other.created if key == "before" else row.created > other.created
+        else:
+            raise UsageError(f"invalid filter '{key}'")
+        if not ok:
+            return False
+    return True
+
+
+def _has_label(labels: dict[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def inspect(layout: Layout, ref: str) -> dict[str, Any]:
+    """API `ImageInspect`."""
+    store = ImageStore(layout)
+    image = store.find(ref)
+    layers = [str(path) for path in store.lower_dirs(image)]
+    data = {"UpperDir": layers[0] if layers else "", "LowerDir": ":".join(layers[1:])}
+    config = msgspec.to_builtins(image.config.config)
+    last = image.config.history[-1] if image.config.history else None
+    return {
+        "Id": image.id,
+        "RepoTags": image.tags,
+        "RepoDigests": image.digests,
+        "Parent": "",
+        "Comment": image.config.comment or (last.comment if last else ""),
+        "Created": image.created,
+        "DockerVersion": image.config.docker_version,
+        "Author": image.config.author,
+        "Config": {**_EMPTY_CONFIG, **config},
+        "Architecture": image.config.architecture,
+        "Variant": image.config.variant,
+        "Os": image.config.os,
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "GraphDriver": {"Name": "overlay2", "Data": data},
+        "RootFS": {"Type": "layers", "Layers": image.config.rootfs.diff_ids},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+    }
+
+
+_EMPTY_CONFIG: dict[str, Any] = {
+    "User": "",
+    "ExposedPorts": None,
+    "Env": [],
+    "Entrypoint": None,
+    "Cmd": None,
+    "Volumes": None,
+    "WorkingDir": "",
+    "Labels": None,
+}
+
+
+def tag(layout: Layout, source: str, target: str) -> None:
+    """Raises ImageNotFound, and UsageError for a name that can't be one."""
+    store = ImageStore(layout)
+    store.tag(store.find(source), target)
+
+
+def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
+    """A tag goes; the image with its last tag, unless a container needs it. Raises ImageInUse, ImageNotFound."""
+    store = ImageStore(layout)
+    image = store.find(ref)
+    users = [record for record in Records(layout).all() if record.image_id == image.id]
+    by_id = ref.removeprefix("sha256:") and image.id.removeprefix("sha256:").startswith(ref.removeprefix("sha256:"))
+    tags = image.tags if by_id else [reference.familiar(ref)]
+    if by_id and len(image.tags) > 1 and not force:
+        raise ImageInUse(
+            f"conflict: unable to delete {ref[:12]} (must be forced) - image is referenced in multiple repositories"
+        )
+    last = len(image.tags) <= len(tags)
+    if last:
+        _refuse_used(ref, image, users, by_id=bool(by_id), force=force)
+    rows = []
+    for name in tags:
+        store.untag(name)
+        rows.append(("Untagged", name))
+    if last and not users:
+        rows += [("Deleted", digest) for digest in [image.id, *reversed(image.config.rootfs.diff_ids)]]
+        store.delete(image.id)
+        store.gc()
+    return rows
+
+
+def _refuse_used(ref: str, image: Image, users: list[Record], *, by_id: bool, force: bool) -> None:
+    running = next((record for record in users if record.state.running), None)
+    short = image.id.removeprefix("sha256:")[:12]
+    if running and (by_id or not force):
+        verb = "cannot be forced" if by_id else "must force"
+        what = f"unable to delete {short} ({verb}) - image is" if by_id else "unable to remove repository reference"
+        if by_id:
+            raise ImageInUse(f"conflict: {what} being used by running container {running.id[:12]}")
+        raise ImageInUse(
+            f'conflict: {what} "{ref}" (must force) - container {running.id[:12]} is using its referenced image {short}'
+        )
+    if users and not force:
+        holder = users[0].id[:12]
+        if by_id:
+            raise ImageInUse(
+                f"conflict: unable to delete {short} (must be forced) - image is being used by stopped container {holder}"
+            )
+        raise ImageInUse(
+            f'conflict: unable to remove repository reference "{ref}" (must force) - '
+            f"container {holder} is using its referenced image {short}"
+        )
+
+
+def load(layout: Layout, source: BinaryIO | Path, *, platform: str, say: Callable[[str], None]) -> list[str]:
+    """Lines as `docker load` prints them."""
+    from minidock.image import archive
+
+    return archive.load(ImageStore(layout), source, platform=platform, say=say)
+
+
+def save(layout: Layout, names: list[str], out: BinaryIO) -> None:
+    from minidock.image import save as saving
+
+    saving.save(ImageStore(layout), names, out)
+
+
+def import_tar(
+    layout: Layout, source: BinaryIO, name: str | None, message: str, changes: list[str], platform: str
+) -> str:
+    """The new image's id."""
+    from minidock.image import importer
+
+    image = importer.import_tar(
+        ImageStore(layout), source, reference=name, message=message, changes=changes, platform=platform
+    )
+    return image.id
+
+
+def unix(created: str) -> int:
+    """RFC 3339 → Unix seconds; 0 for what isn't a time."""
+    try:
+        return calendar.timegm(time.strptime(created[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return 0

@@ -1,0 +1,127 @@
+"""stop, kill, wait and rm: ways to the end of a container.
+
+PID 1 of a pid namespace ignores every signal that it has no handler for, even SIGTERM (pid_namespaces(7)): so stop is
+the polite signal, a while of patience, then SIGKILL, which nobody can ignore.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal as signals
+
+from minidock.engine.finish import clear, finish, refresh, remove_files
+from minidock.engine.record import Record, Records, alive
+from minidock.errors import Conflict, ContainerNotFound, NotRunning, UsageError
+from minidock.kernel import syscalls
+from minidock.paths import Layout
+
+DEFAULT_TIMEOUT = 10
+FOREVER = -1
+
+
+def signal_number(name: str) -> int:
+    """`KILL`, `SIGKILL`, `9`, `RTMIN+3` → number. Raises UsageError in Docker's words."""
+    text = name.upper().removeprefix("SIG")
+    if text.isdigit() and 0 < int(text) <= signals.SIGRTMAX:
+        return int(text)
+    base, plus, offset = text.partition("+")
+    found = getattr(signals, f"SIG{base}", None)
+    if isinstance(found, signals.Signals) and (not plus or offset.isdigit()):
+        return found + int(offset or 0)
+    raise UsageError(f"Invalid signal: {name}")
+
+
+def send(record: Record, number: int) -> None:
+    """A signal to the container's first process: that one for certain, by a pidfd. Raises NotRunning."""
+    try:
+        pidfd = os.pidfd_open(record.state.pid)
+    except (ProcessLookupError, OverflowError, OSError) as error:
+        raise NotRunning(record.id) from error
+    try:
+        if not alive(record):
+            raise NotRunning(record.id)
+        syscalls.pidfd_send_signal(pidfd, number)
+    finally:
+        os.close(pidfd)
+
+
+def await_end(record: Record, seconds: float | None) -> bool:
+    """Sleep until the first process ends, at most so long. True when it has ended."""
+    if not alive(record):
+        return True
+    try:
+        pidfd = os.pidfd_open(record.state.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else seconds * 1000)) or not alive(record)
+    finally:
+        os.close(pidfd)
+
+
+def kill(layout: Layout, ref: str, *, signal: str = "KILL") -> None:
+    """Raises NotRunning, UsageError. After SIGKILL it waits for the end, so that the next command finds it ended."""
+    number = signal_number(signal)
+    record = refresh(layout, Records(layout).find(ref))
+    if not record.state.running:
+        raise Conflict(f"Cannot kill container: {ref}: Container {record.id} is not running")
+    send(record, number)
+    if number == signals.SIGKILL:
+        await_end(record, DEFAULT_TIMEOUT)
+        refresh(layout, record)
+
+
+def stop(layout: Layout, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
+    """Stopping what has stopped already is no error."""
+    record = refresh(layout, Records(layout).find(ref))
+    if not record.state.running:
+        return
+    config = record.config
+    patience = timeout if timeout is not None else config.stop_timeout
+    patience = DEFAULT_TIMEOUT if patience is None else patience
+    with contextlib.suppress(NotRunning):
+        send(record, signal_number(signal or config.stop_signal or "TERM"))
+        if not await_end(record, None if patience == FOREVER else patience):
+            send(record, signals.SIGKILL)
+            await_end(record, DEFAULT_TIMEOUT)
+    refresh(layout, record)
+
+
+def wait(layout: Layout, ref: str) -> int:
+    """Sleep until the container has ended; its exit code."""
+    record = refresh(layout, Records(layout).find(ref))
+    await_end(record, None)
+    try:
+        return finish(layout, record.id).state.exit_code
+    except ContainerNotFound:
+        return record.state.exit_code  # removed as it ended
+
+
+def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+    """Raises Conflict for a running one without `force`."""
+    records = Records(layout)
+    record = refresh(layout, records.find(ref))
+    if record.state.running:
+        if not force:
+            raise Conflict(
+                f"You cannot remove a running container {record.id}. "
+                "Stop the container before attempting removal or force remove"
+            )
+        with contextlib.suppress(NotRunning):
+            send(record, signals.SIGKILL)
+        await_end(record, DEFAULT_TIMEOUT)
+    with contextlib.suppress(ContainerNotFound):
+        record = finish(layout, record.id)
+    with records.locked(record.id):
+        clear(layout, record)
+        remove_files(layout, record)
+        if volumes:
+            from minidock.engine.volumes import remove_anonymous
+
+            remove_anonymous(layout, record)
+
+
