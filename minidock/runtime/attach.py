@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from minidock.errors import UsageError
+
 HEADER = struct.Struct(">B3xI")
 STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, EXIT = 0, 1, 2, 10, 11, 12, 20
 
@@ -23,6 +25,8 @@ CHUNK = 256 * 1024
 """Bytes read from the socket at once."""
 DETACH_KEYS = b"\x10\x11"
 """ctrl-p, ctrl-q: Docker's default."""
+CONTROL_KEYS = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
+"""ctrl-X is the byte whose number is X's place here (ascii(7))."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -75,6 +79,21 @@ def wait(shim: socket.socket) -> int | None:
     return None
 
 
+def parse_keys(text: str) -> bytes:
+    """Docker's --detach-keys: `ctrl-p,ctrl-q`, `ctrl-a,x`, `DEL`; empty is the default. Raises UsageError."""
+    keys = b""
+    for word in text.split(",") if text else []:
+        if len(word) == 1 and word.isascii():
+            keys += word.encode()
+        elif word == "DEL":
+            keys += b"\x7f"
+        elif len(word) == 6 and word.startswith("ctrl-") and word[5] in CONTROL_KEYS:
+            keys += bytes([CONTROL_KEYS.index(word[5])])
+        else:
+            raise UsageError(f"Invalid detach keys ({text}) provided")
+    return keys or DETACH_KEYS
+
+
 class Decoder:
     """Cuts a stream of bytes into frames."""
 
@@ -108,9 +127,9 @@ def stream(
     """Connect our standard streams to the container's until it ends or the user detaches.
 
     With `tty` the terminal is raw meanwhile (when `stdin` is wanted and is one), its size is the container's, and
-    `detach_keys` are looked for (None: never). Else each signal that reaches us goes to `on_signal`; without it, and with `tty`, a
-    signal that would end us does so once the terminal is restored. `redraw` makes a full-screen program paint anew,
-    by a change of size and back. Raises BrokenPipeError when nobody reads our output any more.
+    `detach_keys` are looked for (None: never). Else each signal that reaches us goes to `on_signal`; without it, and
+    with `tty`, a signal that would end us does so once the terminal is restored. `redraw` makes a full-screen program
+    paint anew, by a change of size and back. Raises MinidockError with Docker's text when nobody reads our output.
     """
     from minidock.runtime import terminal
     from minidock.runtime.session import Session, signals_to
@@ -146,6 +165,7 @@ def stream(
         for sink in session.sinks.values():
             stack.callback(sink.close)
         shim.setblocking(False)
+        stack.callback(shim.setblocking, True)
         if redraw:
             announce_size(1)
         announce_size()

@@ -14,6 +14,7 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 
+from minidock.errors import MinidockError
 from minidock.runtime.attach import CLOSE_STDIN, EXIT, STDIN, Decoder, Outcome, frame
 from minidock.runtime.terminal import DetachKeys
 
@@ -33,7 +34,7 @@ FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Sink:
-    """A descriptor that is written without ever blocking. Raises BrokenPipeError when nobody reads it any more."""
+    """A descriptor that is written without ever blocking."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -51,12 +52,14 @@ class Sink:
         self.target = fd if self.reopened < 0 else self.reopened
 
     def flush(self) -> None:
-        """Write what can be written now."""
+        """Write what can be written now. Raises MinidockError when nobody reads it any more."""
         while self.queue:
             try:
                 done = os.write(self.target, memoryview(self.queue)[: self.chunk])
             except BlockingIOError:
                 return
+            except BrokenPipeError as error:
+                raise MinidockError(f"write /dev/{'stdout' if self.fd == 1 else 'stderr'}: broken pipe") from error
             del self.queue[:done]
             if self.chunk != QUEUE_LIMIT:
                 return
