@@ -16,8 +16,6 @@ from pathlib import Path
 
 import msgspec
 
-from minidock.errors import UsageError
-
 HEADER = struct.Struct(">B3xI")
 STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, EXIT = 0, 1, 2, 10, 11, 12, 20
 
@@ -25,8 +23,6 @@ CHUNK = 256 * 1024
 """Bytes read from the socket at once."""
 DETACH_KEYS = b"\x10\x11"
 """ctrl-p, ctrl-q: Docker's default."""
-CONTROL_KEYS = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
-"""ctrl-X is the byte whose number is X's place here (ascii(7))."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -77,21 +73,6 @@ def wait(shim: socket.socket) -> int | None:
         if kind == EXIT:
             return int.from_bytes(payload, "big", signed=True)
     return None
-
-
-def parse_keys(text: str) -> bytes:
-    """Docker's --detach-keys: `ctrl-p,ctrl-q`, `ctrl-a,x`, `DEL`; empty is the default. Raises UsageError."""
-    keys = b""
-    for word in text.split(",") if text else []:
-        if len(word) == 1 and word.isascii():
-            keys += word.encode()
-        elif word == "DEL":
-            keys += b"\x7f"
-        elif len(word) == 6 and word.startswith("ctrl-") and word[5] in CONTROL_KEYS:
-            keys += bytes([CONTROL_KEYS.index(word[5])])
-        else:
-            raise UsageError(f"Invalid detach keys ({text}) provided")
-    return keys or DETACH_KEYS
 
 
 class Decoder:

@@ -11,6 +11,27 @@ import signal
 import termios
 from types import TracebackType
 
+from minidock.errors import UsageError
+from minidock.runtime.attach import DETACH_KEYS
+
+CONTROL_KEYS = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
+"""ctrl-X is the byte whose number is X's place here (ascii(7))."""
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """Docker's --detach-keys: `ctrl-p,ctrl-q`, `ctrl-a,x`, `DEL`; empty is the default. Raises UsageError."""
+    keys = b""
+    for word in text.split(",") if text else []:
+        if len(word) == 1 and word.isascii():
+            keys += word.encode()
+        elif word == "DEL":
+            keys += b"\x7f"
+        elif len(word) == 6 and word.startswith("ctrl-") and word[5] in CONTROL_KEYS:
+            keys += bytes([CONTROL_KEYS.index(word[5])])
+        else:
+            raise UsageError(f"Invalid detach keys ({text}) provided")
+    return keys or DETACH_KEYS
+
 
 class DetachKeys:
     """Looks for the keys in what is typed. Keeps back what may be their beginning."""
