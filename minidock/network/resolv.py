@@ -1,0 +1,111 @@
+"""Two files by which a container finds names: /etc/resolv.conf and /etc/hosts, written by Docker's rules.
+
+Pure: text in, text out; the engine reads the host's files and puts the results into the container.
+man: resolv.conf(5), hosts(5)
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from minidock.errors import UsageError
+from minidock.model import HostConfig
+
+ETC_RESOLV_CONF = Path("/etc/resolv.conf")
+SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+STUB = "127.0.0.53"
+"""Where systemd-resolved listens on the host: an address that inside a container leads nowhere."""
+PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"]
+"""What Docker falls back to when the host knows no name server that a container could reach."""
+
+NAMESERVER = re.compile(r"^[ \t]*nameserver[ \t]+(\S+).*\n?", re.MULTILINE)
+SEARCH = re.compile(r"^[ \t]*search[ \t]+(.+)$", re.MULTILINE)
+OPTIONS = re.compile(r"^[ \t]*options[ \t]+(.+)$", re.MULTILINE)
+
+LOCAL_NAMES = """\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+ff00::0\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+def host_resolver_config(etc: Path = ETC_RESOLV_CONF, systemd: Path = SYSTEMD_RESOLV_CONF) -> str:
+    """What the host itself asks: its resolv.conf, or the one behind systemd-resolved's stub. Empty when it has none."""
+    try:
+        text = etc.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    if set(NAMESERVER.findall(text)) == {STUB} and systemd.exists():
+        return systemd.read_text(errors="replace")
+    return text
+
+
+def resolver_config(host_text: str, host: HostConfig, mode: str) -> str:
+    """The container's resolv.conf. `host_text` is the host's, `mode` the network mode.
+
+    What --dns, --dns-search and --dns-option give replaces the host's lines of that kind. Without them the host's
+    text stays as it is, but for servers that a container can't reach; a container on the host's network can.
+    """
+    if host.dns or host.dns_search or host.dns_options:
+        return _built(
+            host.dns or NAMESERVER.findall(host_text if mode == "host" else _reachable(host_text)),
+            host.dns_search or _words(SEARCH, host_text),
+            host.dns_options or _words(OPTIONS, host_text),
+        )
+    return host_text if mode == "host" else _reachable(host_text)
+
+
+def _reachable(text: str) -> str:
+    """Without name servers on a loopback address (that would be the container itself) and without IPv6 ones."""
+    kept = NAMESERVER.sub(lambda line: "" if _is_out_of_reach(line[1]) else line[0], text)
+    if NAMESERVER.search(kept):
+        return kept
+    lines = [f"nameserver {server}\n" for server in PUBLIC_SERVERS]
+    return kept + ("\n" if kept and not kept.endswith("\n") else "") + "".join(lines)
+
+
+def _is_out_of_reach(server: str) -> bool:
+    return server.startswith("127.") or ":" in server
+
+
+def _words(kind: re.Pattern[str], text: str) -> list[str]:
+    """The words of the last line of that kind: resolv.conf(5), the last instance wins."""
+    lines = kind.findall(text)
+    return lines[-1].split() if lines else []
+
+
+def _built(servers: list[str], search: list[str], options: list[str]) -> str:
+    lines = [f"search {' '.join(search)}"] if search and search != ["."] else []
+    lines += [f"nameserver {server}" for server in servers]
+    lines += [f"options {' '.join(options)}"] if options else []
+    return "\n".join(lines) + "\n"
+
+
+def hosts_text(
+    hostname: str, domainname: str, addresses: list[str], extra_hosts: list[str], *, gateway: str = ""
+) -> str:
+    """The container's /etc/hosts: localhost, then --add-host (`name:address`), then its own name for each address.
+
+    `gateway` is what the address "host-gateway" stands for. Raises UsageError.
+    """
+    lines = [f"{address}\t{name}\n" for name, address in (_extra(entry, gateway) for entry in extra_hosts)]
+    full = f"{hostname}.{domainname}" if domainname else hostname
+    short = full.partition(".")[0]
+    names = full if short == full else f"{full} {short}"
+    return LOCAL_NAMES + "".join(lines) + "".join(f"{address}\t{names}\n" for address in addresses)
+
+
+def _extra(entry: str, gateway: str) -> tuple[str, str]:
+    """`name:address` or `name=address`; an IPv6 address may stand in brackets."""
+    name, separator, address = entry.partition("=") if "=" in entry else entry.partition(":")
+    if not (name and separator and address):
+        raise UsageError(f'invalid argument "{entry}" for "--add-host" flag: bad format for add-host: "{entry}"')
+    if address == "host-gateway":
+        if not gateway:
+            raise UsageError("unable to derive the IP value for host-gateway", hint="the container has no gateway")
+        return name, gateway
+    return name, address.removeprefix("[").removesuffix("]")
