@@ -11,7 +11,8 @@ import pytest
 from tests.support.needs import require_tool
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PLACES = [".ci/*", "scripts/*", "rootfs/**/*", "tests/**/*.sh"]
+PLACES = [".ci/*", "scripts/*", "rootfs/**/*", "tests/*/*.sh"]
+"""Not the cases of tests/parity: those are written as a person types them, without quotes."""
 SCRIPTS = sorted(
     str(path.relative_to(REPOSITORY))
     for place in PLACES
@@ -47,4 +48,4 @@ def test_import_arrows_point_down() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_shell_scripts_are_clean(script: str) -> None:
-    clean("shellcheck", "--shell=sh", script)
+    clean("shellcheck", "--shell=sh", "--severity=warning", script)
