@@ -186,7 +186,7 @@ def load(layout: Layout, source: BinaryIO | Path, *, platform: str, say: Callabl
     """Lines as `docker load` prints them."""
     from minidock.image import archive
 
-    return archive.load(ImageStore(layout), source, platform=platform, say=say)
+    return archive.load(ImageStore(layout), source, platform=platform or None, say=say)
 
 
 def save(layout: Layout, names: list[str], out: BinaryIO) -> None:

@@ -15,6 +15,7 @@ from minidock.engine.stop import send
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.paths import Layout
 from minidock.runtime import attach
+from minidock.runtime.terminal import parse_detach_keys
 from minidock.steps import SILENT, Narrator
 
 
@@ -65,7 +66,7 @@ def _stream(client: socket.socket, started: Started, streams: Streams) -> attach
             tty=record.config.tty,
             stdout=streams.stdout,
             stderr=streams.stderr,
-            detach_keys=attach.DETACH_KEYS if not streams.detach_keys else attach.parse_keys(streams.detach_keys),
+            detach_keys=parse_detach_keys(streams.detach_keys) or attach.DETACH_KEYS,
             on_signal=pass_on if streams.sig_proxy else None,
         )
     except BrokenPipeError:

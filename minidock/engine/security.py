@@ -32,10 +32,8 @@ class Security(msgspec.Struct, frozen=True):
             return None
         from minidock.kernel import seccomp_profile
 
-        bounding = caps.bounding if caps else []
-        if self.profile in ("", "default", "builtin"):
-            return seccomp_profile.default(bounding)
-        return seccomp_profile.parse(self.profile, bounding)
+        choice = "" if self.profile in ("", "default", "builtin") else self.profile
+        return seccomp_profile.choose(choice, caps.bounding if caps else [])
 
 
 def parse(host: HostConfig) -> Security:

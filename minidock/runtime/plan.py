@@ -197,10 +197,9 @@ def _devices(spec: Spec, rootfs: str, own_user: bool) -> list[Step]:
 
 def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     """After the pivot: what the command itself is to be. Rights go last, since every step before may need them."""
-    from minidock.kernel import capabilities, credentials, keyring, masks, no_new_privs, pty, rlimits, seccomp, workdir
+    from minidock.kernel import keyring, masks, pty, workdir
 
     root = spec.root
-    caps = process.capabilities
     steps: list[Step] = [keyring.JoinSessionKeyring("")]
     if process.terminal:
         size = process.console_size
@@ -212,7 +211,15 @@ def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
     steps += [masks.MaskPath(path) for path in spec.linux.masked_paths]
-    steps += rlimits.steps(process.rlimits)
+    return [*steps, *rights(spec, process, cache)]
+
+
+def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
+    """Limits, filter, user and capabilities: the same for the first process and for `exec`."""
+    from minidock.kernel import capabilities, credentials, no_new_privs, rlimits, seccomp
+
+    caps = process.capabilities
+    steps: list[Step] = [*rlimits.steps(process.rlimits)]
     filters: list[Step] = [seccomp.load_filter(spec.linux.seccomp, cache)] if spec.linux.seccomp else []
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())

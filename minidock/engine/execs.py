@@ -1,0 +1,155 @@
+"""exec: one more process in a running container.
+
+It is not the container's child: the kernel lets us join each of its namespaces, its cgroup and its root, and take on
+the rights it was given. So the plan has no mounts to make; the rest is the same story, told by the same modules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+import msgspec
+
+from minidock import files, spec
+from minidock.engine import create, security
+from minidock.engine.finish import refresh
+from minidock.engine.record import Record, Records, ticks
+from minidock.errors import Conflict, MinidockError
+from minidock.kernel import cgroups, credentials
+from minidock.model import ExecRequest
+from minidock.paths import Layout
+from minidock.runtime import attach, enter, shim
+from minidock.runtime.parent import Birth
+from minidock.runtime.stdio import Stdio
+from minidock.runtime.terminal import parse_detach_keys
+
+
+def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int:
+    """The command's exit code; 0 when detached. Raises Conflict when the container isn't running."""
+    record = refresh(layout, Records(layout).find(ref))
+    if not record.state.running:
+        raise Conflict(f"Container {record.id} is not running")
+    if record.state.paused:
+        raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
+    session = layout.container_run(record.id) / "exec" / secrets.token_hex(6)
+    session.mkdir(parents=True, mode=0o700)
+    try:
+        return _execute(layout, record, request, session, sig_proxy)
+    finally:
+        shutil.rmtree(session, ignore_errors=request.detach)
+
+
+def _execute(layout: Layout, record: Record, request: ExecRequest, session: Path, sig_proxy: bool) -> int:
+    config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
+    process = _process(layout, record, config, request)
+    made = enter.plan(
+        config, process, record.state.pid, cgroups.membership(cgroups.discover(), config.linux.cgroups_path), layout.run
+    )
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    attach.own(ours, not request.detach)
+    stdio = Stdio(terminal=request.tty, stdin=request.attach_stdin, inherit=[theirs.detach()])
+    client = stdio.inherit[0]
+
+    def become(pid: int) -> list[str]:
+        ends = stdio.for_shim
+        streams: shim.Pipes | shim.Console = (
+            shim.Console(ends.console)
+            if ends.console >= 0
+            else shim.Pipes(ends.stdout, ends.stderr, ends.stdin if ends.stdin >= 0 else None)
+        )
+        return shim.argv(record.id, pid, session, streams, client_fd=client, stdin_once=True)
+
+    started: list[tuple[int, int]] = []
+    birth = Birth(made, stdio, become, before_exec=lambda pid: started.append((pid, ticks(pid))))
+    birth.start()
+    if request.detach:
+        ours.close()
+        return 0
+    return _stream(ours, record, request, started[0], session, sig_proxy)
+
+
+def _stream(
+    client: socket.socket,
+    record: Record,
+    request: ExecRequest,
+    process: tuple[int, int],
+    session: Path,
+    sig_proxy: bool,
+) -> int:
+    def pass_on(number: int) -> None:
+        pid, start = process
+        if ticks(pid) == start:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    outcome = attach.stream(
+        client,
+        stdin=request.attach_stdin,
+        tty=request.tty,
+        detach_keys=parse_detach_keys(request.detach_keys) or attach.DETACH_KEYS,
+        on_signal=pass_on if sig_proxy else None,
+    )
+    client.close()
+    if outcome.detached:
+        return 0
+    if outcome.exit_code is None:
+        ended = shim.read_exit(session)
+        if ended is None:
+            raise MinidockError(f"the shim of the command in {record.name} was killed: its exit code is not known")
+        return ended.exit_code
+    return outcome.exit_code
+
+
+def _process(layout: Layout, record: Record, config: spec.Spec, request: ExecRequest) -> spec.Process:
+    """The container's own process with the request's changes: other user, other rights, more environment."""
+    base = config.process
+    if base is None:
+        raise MinidockError(f"the bundle of {record.name} has no process")
+    user = base.user
+    env = create.merge_env(base.env, request.env)
+    if request.user:
+        found = credentials.find_user(*_accounts(record), request.user)
+        user = spec.User(uid=found.uid, gid=found.gid, additional_gids=found.additional_gids)
+        env = credentials.with_home([line for line in env if not line.startswith("HOME=")], found.home)
+    if request.tty:
+        env = create.merge_env(["TERM=xterm"], env)
+    rights = security.parse(record.host_config)
+    if request.privileged:
+        rights = msgspec.structs.replace(rights, privileged=True)
+    columns, rows = shutil.get_terminal_size((0, 0)) if request.tty else (0, 0)
+    return msgspec.structs.replace(
+        base,
+        args=request.cmd,
+        cwd=request.working_dir or base.cwd,
+        env=env,
+        terminal=request.tty,
+        console_size=spec.ConsoleSize(rows, columns),
+        user=user,
+        capabilities=rights.capabilities(user.uid),
+    )
+
+
+def _accounts(record: Record) -> tuple[bytes | None, bytes | None]:
+    """The passwd and group files of the running container, its own mounts included."""
+    from minidock.kernel import rootpath
+
+    root = os.open(f"/proc/{record.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def read(path: str) -> bytes | None:
+        try:
+            with os.fdopen(rootpath.open_in(root, path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                return file.read(1 << 20)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    try:
+        return read("/etc/passwd"), read("/etc/group")
+    finally:
+        os.close(root)
+
+

@@ -1,0 +1,78 @@
+"""version and info: what minidock is, and what it stands on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from minidock import __version__
+from minidock.engine.finish import refresh
+from minidock.engine.record import Records
+from minidock.image.store import ImageStore
+from minidock.kernel import cgroups
+from minidock.paths import Layout
+
+API_VERSION = "1.44"
+
+
+def version() -> dict[str, Any]:
+    """API `SystemVersion`, of an engine that lives in the command itself."""
+    facts = os.uname()
+    return {
+        "Platform": {"Name": "minidock"},
+        "Components": [],
+        "Version": __version__,
+        "ApiVersion": API_VERSION,
+        "MinAPIVersion": "1.24",
+        "Os": "linux",
+        "Arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(facts.machine, facts.machine),
+        "KernelVersion": facts.release,
+        "PythonVersion": platform.python_version(),
+    }
+
+
+def info(layout: Layout) -> dict[str, Any]:
+    """API `SystemInfo`: the part of it that exists without a daemon."""
+    records = [refresh(layout, record) for record in Records(layout).all()]
+    running = sum(record.state.running and not record.state.paused for record in records)
+    paused = sum(record.state.paused for record in records)
+    hierarchies = cgroups.discover()
+    facts = os.uname()
+    return {
+        "ID": str(layout.root),
+        "Containers": len(records),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(records) - running - paused,
+        "Images": len(ImageStore(layout).images()),
+        "Driver": "overlay2",
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": "2" if not hierarchies.v1 else "1",
+        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Log": ["json-file", "none"]},
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+        "Runtimes": {"minidock": {"path": "minidock-oci"}},
+        "DefaultRuntime": "minidock",
+        "ServerVersion": __version__,
+        "KernelVersion": facts.release,
+        "OperatingSystem": _operating_system(),
+        "OSType": "linux",
+        "Architecture": facts.machine,
+        "NCPU": os.cpu_count() or 1,
+        "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "DockerRootDir": str(layout.root),
+        "Name": facts.nodename,
+        "Swarm": {"LocalNodeState": "inactive"},
+        "Warnings": [],
+    }
+
+
+def _operating_system() -> str:
+    try:
+        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return "Linux"
+    names = [line.partition("=")[2].strip('"') for line in lines if line.startswith("PRETTY_NAME=")]
+    return names[0] if names else "Linux"

@@ -1,0 +1,118 @@
+"""inspect: everything about a container, in the shape of Docker's API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from minidock import network
+from minidock.engine.finish import refresh
+from minidock.engine.record import Record, Records
+from minidock.model import EndpointSettings
+from minidock.paths import Layout
+
+
+def container(layout: Layout, ref: str) -> dict[str, Any]:
+    """API `ContainerInspectResponse`. Raises ContainerNotFound."""
+    record = refresh(layout, Records(layout).find(ref))
+    directory = layout.container(record.id)
+    host = msgspec.to_builtins(record.host_config)
+    return {
+        "Id": record.id,
+        "Created": record.created,
+        "Path": record.path,
+        "Args": record.args,
+        "State": msgspec.to_builtins(record.state),
+        "Image": record.image_id,
+        "ResolvConfPath": str(directory / "resolv.conf"),
+        "HostnamePath": str(directory / "hostname"),
+        "HostsPath": str(directory / "hosts"),
+        "LogPath": str(Records(layout).log_path(record.id)),
+        "Name": f"/{record.name}",
+        "RestartCount": record.restart_count,
+        "Driver": "overlay2",
+        "Platform": record.platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": {**host, **_paths(record)},
+        "GraphDriver": _graph(layout, record),
+        "Mounts": [_mount(item) for item in msgspec.to_builtins(record.mounts)],
+        "Config": _config(record),
+        "NetworkSettings": _network(layout, record),
+    }
+
+
+def _mount(item: dict[str, Any]) -> dict[str, Any]:
+    """A bind has no name and no driver, as in Docker."""
+    return {key: value for key, value in item.items() if key not in ("Name", "Driver") or value}
+
+
+def _paths(record: Record) -> dict[str, Any]:
+    from minidock.kernel import masks
+
+    host = record.host_config
+    return {
+        "MaskedPaths": masks.MASKED if host.masked_paths is None else host.masked_paths or None,
+        "ReadonlyPaths": masks.READONLY if host.readonly_paths is None else host.readonly_paths or None,
+        "CapAdd": host.cap_add or None,
+        "CapDrop": host.cap_drop or None,
+        "SecurityOpt": host.security_opt or None,
+        "Binds": host.binds or None,
+        "Ulimits": host.ulimits and msgspec.to_builtins(host.ulimits),
+    }
+
+
+def _config(record: Record) -> dict[str, Any]:
+    from minidock.engine.create import merge_env
+    from minidock.kernel.execute import DEFAULT_PATH
+
+    config: dict[str, Any] = msgspec.to_builtins(record.config)
+    config["Env"] = merge_env([f"PATH={DEFAULT_PATH}"], record.config.env)
+    for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
+        if not config.get(key):
+            config.pop(key, None)
+    config["Volumes"] = config["Volumes"] or None
+    return config
+
+
+def _graph(layout: Layout, record: Record) -> dict[str, Any]:
+    """The overlay is mounted in the container's own mount namespace: from outside it is seen through its process."""
+    directory = layout.container(record.id)
+    merged = f"/proc/{record.state.pid}/root" if record.state.running else ""
+    data = {
+        "LowerDir": ":".join(record.layers),
+        "MergedDir": merged,
+        "UpperDir": str(directory / "upper"),
+        "WorkDir": str(directory / "work"),
+    }
+    return {"Name": "overlay2", "Data": data}
+
+
+def _network(layout: Layout, record: Record) -> dict[str, Any]:
+    mode = record.host_config.network_mode
+    name = "bridge" if mode == "default" else mode
+    endpoints = record.endpoints
+    if not endpoints and not name.startswith("container:"):
+        endpoints = {name: EndpointSettings()}
+    first = next(iter(endpoints.values()), EndpointSettings())
+    return {
+        "Bridge": "",
+        "SandboxID": network.network_id(layout, record.id) if record.state.running else "",
+        "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.state.running else "",
+        "HairpinMode": False,
+        "Ports": {
+            key: None if rows is None else msgspec.to_builtins(rows) for key, rows in record.ports.items()
+        },
+        "EndpointID": first.endpoint_id,
+        "Gateway": first.gateway,
+        "IPAddress": first.ip_address,
+        "IPPrefixLen": first.ip_prefix_len,
+        "GlobalIPv6Address": first.global_ipv6_address,
+        "GlobalIPv6PrefixLen": first.global_ipv6_prefix_len,
+        "IPv6Gateway": first.ipv6_gateway,
+        "MacAddress": first.mac_address,
+        "Networks": {key: msgspec.to_builtins(value) for key, value in endpoints.items()},
+    }

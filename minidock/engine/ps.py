@@ -1,0 +1,198 @@
+"""ps: the containers as a list, with what Docker says of each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from minidock.engine.finish import refresh
+from minidock.engine.images import unix
+from minidock.engine.record import Record, Records
+from minidock.errors import ContainerNotFound, UsageError
+from minidock.model import ContainerSummary, NetworkModeOnly, PortSummary
+from minidock.paths import Layout
+
+Filters = dict[str, list[str]]
+
+
+def containers(
+    layout: Layout, *, everything: bool, last: int, filters: Filters, size: bool
+) -> list[ContainerSummary]:
+    """Newest first. Only running ones unless `everything`, `last` or a filter that asks for others."""
+    records = [refresh(layout, record) for record in Records(layout).all()]
+    records = [record for record in records if record.state.status != "removing"]
+    chosen = [record for record in records if _matches(record, filters, records)]
+    if last > 0:
+        chosen = [record for record in records if record in chosen][:last]
+    elif not everything and not {"status", "exited"} & set(filters):
+        chosen = [record for record in chosen if record.state.running]
+    return [summary(layout, record, size=size) for record in chosen]
+
+
+def summary(layout: Layout, record: Record, *, size: bool = False) -> ContainerSummary:
+    """API row."""
+    written = directory_size(f"{layout.container(record.id)}/upper") if size else 0
+    root = written + _image_size(layout, record) if size else 0
+    return ContainerSummary(
+        id=record.id,
+        names=[f"/{record.name}"],
+        image=record.image,
+        image_id=record.image_id,
+        command=" ".join([record.path, *record.args]),
+        created=unix(record.created),
+        state=record.state.status,
+        status=status(record),
+        ports=_ports(record),
+        labels=record.config.labels,
+        host_config=NetworkModeOnly(record.host_config.network_mode),
+        mounts=record.mounts,
+        size_rw=written,
+        size_root_fs=root,
+    )
+
+
+def _image_size(layout: Layout, record: Record) -> int:
+    from minidock.errors import ImageNotFound
+    from minidock.image.store import ImageStore
+
+    try:
+        return ImageStore(layout).find(record.image_id).size
+    except ImageNotFound:
+        return 0
+
+
+def _ports(record: Record) -> list[PortSummary]:
+    rows = []
+    for key, bindings in record.ports.items():
+        number, _, protocol = key.partition("/")
+        if not bindings:
+            rows.append(PortSummary(private_port=int(number), type=protocol))
+        for binding in bindings or []:
+            public = int(binding.host_port)
+            row = PortSummary(ip=binding.host_ip, private_port=int(number), public_port=public, type=protocol)
+            rows.append(row)
+    return rows
+
+
+def status(record: Record) -> str:
+    """`Up 5 minutes`, `Exited (137) 2 hours ago`, `Created`."""
+    state = record.state
+    if state.running:
+        paused = " (Paused)" if state.paused else ""
+        return f"Up {human_duration(time.time() - unix(state.started_at))}{paused}"
+    if state.status == "created":
+        return "Created"
+    ago = human_duration(time.time() - unix(state.finished_at))
+    return f"Exited ({state.exit_code}) {ago} ago"
+
+
+def human_duration(seconds: float) -> str:
+    """Docker's words (go-units HumanDuration)."""
+    whole = int(seconds)
+    minutes, hours = whole // 60, round(whole / 3600)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    days = whole // 86400
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    return f"{days // 365} years"
+
+
+# filters: Docker's, each a predicate of record, value and all records
+
+
+def _by_label(record: Record, value: str) -> bool:
+    key, equals, wanted = value.partition("=")
+    return key in record.config.labels and (not equals or record.config.labels[key] == wanted)
+
+
+def _by_ancestor(record: Record, value: str) -> bool:
+    names = {record.image, record.image.removesuffix(":latest"), f"{record.image}:latest"}
+    return value in names or record.image_id.removeprefix("sha256:").startswith(value.removeprefix("sha256:"))
+
+
+def _by_name(record: Record, value: str) -> bool:
+    import re
+
+    return re.search(value, f"/{record.name}") is not None or re.search(value, record.name) is not None
+
+
+def _by_publish(record: Record, value: str) -> bool:
+    wanted = value if "/" in value else f"{value}/tcp"
+    number, _, protocol = wanted.partition("/")
+    pairs = record.ports.items()
+    return any(row.host_port == number and key.endswith(protocol) for key, rows in pairs for row in rows or [])
+
+
+def _by_volume(record: Record, value: str) -> bool:
+    return any(value in (point.name, point.source, point.destination) for point in record.mounts)
+
+
+FILTERS: dict[str, Callable[[Record, str], bool]] = {
+    "id": lambda record, value: record.id.startswith(value),
+    "name": _by_name,
+    "label": _by_label,
+    "status": lambda record, value: record.state.status == value,
+    "exited": lambda record, value: record.state.status == "exited" and str(record.state.exit_code) == value,
+    "ancestor": _by_ancestor,
+    "volume": _by_volume,
+    "network": lambda record, value: value in (*record.endpoints, record.host_config.network_mode),
+    "publish": _by_publish,
+    "expose": lambda record, value: (value if "/" in value else f"{value}/tcp") in record.config.exposed_ports,
+    "health": lambda _, value: value == "none",
+}
+STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+
+
+def _matches(record: Record, filters: Filters, records: list[Record]) -> bool:
+    for key, values in filters.items():
+        if key in ("before", "since"):
+            other = next((item for item in records if _named(item, values[-1])), None)
+            if other is None:
+                raise ContainerNotFound(values[-1])
+            older = record.created < other.created
+            if record is other or older != (key == "before"):
+                return False
+            continue
+        if key not in FILTERS:
+            raise UsageError(f"invalid filter '{key}'")
+        if key == "status" and not set(values) <= set(STATES):
+            raise UsageError(f"Unrecognised filter value for status: {values[0]}")
+        # Several labels must all be there; of other filters one has to fit.
+        every = all if key == "label" else any
+        if not every(FILTERS[key](record, value) for value in values):
+            return False
+    return True
+
+
+def _named(record: Record, value: str) -> bool:
+    return record.name == value.removeprefix("/") or record.id.startswith(value)
+
+
+def directory_size(path: str) -> int:
+    """Bytes of regular files below a directory, links counted once."""
+    seen, total = set(), 0
+    for base, _, names in os.walk(path):
+        for name in names:
+            facts = os.lstat(os.path.join(base, name))
+            if (facts.st_dev, facts.st_ino) not in seen:
+                seen.add((facts.st_dev, facts.st_ino))
+                total += facts.st_size
+    return total

@@ -1,0 +1,56 @@
+"""Entering a container that runs: the plan of `exec`.
+
+Order matters. The user namespace comes first, for its capabilities; the mount namespace last, because with it the
+host's /proc, and so the paths of all others, are gone. The pid namespace is joined by the process that clones.
+Man page: setns(2).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minidock.kernel import namespaces, user
+from minidock.kernel.execute import Execute
+from minidock.runtime.plan import Plan, Spawn, rights
+from minidock.spec import Process, Spec
+from minidock.steps import Step
+
+if TYPE_CHECKING:
+    from minidock.kernel.cgroups import CgroupPlan
+
+
+def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Path | None) -> Plan:
+    """The steps for one more process beside `pid`, the container's first. Raises MinidockError when that has ended."""
+    from minidock.kernel import pty, workdir
+
+    child: list[Step] = []
+    for kind, facts in namespaces.KINDS.items():
+        theirs = f"/proc/{pid}/ns/{facts.file}"
+        if kind != "pid" and not _same(theirs, f"/proc/self/ns/{facts.file}"):
+            child.append(namespaces.JoinNamespace(kind, theirs))
+            if kind == "user":
+                child.append(user.BecomeRoot())
+    if process.terminal:
+        size = process.console_size
+        child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0))
+    child.append(workdir.OwnStandardStreams(process.user.uid))
+    child.append(workdir.EnterDirectory(process.cwd))
+    child += rights(spec, process, cache)
+    return Plan(
+        before=cgroups.before,
+        spawn=Spawn(kinds=[], cgroup=cgroups.clone_dir, pid_path=f"/proc/{pid}/ns/pid"),
+        joined=cgroups.joined,
+        child=child,
+        execute=Execute(process.args or [], process.env, process.cwd),
+        terminal=process.terminal,
+        umask=0o022 if process.user.umask is None else process.user.umask,
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    """setns(2) into the user namespace that one is in already is EINVAL; into others it would be idle."""
+    return os.stat(one).st_ino == os.stat(other).st_ino
+
+
