@@ -222,6 +222,17 @@ def encode(document: msgspec.Struct) -> bytes:
     return msgspec.json.encode(document, order="deterministic")
 
 
+def encode_config(config: ImageConfig) -> bytes:
+    """An image config as JSON. `config` is there even when it is empty: Docker can't do without."""
+    document = msgspec.to_builtins(config)
+    document.setdefault("config", {})
+    document.setdefault("rootfs", msgspec.to_builtins(config.rootfs))
+    if config.config.healthcheck is not None:  # Docker leaves out what isn't set; 0 would mean the same
+        kept = {key: value for key, value in document["config"]["Healthcheck"].items() if value}
+        document["config"]["Healthcheck"] = kept
+    return msgspec.json.encode(document, order="deterministic")
+
+
 def digest_of(raw: bytes) -> str:
     return "sha256:" + hashlib.sha256(raw).hexdigest()
 
