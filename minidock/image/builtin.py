@@ -49,12 +49,16 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Recipe:
-    """Read image.toml. Raises ImageNotFound for a name without recipe."""
+    """Read image.toml. Raises ImageNotFound for a name without recipe, MinidockError for a damaged one."""
     import tomllib
 
     if name not in names():
         raise ImageNotFound(name, hint=f"built-in images are {', '.join(names())}")
-    return msgspec.convert(tomllib.loads((directory() / name / "image.toml").read_text()), Recipe)
+    path = directory() / name / "image.toml"
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text()), Recipe)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise MinidockError(f"damaged recipe {path}: {error}") from error
 
 
 def build(store: ImageStore, name: str, *, say: Callable[[str], None]) -> Image:
@@ -69,10 +73,11 @@ def build(store: ImageStore, name: str, *, say: Callable[[str], None]) -> Image:
     recipe = load(name)
     check_needs(name, recipe)
     say(f"making the built-in image {name}: {recipe.describe}")
-    # Beside the store: it has room for the image, and no reader of /tmp meets half a system.
-    store.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".recipe-", dir=store.root) as scratch_name:
-        scratch = Path(scratch_name)
+    store.tmp.mkdir(parents=True, exist_ok=True)
+    # In the store's tmp/: there is room for an image, and what a killed process leaves there is collected. The lock
+    # says that we are not dead yet, however long the recipe takes.
+    with store.bringing_in(), tempfile.TemporaryDirectory(prefix="recipe-", dir=store.tmp) as place:
+        scratch = Path(place)
         epoch = run_recipe(name, recipe, scratch, say)
         archive = scratch / "image.tar"
         with archive.open("wb") as file:

@@ -27,6 +27,12 @@ class Docker:
         self.log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process, whose network namespace its containers hang on."""
+        assert self._process is not None
+        return self._process.pid
+
     def __call__(
         self,
         *arguments: str,

@@ -1,0 +1,85 @@
+# Links, addresses, published ports.
+
+### network-none: only the loopback
+docker run --rm --network none busybox ip -o link | cut -d: -f2 | grep -v -e tunl -e sit -e gre -e erspan -e ip_vti -e ip6
+
+### network-bridge: the container's links
+docker run --rm busybox ip -o addr show eth0 | grep 'inet ' | sed 's/eth0.*inet/eth0 inet/'
+docker run --rm busybox ip route | cut -d' ' -f1,2,4-
+
+### network-link: state, size, kind of the link
+docker run --rm busybox sh -c 'cat /sys/class/net/eth0/mtu /sys/class/net/eth0/operstate /sys/class/net/lo/flags'
+
+### network-host: the same links as outside
+docker run --rm --network host busybox sh -c 'ls /sys/class/net | grep -c "^lo$"; hostname'
+
+### network-missing: no such network
+#~ stderr network nosuch not found
+docker run --rm --network nosuch busybox true
+
+### network-gateway: the bridge answers
+docker run --rm busybox sh -c 'ping -c 1 -W 3 $(ip route | sed -n "s/default via \([^ ]*\).*/\1/p") | grep -c "1 packets received"'
+
+### containers-talk: one reaches the other
+docker run -d --name $C busybox nc -l -p 7000 -e echo hello >/dev/null
+sleep 0.5
+docker run --rm busybox nc -w 3 $(docker inspect --format '{{.NetworkSettings.Networks.bridge.IPAddress}}' $C) 7000
+
+### publish: a port of the host
+docker run -d --name $C -p 127.0.0.1:18123:80 busybox sh -c 'echo served > /index.html; httpd -f -p 80 -h /' >/dev/null
+sleep 1
+wget -q -O - -T 3 -t 1 http://127.0.0.1:18123/
+docker ps --filter name=$C --format '{{.Ports}}'
+docker port $C
+
+### publish-any-address: on every address, both families
+docker run -d --name $C -p 18124:80 busybox httpd -f -p 80 >/dev/null
+docker port $C 80
+docker inspect --format '{{json .NetworkSettings.Ports}}' $C
+
+### publish-chosen: a port that the engine chooses
+docker run -d --name $C -p 127.0.0.1::80 busybox httpd -f -p 80 >/dev/null
+docker port $C 80/tcp | sed 's/:[0-9]*$/:PORT/'
+
+### publish-range: ranges
+docker run -d --name $C -p 127.0.0.1:18130-18132:80-82 busybox sleep 100 >/dev/null
+docker port $C | sort
+docker ps --filter name=$C --format '{{.Ports}}'
+
+### publish-udp: /udp
+docker run -d --name $C -p 127.0.0.1:18125:53/udp busybox sleep 100 >/dev/null
+docker port $C
+
+### publish-all: -P publishes what the image exposes
+docker run -d -P --name $C --entrypoint sleep configured:1.0 100 >/dev/null
+docker port $C | sed 's/:[0-9]*$/:PORT/' | sort
+
+### expose: --expose is shown, not published
+docker run -d --expose 99 --name $C busybox sleep 100 >/dev/null
+docker ps --filter name=$C --format '{{.Ports}}'
+
+### publish-taken: a port in use
+#~ stderr 127.0.0.1:18126.*(port is already allocated|address already in use)
+docker run -d --name $C -p 127.0.0.1:18126:80 busybox sleep 100 >/dev/null
+docker run --rm --name $C-2 -p 127.0.0.1:18126:80 busybox true
+
+### publish-bad-port: not a port
+docker run --rm -p 99999:80 busybox true
+docker run --rm -p nosuch busybox true
+
+### publish-bad-range: ranges of different lengths
+docker run --rm -p 1000-1002:80-81 busybox true
+
+### publish-bad-address: not an address
+docker run --rm -p nowhere:80:80 busybox true
+
+### publish-bad-protocol: no such protocol
+docker run --rm -p 80:80/nosuch busybox true
+
+### mac-address: --mac-address
+docker run --rm --mac-address 02:42:ac:11:99:99 busybox cat /sys/class/net/eth0/address
+
+### port-missing: not published
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker port $C
+docker port $C 80

@@ -1,0 +1,26 @@
+# Read before every case's script. $C is the case's own container name; `docker` is one engine or the other.
+
+# pid CONTAINER: its first process, as the host numbers it.
+pid() {
+    docker inspect --format '{{.State.Pid}}' "$1"
+}
+
+# limit CONTAINER CONTROLLER V1_FILE [V2_FILE]: what the kernel was told, read from outside.
+limit() {
+    _line=$(grep -E "^[0-9]+:$2:" "/proc/$(pid "$1")/cgroup")
+    if [ -n "$_line" ]; then
+        cat "/sys/fs/cgroup/$2${_line#*:*:}/$3"
+    else
+        cat "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pid "$1")/cgroup")/$4"
+    fi
+}
+
+# until_said CONTAINER TEXT: wait until its log has the text.
+until_said() {
+    for _ in $(seq 100); do
+        docker logs "$1" 2>&1 | grep -q -e "$2" && return 0
+        sleep 0.1
+    done
+    echo "$1 never said $2" >&2
+    return 1
+}
