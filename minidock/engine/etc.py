@@ -1,10 +1,15 @@
-"""/etc/hostname, /etc/hosts and /etc/resolv.conf: files that minidock writes and binds into the container."""
+"""/etc/hostname, /etc/hosts and /etc/resolv.conf: files that minidock writes and binds into the container.
+
+Without a network namespace of its own a container gets the files of whom it shares it with: the host's, or the other
+container's.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from minidock.engine.record import Record
+from minidock.engine.record import Record, Records
 from minidock.network import Attachment, resolv
 from minidock.paths import Layout
 
@@ -12,11 +17,24 @@ from minidock.paths import Layout
 def write(layout: Layout, record: Record, attachment: Attachment) -> None:
     """Plain files in the container's directory, new at each start: the address may be another one."""
     directory = layout.container(record.id)
+    texts = {"hostname": record.config.hostname + "\n", **_network_files(layout, record, attachment)}
+    # A container under another umask could not read them; the host's users may, as in Docker.
+    for name, text in texts.items():
+        path = directory / name
+        path.write_text(text, encoding="utf-8")
+        os.chmod(path, 0o644)
+
+
+def _network_files(layout: Layout, record: Record, attachment: Attachment) -> dict[str, str]:
     host, config = record.host_config, record.config
-    for name, text in {
-        "hostname": config.hostname + "\n",
-        "hosts": resolv.hosts_text(layout, config, host, attachment),
-        "resolv.conf": resolv.resolver_text(host),
-    }.items():
-        (directory / name).write_text(text, encoding="utf-8")
-        Path(directory / name).chmod(0o644)
+    mode = host.network_mode
+    if mode.startswith("container:"):
+        other = layout.container(Records(layout).find(mode.removeprefix("container:")).id)
+        return {name: (other / name).read_text(encoding="utf-8") for name in ("hosts", "resolv.conf")}
+    addresses = [attachment.hosts_address] if attachment.hosts_address else []
+    hosts = resolv.hosts_text(
+        config.hostname, config.domainname, addresses, host.extra_hosts, gateway=attachment.gateway
+    )
+    if mode == "host" and not host.extra_hosts:
+        hosts = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    return {"hosts": hosts, "resolv.conf": resolv.resolver_config(resolv.host_resolver_config(), host, mode)}

@@ -21,10 +21,10 @@ import msgspec
 from minidock.errors import MinidockError
 from minidock.kernel import namespaces, syscalls
 from minidock.runtime import child
-from minidock.runtime.plan import Plan, Spawn
+from minidock.runtime.plan import Plan
 from minidock.runtime.stdio import Stdio
 from minidock.runtime.sync import Failures, Message, Wire
-from minidock.steps import SILENT, Live, Narrator, Step, apply_all
+from minidock.steps import SILENT, Live, Narrator, Step, apply_all, wrap
 
 
 class Proceed(Step, frozen=True):
@@ -178,6 +178,7 @@ class Birth:
             error = Failures.unpack(message)
             if 0 <= message.step < len(self.plan.child):
                 self.narrator.failed(self.plan.child[message.step], error)
+                raise wrap(self.plan.child[message.step], error)
             raise error
         return message
 
@@ -192,5 +193,3 @@ def kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
-
-__all__ = ["Birth", "Go", "Proceed", "Spawn", "host_steps", "kill"]

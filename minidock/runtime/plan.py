@@ -200,7 +200,7 @@ def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     from minidock.kernel import keyring, masks, pty, workdir
 
     root = spec.root
-    steps: list[Step] = [keyring.JoinSessionKeyring("")]
+    steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{os.path.basename(spec.linux.cgroups_path)}")]
     if process.terminal:
         size = process.console_size
         steps.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0))
