@@ -122,7 +122,7 @@ class App(Noun):
 def _tell(error: Exception) -> int:
     if isinstance(error, Complaint):
         error.show()
-        return error.exit_code
+        return error.code
     if isinstance(error, MinidockError):
         print(f"Error: {one_line(error)}", file=sys.stderr)
         return error.exit_code

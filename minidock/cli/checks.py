@@ -56,9 +56,7 @@ def _check_processors(host: HostConfig) -> None:
         raise UsageError("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
     here = os.cpu_count() or 1
     if host.nano_cpus < 0 or host.nano_cpus > here * 10**9:
-        raise UsageError(
-            f"Range of CPUs is from 0.01 to {here}.00, as there are only {here} CPUs available"
-        )
+        raise UsageError(f"Range of CPUs is from 0.01 to {here}.00, as there are only {here} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise UsageError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host.cpu_quota < 1000:
@@ -104,9 +102,7 @@ def _check_process(config: ContainerConfig, host: HostConfig) -> None:
     if not -1000 <= host.oom_score_adj <= 1000:
         raise UsageError(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     if config.working_dir and not config.working_dir.startswith("/"):
-        raise UsageError(
-            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
-        )
+        raise UsageError(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
     check_signal(config.stop_signal)
 
 

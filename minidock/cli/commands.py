@@ -7,7 +7,7 @@ verb's module when it is used: `minidock ps` never reads the code of `run`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import click
 
@@ -22,9 +22,9 @@ class Complaint(click.ClickException):
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
-        self.exit_code = exit_code
+        self.code = exit_code
 
-    def show(self, file: Any = None) -> None:
+    def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.message, err=True)
 
 
@@ -181,7 +181,9 @@ class Entry(NamedTuple):
 class Noun(click.Group):
     """A group whose verbs are imported when they are used. `also` maps other names of verbs to those in the table."""
 
-    def __init__(self, name: str, brief: str, table: Mapping[str, Entry], *, also: Mapping[str, str] | None = None):
+    def __init__(
+        self, name: str, brief: str, table: Mapping[str, Entry], *, also: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(name, help=brief, add_help_option=False)
         self.brief = brief
         self.table = table

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
+
+from ..errors import MinidockError
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -38,21 +41,24 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def each(references: list[str], act: object, *, show: bool = True) -> None:
-    """Do the same to several: print each name that worked, tell each that didn't, and exit with 1 if any didn't."""
-    from ..errors import MinidockError
+def each(references: list[str], act: Callable[[str], object], *, show: bool = True) -> list[str]:
+    """Do the same to several: print the name of each that worked, tell about each that didn't; returns the latter."""
     from .commands import one_line
 
-    assert callable(act)
-    failed = False
+    failed = []
     for reference in references:
         try:
             act(reference)
         except MinidockError as error:
             say(f"Error: {one_line(error)}")
-            failed = True
+            failed.append(reference)
         else:
             if show:
                 print(reference, flush=True)
+    return failed
+
+
+def fail_after(failed: list[str]) -> None:
+    """Exit with 1 when any failed; each has been told."""
     if failed:
         raise click.exceptions.Exit(1)

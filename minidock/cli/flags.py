@@ -64,8 +64,8 @@ def value(name: str, short: str, help: str, kind: str, parse: Parse, *, default:
     return Flag(name, short, help, kind, default, parse)
 
 
-def number(name: str, short: str, help: str, *, default: int | None = 0) -> Flag:
-    return Flag(name, short, help, "int", default, go_int)
+def number(name: str, short: str, help: str, *, default: int | None = 0, hidden: bool = False) -> Flag:
+    return Flag(name, short, help, "int", default, go_int, hidden=hidden)
 
 
 def many(name: str, short: str, help: str, *, kind: str = "list", parse: Parse = str) -> Flag:

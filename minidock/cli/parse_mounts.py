@@ -1,8 +1,8 @@
 """-v, --mount and --tmpfs: what of the host, of a volume or of memory appears where in the container.
 
-    -v      [source:]target[:options]    source with a slash or dot in front is a path of the host, else a volume's name
-    --mount type=bind,source=/a,target=/b,readonly      one line of CSV
-    --tmpfs target[:options]
+-v      [source:]target[:options]    source with a slash or dot in front is a path of the host, else a volume's name
+--mount type=bind,source=/a,target=/b,readonly      one line of CSV
+--tmpfs target[:options]
 """
 
 from __future__ import annotations
@@ -172,13 +172,7 @@ def _take(draft: _Draft, field: str) -> None:
         draft.read_only = _truth(key, value)
     elif key == "consistency":
         draft.consistency = value.lower()
-    elif key.startswith("bind-") and _take_bind(draft, key, value):
-        return
-    elif key.startswith("volume-") and _take_volume(draft, key, value):
-        return
-    elif key.startswith("tmpfs-") and _take_tmpfs(draft, key, value):
-        return
-    else:
+    elif not (_take_bind(draft, key, value) or _take_volume(draft, key, value) or _take_tmpfs(draft, key, value)):
         raise UsageError(f"unexpected key '{key}' in '{field}'")
 
 

@@ -45,9 +45,7 @@ def publish(raw: str) -> list[tuple[str, PortBinding]]:
     host_first, host_last = _range(host, "hostPort")
     if host_last - host_first == last - first:
         shift = host_first - first
-        return [
-            (f"{port}/{protocol}", PortBinding(address, str(port + shift))) for port in range(first, last + 1)
-        ]
+        return [(f"{port}/{protocol}", PortBinding(address, str(port + shift))) for port in range(first, last + 1)]
     if first != last:
         raise UsageError(f"invalid ranges specified for container and host Ports: {container} and {host}")
     return [(f"{first}/{protocol}", PortBinding(address, f"{host_first}-{host_last}"))]
@@ -63,11 +61,14 @@ def expose(raw: str) -> list[str]:
     for part in (start, end) if dash else (start,):
         if not (part.isascii() and part.isdigit()):
             raise UsageError(
-                f'invalid range format for --expose: {ports}, error: strconv.ParseUint: parsing "{part}": invalid syntax'
+                f"invalid range format for --expose: {ports}, error: "
+                f'strconv.ParseUint: parsing "{part}": invalid syntax'
             )
     first, last = int(start), int(end or start)
     if last < first:
-        raise UsageError(f"invalid range format for --expose: {ports}, error: invalid range specified for port: {ports}")
+        raise UsageError(
+            f"invalid range format for --expose: {ports}, error: invalid range specified for port: {ports}"
+        )
     if last > 65535 or protocol not in PROTOCOLS:
         raise UsageError(f"invalid range format for --expose: {raw}")
     return [f"{port}/{protocol}" for port in range(first, last + 1)]

@@ -33,9 +33,7 @@ def ulimit(raw: str) -> Ulimit:
         raise UsageError(f"invalid ulimit type: {name}")
     parts = values.split(":")
     if len(parts) > 2:
-        raise UsageError(
-            f"too many limit value arguments - {values}, can only have up to two, `soft[:hard]`"
-        )
+        raise UsageError(f"too many limit value arguments - {values}, can only have up to two, `soft[:hard]`")
     soft, hard = _limit(parts[0]), _limit(parts[-1])
     if hard != -1 and soft == -1:
         raise UsageError(

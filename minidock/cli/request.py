@@ -1,6 +1,6 @@
 """The flags of `run` and `create`, put together to what the engine is asked: model.CreateRequest.
 
-    image, command, flags ──► ContainerConfig (what runs) + HostConfig (how this host runs it) ──► checks.py
+image, command, flags ──► ContainerConfig (what runs) + HostConfig (how this host runs it) ──► checks.py
 """
 
 from __future__ import annotations
@@ -173,7 +173,9 @@ def _check_log_option(name: str, value: str) -> None:
         if value != "-1":
             size(value)
     elif not (value.isdecimal() and int(value) >= 1):
-        raise UsageError("max-file cannot be less than 1" if value.lstrip("-").isdecimal() else f"invalid max-file: {value}")
+        raise UsageError(
+            "max-file cannot be less than 1" if value.lstrip("-").isdecimal() else f"invalid max-file: {value}"
+        )
 
 
 def swappiness(raw: int) -> int | None:

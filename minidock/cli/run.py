@@ -127,7 +127,7 @@ def _nothing(line: str) -> None:
 
 @contextlib.contextmanager
 def _id_file(path: str) -> Iterator[Any]:
-    """--cidfile: claimed before anything is made, so that two commands can't share it; gone again when it stays empty."""
+    """--cidfile: claimed before anything is made, so that no two share it; gone again if it stays empty."""
     if not path:
         yield _nothing
         return

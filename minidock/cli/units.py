@@ -92,7 +92,7 @@ _FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d")
 
 
 def moment(raw: str, name: str, *, now: float | None = None) -> float:
-    """Seconds since 1970 of --since and --until: a duration back from now, RFC 3339 (local without a zone), or seconds."""
+    """Seconds since 1970 of --since and --until: a duration back from now, RFC 3339 (local when zoneless), seconds."""
     try:
         return (time.time() if now is None else now) - duration(raw) / 1e9
     except UsageError:

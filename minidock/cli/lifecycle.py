@@ -1,0 +1,136 @@
+"""start, stop, kill, rm, wait: one verb on one or several containers, and the clean-up that shims ask for."""
+
+from __future__ import annotations
+
+import click
+
+from . import context
+from .commands import UNLIMITED, Complaint, verb
+from .flags import boolean, number, refused, text
+from .parse_values import detach_keys as parse_detach_keys
+
+SEVERAL = "CONTAINER [CONTAINER...]"
+
+
+@verb(
+    "start",
+    "Start one or more stopped containers",
+    f"[OPTIONS] {SEVERAL}",
+    flags=[
+        boolean("attach", "a", "Attach STDOUT/STDERR and forward signals"),
+        boolean("interactive", "i", "Attach container's STDIN"),
+        text("detach-keys", "", "Override the key sequence for detaching a container", parse=parse_detach_keys),
+        refused("checkpoint"),
+        refused("checkpoint-dir"),
+    ],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container start", "minidock start"),
+    examples="""
+        minidock start web db
+        minidock start -ai shell
+    """,
+)
+def start(arguments: list[str], attach: bool, interactive: bool, detach_keys: str) -> None:
+    engine = context.engine()
+    if attach or interactive:
+        if len(arguments) > 1:
+            raise Complaint("you cannot start and attach multiple containers at once", 1)
+        config = engine.inspect(arguments[0])["Config"]
+        stdin = interactive and config["OpenStdin"]
+        code = engine.start_attached(arguments[0], stdin=stdin, detach_keys=detach_keys)
+        raise click.exceptions.Exit(code)
+    failed = context.each(arguments, engine.start)
+    if failed:
+        raise Complaint(f"Error: failed to start containers: {', '.join(failed)}", 1)
+
+
+@verb(
+    "stop",
+    "Stop one or more running containers",
+    f"[OPTIONS] {SEVERAL}",
+    flags=[
+        text("signal", "s", "Signal to send to the container"),
+        number("timeout", "t", "Seconds to wait before killing the container", default=None),
+        number("time", "", "Seconds to wait before killing the container", default=None, hidden=True),
+    ],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container stop", "minidock stop"),
+    examples="""
+        minidock stop web
+        minidock stop -t 0 web        kill it at once
+    """,
+)
+def stop(arguments: list[str], signal: str, timeout: int | None, time: int | None) -> None:
+    from .checks import check_signal
+
+    check_signal(signal)
+    engine = context.engine()
+    patience = timeout if timeout is not None else time
+    context.fail_after(context.each(arguments, lambda name: engine.stop(name, timeout=patience, signal=signal)))
+
+
+@verb(
+    "kill",
+    "Kill one or more running containers",
+    f"[OPTIONS] {SEVERAL}",
+    flags=[text("signal", "s", "Signal to send to the container")],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container kill", "minidock kill"),
+    examples="""
+        minidock kill web
+        minidock kill -s HUP web
+    """,
+)
+def kill(arguments: list[str], signal: str) -> None:
+    from .checks import check_signal
+
+    check_signal(signal)
+    engine = context.engine()
+    context.fail_after(context.each(arguments, lambda name: engine.kill(name, signal=signal or "KILL")))
+
+
+@verb(
+    "rm",
+    "Remove one or more containers",
+    f"[OPTIONS] {SEVERAL}",
+    flags=[
+        boolean("force", "f", "Force the removal of a running container (uses SIGKILL)"),
+        boolean("volumes", "v", "Remove anonymous volumes associated with the container"),
+        refused("link", "l", kind=""),
+    ],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container rm", "minidock container remove", "minidock rm"),
+    examples="""
+        minidock rm web
+        minidock rm -f $(minidock ps -aq)
+    """,
+)
+def rm(arguments: list[str], force: bool, volumes: bool) -> None:
+    engine = context.engine()
+    context.fail_after(
+        context.each(arguments, lambda name: engine.remove(name.strip("/"), force=force, volumes=volumes))
+    )
+
+
+@verb(
+    "wait",
+    "Block until one or more containers stop, then print their exit codes",
+    SEVERAL,
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container wait", "minidock wait"),
+    examples="minidock wait job",
+)
+def wait(arguments: list[str]) -> None:
+    engine = context.engine()
+    context.fail_after(context.each(arguments, lambda name: print(engine.wait(name), flush=True), show=False))
+
+
+@verb("cleanup", "Undo what a container that has ended left on the host", "CONTAINER", least=1, hidden=True)
+def cleanup(arguments: list[str]) -> None:
+    """Run by a container's shim when the command that started it is gone."""
+    context.engine().cleanup(arguments[0])
