@@ -78,6 +78,7 @@ def build(store: ImageStore, name: str, *, say: Callable[[str], None]) -> Image:
     # says that we are not dead yet, however long the recipe takes.
     with store.bringing_in(), tempfile.TemporaryDirectory(prefix="recipe-", dir=store.tmp) as place:
         scratch = Path(place)
+        scratch.chmod(0o711)  # apt downloads as the user _apt
         epoch = run_recipe(name, recipe, scratch, say)
         archive = scratch / "image.tar"
         with archive.open("wb") as file:
@@ -89,7 +90,6 @@ def build(store: ImageStore, name: str, *, say: Callable[[str], None]) -> Image:
                 reference=name,
                 message=f"built in: rootfs/{name}/recipe",
                 changes=recipe.changes,
-                platform="",
                 created=epoch,
             )
 
