@@ -47,6 +47,10 @@ class Step(msgspec.Struct, frozen=True):
         """The line or lines of sh, util-linux, ip or nft that do the same; a line starting with `#` where none can."""
         raise TypeError(f"{type(self).__name__} has no shell()")
 
+    def undo_shell(self) -> str:
+        """The lines that take it back, for the end of the script; empty when it ends with the processes anyway."""
+        return ""
+
     def apply(self, live: Live) -> None:
         """Do it. Raises MinidockError; what was half done when it raises, undo() cleans up."""
         raise TypeError(f"{type(self).__name__} has no apply()")

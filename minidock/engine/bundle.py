@@ -136,7 +136,7 @@ def _files(layout: Layout, record: Record) -> list[Mount]:
     taken = {point.destination for point in record.mounts}
     rows = []
     for name in ("resolv.conf", "hostname", "hosts"):
-        if f"/etc/{name}" not in taken and (directory / name).exists():
+        if f"/etc/{name}" not in taken:
             rows.append(_bind(str(directory / name), f"/etc/{name}"))
     return rows
 

@@ -17,12 +17,16 @@ from minidock.paths import Layout
 def write(layout: Layout, record: Record, attachment: Attachment) -> None:
     """Plain files in the container's directory, new at each start: the address may be another one."""
     directory = layout.container(record.id)
-    texts = {"hostname": record.config.hostname + "\n", **_network_files(layout, record, attachment)}
-    # A container under another umask could not read them; the host's users may, as in Docker.
-    for name, text in texts.items():
+    # Whatever our umask is: the container's users must be able to read them.
+    for name, text in texts(layout, record, attachment).items():
         path = directory / name
         path.write_text(text, encoding="utf-8")
         os.chmod(path, 0o644)
+
+
+def texts(layout: Layout, record: Record, attachment: Attachment) -> dict[str, str]:
+    """What the files hold, by name."""
+    return {"hostname": record.config.hostname + "\n", **_network_files(layout, record, attachment)}
 
 
 def _network_files(layout: Layout, record: Record, attachment: Attachment) -> dict[str, str]:

@@ -188,12 +188,3 @@ def cleanup_command(layout: Layout, container_id: str) -> list[str]:
     """What the shim becomes at the end, when no command is there to clean up."""
     python = Path(sys.executable)
     return [os.fspath(python), "-I", "-m", "minidock", "--root", str(layout.root), "container", "cleanup", container_id]
-
-
-def dry_run(layout: Layout, record: Record) -> Plan:
-    """The plan of a container that nobody creates."""
-    attachment = network.plan(
-        layout, record.id, record.config, record.host_config, record.requested, dry_run=True
-    )
-    return prepare(layout, record, attachment)[0]
-

@@ -44,9 +44,7 @@ class PivotRoot(Step, frozen=True):
         return "swap the root for the container's, and let the host's go"
 
     def shell(self) -> str:
-        # The shell lives on after the pivot, but `umount` is found on the host only, and so is its loader: `tool`,
-        # which the script defines, runs a program of the host through a descriptor of the old root.
-        return f"cd {shlex.quote(self.rootfs)}\npivot_root . .\ntool umount -l .\ncd /"
+        return f"cd {shlex.quote(self.rootfs)}\npivot_root . .\numount -l .\ncd /"
 
     def apply(self, live: Live) -> None:
         old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
