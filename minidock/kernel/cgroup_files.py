@@ -243,8 +243,9 @@ class WriteFirstOf(Step, frozen=True):
     def shell(self) -> str:
         import shlex
 
-        tries = [f"[ -e {shlex.quote(file)} ] && echo {shlex.quote(value)} > {file}" for file, value in self.choices]
-        return " || ".join(tries)
+        *others, last = [(shlex.quote(file), shlex.quote(value)) for file, value in self.choices]
+        tries = "".join(f"if [ -e {file} ]; then echo {value} > {file}; else " for file, value in others)
+        return f"{tries}echo {last[1]} > {last[0]}" + "; fi" * len(others)
 
     def apply(self, live: Live) -> None:
         for file, value in self.choices:

@@ -52,6 +52,8 @@ class CgroupPlan(msgspec.Struct, frozen=True):
     """The cgroup2 directory to be born in (clone3(2), CLONE_INTO_CGROUP); "" on a host with version 1 only."""
     joined: list[Step]
     """On the host, with the process's pid in `live.pid`, before the process does anything."""
+    child: list[Step] = []
+    """In the process itself, first of all: with `child_joins` what `joined` would have done on version 1."""
 
 
 class MakeCgroup(Step, frozen=True):
@@ -139,6 +141,28 @@ class JoinCgroup(Step, frozen=True):
             _put(live.pid, directory)
 
 
+class EnterCgroup(Step, frozen=True):
+    """Version 1, from inside: the process puts itself there, before it has left the host's mounts.
+
+    Moving another process makes the kernel wait until no thread on the machine can be half-way through fork or exec
+    (6 to 17 ms after a quiet second); who moves only itself, by `tasks`, is known to be at neither, and needs no wait.
+    """
+
+    path: str
+    directories: list[str]
+    man: ClassVar[str] = "cgroups(7)"
+
+    def describe(self) -> str:
+        return f"enter the cgroup {self.path} of {len(self.directories)} version 1 hierarchies"
+
+    def shell(self) -> str:
+        return "\n".join(f"echo 0 > {shlex.quote(directory)}/tasks" for directory in self.directories)
+
+    def apply(self, live: Live) -> None:
+        for directory in self.directories:
+            write(f"{directory}/tasks", "0")  # 0 is the writer
+
+
 class BornInCgroup(Step, frozen=True):
     """Version 2: the process is there since clone3(2); where the caller could not do that, it is put there now."""
 
@@ -166,7 +190,14 @@ def _put(pid: int, directory: str) -> None:
         raise MinidockError(f"the cgroup {directory} is gone: the container has been removed meanwhile") from error
 
 
-def plan(hierarchies: Hierarchies, path: str, resources: Resources | None, *, systemd: bool = False) -> CgroupPlan:
+def plan(
+    hierarchies: Hierarchies,
+    path: str,
+    resources: Resources | None,
+    *,
+    systemd: bool = False,
+    child_joins: bool = False,
+) -> CgroupPlan:
     """The steps for a container's cgroup. `path` is OCI's cgroupsPath, relative to each hierarchy's mount.
 
     Raises Unsupported for a limit that this host can't keep, UsageError for a path or value that can't be right,
@@ -189,17 +220,20 @@ def plan(hierarchies: Hierarchies, path: str, resources: Resources | None, *, sy
     make = MakeCgroup(cgroup.path, cgroup.directories, _mounts_if_ours(cgroup))
     before = [make, *_enable(cgroup, limits), *cpuset.inherit(cgroup), *limits]
     before += device_filter.limits(cgroup, wanted.devices)
-    there = membership(hierarchies, cgroup.path)
-    return CgroupPlan(before=before, clone_dir=there.clone_dir, joined=there.joined)
+    there = membership(hierarchies, cgroup.path, child_joins=child_joins)
+    return CgroupPlan(before=before, clone_dir=there.clone_dir, joined=there.joined, child=there.child)
 
 
-def membership(hierarchies: Hierarchies, path: str) -> CgroupPlan:
+def membership(hierarchies: Hierarchies, path: str, *, child_joins: bool = False) -> CgroupPlan:
     """How one more process gets into a cgroup that exists: `exec`. Nothing is made, so nothing is undone."""
     cgroup = Cgroup(path=checked_path(path), hierarchies=hierarchies)
     joined: list[Step] = [BornInCgroup(cgroup.v2, cgroup.path)] if cgroup.v2 else []
-    if cgroup.v1:
+    child: list[Step] = []
+    if cgroup.v1 and child_joins:
+        child = [EnterCgroup(cgroup.path, cgroup.v1)]
+    elif cgroup.v1:
         joined.append(JoinCgroup(cgroup.path, cgroup.v1))
-    return CgroupPlan(before=[], clone_dir=cgroup.v2 or "", joined=joined)
+    return CgroupPlan(before=[], clone_dir=cgroup.v2 or "", joined=joined, child=child)
 
 
 def _limits(cgroup: Cgroup, wanted: Resources) -> list[Step]:
