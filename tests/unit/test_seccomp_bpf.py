@@ -40,12 +40,14 @@ def run(program: bytes, arch: int, number: int, args: tuple[int, ...] = ()) -> i
                 place += yes if accumulator > constant else no
             case 0x35:
                 place += yes if accumulator >= constant else no
+            case 0x45:  # runc's; our compiler has no use for it
+                place += yes if accumulator & constant else no
             case 0x54:
                 accumulator &= constant
             case 0x06:
                 return constant
             case _:
-                raise AssertionError(f"instruction {operation:#x} is not one that seccomp's checker allows here")
+                raise AssertionError(f"an instruction that nobody here writes: {operation:#x}")
 
 
 def container(*extra: str) -> spec.Seccomp:
