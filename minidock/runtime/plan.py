@@ -171,7 +171,7 @@ def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: b
 def _mount(mount: Mount, rootfs: str) -> Step:
     from minidock.kernel import cgroup_mount, cgroups
 
-    destination = os.path.normpath("/" + mount.destination)
+    destination = os.path.normpath("/" + mount.destination.lstrip("/"))
     if "bind" in mount.options or "rbind" in mount.options or mount.type == "bind":
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
         return mounts.BindMount(rootfs, destination, mount.source, options)
