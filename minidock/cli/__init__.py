@@ -84,7 +84,7 @@ class App(Noun):
             ctx.exit(0)
         ctx.obj = Settings(root=values["root"], debug=values["debug"])
 
-    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, *_: object, **__: object) -> NoReturn:
         """Run the command line and exit. Never a traceback for a user's mistake."""
         if "_MINIDOCK_COMPLETE" in os.environ:
             from click.shell_completion import shell_complete
@@ -125,7 +125,8 @@ def _tell(error: Exception) -> int:
         return error.code
     if isinstance(error, MinidockError):
         print(f"Error: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
+        # 125 is for `run` and `create`, and for flags that can't be read: both come as a Complaint.
+        return error.exit_code if error.exit_code in (126, 127) else 1
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
         hint = " (minidock needs root: try it with sudo)" if isinstance(error, PermissionError) and os.geteuid() else ""

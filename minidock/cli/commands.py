@@ -93,7 +93,7 @@ class Verb(click.Command):
     def usage_line(self, ctx: click.Context) -> str:
         return f"{ctx.command_path} {self.usage}".rstrip()
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Call the function. What `run` and `create` can't do is told in Docker's form: one line, code 125."""
         if not self.runs:
             return super().invoke(ctx)
@@ -221,7 +221,7 @@ class Noun(click.Group):
         ctx.args = rest
         return rest
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         name, command, rest = self.resolve_command(ctx, ctx.args)
         assert command is not None
         ctx.invoked_subcommand = name

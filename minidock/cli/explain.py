@@ -1,8 +1,8 @@
 """--explain and --dry-run: the steps of a container, told to a person.
 
-    [ 12] mount a new proc at /proc                                         0.1 ms
-          mount -t proc proc /proc
-          mount(2)   minidock/kernel/proc.py:31
+    [ 12]    0.1 ms  mount a new proc at /proc
+                     mount -t proc proc /proc
+                     mount(2)   minidock/kernel/proc.py:31
 
 What is told comes from the steps themselves, so it can't drift from what is done.
 """
@@ -14,7 +14,7 @@ from typing import Protocol, TextIO
 
 from ..steps import Step, source_of
 
-TIME_COLUMN = 92
+INDENT = " " * 17
 BOLD, DIM, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
 
@@ -36,25 +36,24 @@ class Explain:
         self.count += 1
 
     def done(self, step: Step, seconds: float) -> None:
-        self.headline(step.describe(), f"{seconds * 1000:8.1f} ms")
+        self.headline(step.describe(), f"{seconds * 1000:6.1f} ms")
         self.details(step)
 
     def failed(self, step: Step, error: BaseException) -> None:
-        self.headline(step.describe(), self.paint(RED, "  failed"))
+        self.headline(step.describe(), self.paint(RED, "   failed"))
         self.details(step)
-        self.line(f"      {self.paint(RED, str(error))}")
+        self.line(f"{INDENT}{self.paint(RED, str(error))}")
 
     def undone(self, step: Step) -> None:
-        self.line(self.paint(DIM, f"undo  {step.describe()}"))
+        self.line(f"           {self.paint(DIM, 'undo')}  {step.describe()}")
 
-    def headline(self, sentence: str, right: str) -> None:
-        gap = " " * max(1, TIME_COLUMN - 6 - len(sentence) - 11)
-        self.line(f"{self.paint(DIM, f'[{self.count:>3}]')} {self.paint(BOLD, sentence)}{gap}{right}")
+    def headline(self, sentence: str, time: str) -> None:
+        self.line(f"{self.paint(DIM, f'[{self.count:>3}]')} {time}  {self.paint(BOLD, sentence)}")
 
     def details(self, step: Step) -> None:
         for line in step.shell().splitlines():
-            self.line(f"      {self.paint(GREEN, line)}")
-        self.line(self.paint(DIM, f"      {where(step)}"))
+            self.line(f"{INDENT}{self.paint(GREEN, line)}")
+        self.line(f"{INDENT}{self.paint(DIM, where(step))}")
 
     def paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{PLAIN}" if self.coloured else text

@@ -17,7 +17,10 @@ import msgspec
 
 from ..errors import UsageError
 
-Parse = Callable[[str], Any]
+FlagValue = Any
+"""What a flag's `parse` gives: each row of a table knows, and the command that asks for it by key."""
+
+Parse = Callable[[str], FlagValue]
 
 
 class Flag(msgspec.Struct, frozen=True):
@@ -27,7 +30,7 @@ class Flag(msgspec.Struct, frozen=True):
     short: str
     help: str
     kind: str
-    default: Any
+    default: FlagValue
     parse: Parse | None
     repeats: bool = False
     """Values are gathered in a list."""
@@ -59,7 +62,7 @@ def text(
     return Flag(name, short, help, kind, default, parse)
 
 
-def value(name: str, short: str, help: str, kind: str, parse: Parse, *, default: Any = None) -> Flag:
+def value(name: str, short: str, help: str, kind: str, parse: Parse, *, default: object = None) -> Flag:
     """A single value that `parse` turns into what the command works with."""
     return Flag(name, short, help, kind, default, parse)
 
@@ -108,7 +111,7 @@ def go_int(raw: str) -> int:
 
 def parse(
     flags: Sequence[Flag], arguments: Sequence[str], *, interspersed: bool = True
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, FlagValue], list[str]]:
     """Values by key, and the positional arguments. Without `interspersed` flags end at the first of those.
 
     `values["help"]` is True when --help was there. Raises UsageError with Docker's text, and no usage line.
@@ -137,7 +140,7 @@ class _Reader:
         self.rest = list(arguments)
         self.by_name = {flag.name: flag for flag in flags}
         self.by_short = {flag.short: flag for flag in flags if flag.short}
-        self.values: dict[str, Any] = {
+        self.values: dict[str, FlagValue] = {
             flag.key: [] if flag.repeats else flag.default for flag in flags if not flag.refused
         }
         self.values["help"] = False

@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+Value = Any
+"""What a template may meet: JSON's kinds, Nil, Record."""
+
 
 class Nil(msgspec.Struct, frozen=True):
     """A nil that knows its type in Go: `[]`, `map[]` or `<nil>` when printed, null as JSON, false, empty."""
@@ -108,7 +111,7 @@ def _equal(*values: object) -> bool:
     return False
 
 
-def _order(first: Any, second: Any) -> int:
+def _order(first: Value, second: Value) -> int:
     for value in (first, second):
         if _kind(value) in ("", "bool"):
             raise ValueError("invalid type for comparison")
@@ -136,7 +139,7 @@ def _length(value: object) -> int:
     raise ValueError("len of nil pointer" if value is None else f"len of type {go_type(value)}")
 
 
-def _index(value: Any, *keys: Any) -> object:
+def _index(value: Value, *keys: Value) -> object:
     for key in keys:
         if value is None or (isinstance(value, Nil) and value.text != "map[]"):
             raise ValueError("index of untyped nil" if value is None else "reflect: slice index out of range")
@@ -162,7 +165,7 @@ def _zero(value: Mapping[str, object]) -> object:
     return "" if all(isinstance(item, str) for item in value.values()) else None
 
 
-def _slice(value: Any, *bounds: int) -> object:
+def _slice(value: Value, *bounds: int) -> object:
     if isinstance(value, str):
         return value.encode()[slice(*(bounds or (None,)))].decode(errors="replace")
     if not isinstance(value, list | tuple):
@@ -192,7 +195,7 @@ def _sprintf(form: object, *values: object) -> str:
     return f"{text}%!(EXTRA {extra})" if left else text
 
 
-def _one(found: re.Match[str], value: Any) -> str:
+def _one(found: re.Match[str], value: Value) -> str:
     verb, flags = found["verb"], found["flags"]
     precision = None if found["precision"] is None else int(found["precision"])
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -251,7 +254,7 @@ def _quote_url(*values: object) -> str:
     return quote_plus(_sprint(*values), safe="")
 
 
-def _join(items: Any, separator: str) -> str:
+def _join(items: Value, separator: str) -> str:
     return separator.join(printed(item) for item in ([] if isinstance(items, Nil) else items))
 
 

@@ -104,7 +104,7 @@ def columns(image: ImageSummary, repository: str, tag: str, digest: str, no_trun
         "CreatedSince": lambda: f"{human_duration(time.time() - image.created)} ago" if image.created > 0 else "N/A",
         "CreatedAt": lambda: time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(image.created)),
         "Size": partial(human_size, image.size),
-        "Containers": lambda: "N/A" if image.containers < 0 else str(image.containers),
+        "Containers": lambda: "N/A",
         "SharedSize": lambda: "N/A",
         "UniqueSize": lambda: "N/A",
         "VirtualSize": partial(human_size, image.size, digits=4),

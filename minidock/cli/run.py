@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import MinidockError, UsageError
 from . import context
 from .commands import UNLIMITED, Complaint, verb
+from .flags import FlagValue
 from .run_flags import CREATE_FLAGS, RUN_FLAGS
 
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..model import CreateRequest
+    from ..steps import Narrator
 
 USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
 
@@ -40,7 +42,7 @@ USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
         minidock run --as-shell busybox sh       the same container as a shell script
     """,
 )
-def run(arguments: list[str], **flags: Any) -> None:
+def run(arguments: list[str], **flags: FlagValue) -> None:
     request, warnings = _request(arguments, flags)
     engine = context.engine()
     if flags["dry_run"] or flags["as_shell"]:
@@ -90,12 +92,12 @@ def run(arguments: list[str], **flags: Any) -> None:
         minidock start -a web
     """,
 )
-def create(arguments: list[str], **flags: Any) -> None:
+def create(arguments: list[str], **flags: FlagValue) -> None:
     request, warnings = _request(arguments, flags)
     print(_create(context.engine(), request, flags, warnings), flush=True)
 
 
-def _request(arguments: list[str], flags: dict[str, Any]) -> tuple[CreateRequest, list[str]]:
+def _request(arguments: list[str], flags: dict[str, FlagValue]) -> tuple[CreateRequest, list[str]]:
     from .checks import check
     from .parse_values import pull_policy
     from .request import build
@@ -105,7 +107,7 @@ def _request(arguments: list[str], flags: dict[str, Any]) -> tuple[CreateRequest
     return request, check(request)
 
 
-def _create(engine: Engine, request: CreateRequest, flags: dict[str, Any], warnings: list[str]) -> str:
+def _create(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue], warnings: list[str]) -> str:
     """The new container's id. Its image is there afterwards; what it warns about has been told."""
     with _id_file(flags["cidfile"]) as write:
         _ensure_image(engine, request, flags)
@@ -116,7 +118,7 @@ def _create(engine: Engine, request: CreateRequest, flags: dict[str, Any], warni
     return created.id
 
 
-def _ensure_image(engine: Engine, request: CreateRequest, flags: dict[str, Any]) -> None:
+def _ensure_image(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue]) -> None:
     say = _nothing if flags["quiet"] else context.say
     engine.ensure_image(request.config.image, policy=flags["pull"], platform=request.platform, say=say)
 
@@ -126,7 +128,7 @@ def _nothing(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _id_file(path: str) -> Iterator[Any]:
+def _id_file(path: str) -> Iterator[Callable[[str], object]]:
     """--cidfile: claimed before anything is made, so that no two share it; gone again if it stays empty."""
     if not path:
         yield _nothing
@@ -147,7 +149,7 @@ def _id_file(path: str) -> Iterator[Any]:
             os.unlink(path)
 
 
-def _narrator(wanted: bool) -> Any:
+def _narrator(wanted: bool) -> Narrator:
     if not wanted:
         from ..steps import SILENT
 

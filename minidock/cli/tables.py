@@ -36,13 +36,13 @@ class Listing:
     def show(self, rows: Iterable[Columns], names: Sequence[str], form: str) -> None:
         """Print the rows: `names` are the columns when `form` is empty or `table`."""
         if form in ("", "table"):
-            return self.table(rows, names)
-        if form == "raw" and self.raw:
-            return self.records(rows)
-        if form == "json":
-            form = "{{json .}}"
-        is_table = form.startswith("table ") or form.startswith("table\\t")
-        self.templated(rows, form[5:].strip(" ") if is_table else form, is_table)
+            self.table(rows, names)
+        elif form == "raw" and self.raw:
+            self.records(rows)
+        else:
+            is_table = form.startswith(("table ", "table\\t"))
+            template = form[5:].strip(" ") if is_table else "{{json .}}" if form == "json" else form
+            self.templated(rows, template, is_table)
 
     def table(self, rows: Iterable[Columns], names: Sequence[str]) -> None:
         lines = [[self.headers[name] for name in names]]

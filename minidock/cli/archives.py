@@ -1,0 +1,148 @@
+"""load, save and import: images as files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from . import context
+from .commands import UNLIMITED, Complaint, verb
+from .flags import boolean, many, refused, text
+
+
+@verb(
+    "load",
+    "Load an image from a tar archive or STDIN",
+    "[OPTIONS]",
+    flags=[
+        text("input", "i", "Read from tar archive file (or OCI layout directory), instead of STDIN"),
+        text("platform", "", "Load only the given platform variant"),
+        boolean("quiet", "q", "Suppress the load output"),
+    ],
+    aliases=("minidock image load", "minidock load"),
+    examples="""
+        minidock load -i debian.tar
+        skopeo copy docker://busybox oci-archive:/dev/stdout | minidock load
+    """,
+)
+def load(input: str, platform: str, quiet: bool) -> None:
+    from pathlib import Path
+
+    say = _silent if quiet else context.say
+    if input:
+        _must_open(input)
+        names = context.engine().load(Path(input), platform=platform, say=say)
+    else:
+        if os.isatty(0) or stat.S_ISCHR(os.fstat(0).st_mode):
+            raise Complaint("requested load from stdin, but stdin is empty", 1)
+        names = context.engine().load(sys.stdin.buffer, platform=platform, say=say)
+    for line in names:
+        print(line)
+
+
+def _silent(line: str) -> None:
+    """--quiet."""
+
+
+def _must_open(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise Complaint(f"open {path}: {(error.strerror or str(error)).lower()}", 1) from None
+
+
+@verb(
+    "save",
+    "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    flags=[text("output", "o", "Write to a file, instead of STDOUT"), refused("platform")],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock image save", "minidock save"),
+    examples="""
+        minidock save -o busybox.tar busybox
+        minidock save busybox debian | docker load
+    """,
+)
+def save(arguments: list[str], output: str) -> None:
+    if not output and os.isatty(1):
+        raise Complaint("cowardly refusing to save to a terminal. Use the -o flag or redirect", 1)
+    if not output:
+        sys.stdout.flush()
+        context.engine().save(arguments, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    else:
+        with _beside(output) as out:
+            context.engine().save(arguments, out)
+
+
+@contextlib.contextmanager
+def _beside(path: str) -> Iterator[BinaryIO]:
+    """A new file that takes its name when it is complete: a failed save leaves neither half an archive nor the old
+    one damaged. What is no regular file (/dev/null, a pipe) is written directly."""
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        reason = f"stat {directory}: no such file or directory"
+        raise Complaint(f"failed to save image: invalid output path: {reason}", 1)
+    if os.path.isdir(path):
+        raise Complaint("failed to save image: cannot write to a directory", 1)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as out:
+            yield out
+        return
+    temporary = f"{path}.{os.getpid()}.tmp"
+    # Only for its owner: an image may hold secrets.
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            yield out
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+@verb(
+    "import",
+    "Import the contents from a tarball to create a filesystem image",
+    "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
+    flags=[
+        many("change", "c", "Apply Dockerfile instruction to the created image"),
+        text("message", "m", "Set commit message for imported image"),
+        text("platform", "", "Set platform if server is multi-platform capable"),
+    ],
+    least=1,
+    most=2,
+    aliases=("minidock image import", "minidock import"),
+    examples="""
+        minidock import rootfs.tar.gz mine:1
+        tar -C rootfs -c . | minidock import -c 'CMD ["/bin/sh"]' - mine:1
+    """,
+)
+def import_(arguments: list[str], change: list[str], message: str, platform: str) -> None:
+    source, reference = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    with _source(source) as file:
+        print(
+            context.engine().import_image(file, reference=reference, message=message, changes=change, platform=platform)
+        )
+
+
+@contextlib.contextmanager
+def _source(name: str) -> Iterator[BinaryIO]:
+    """stdin for `-`, a file, or what an http address gives."""
+    if name == "-":
+        yield sys.stdin.buffer
+    elif name.startswith(("http://", "https://")):
+        from urllib.request import urlopen
+
+        with urlopen(name) as answer:  # noqa: S310  the scheme has just been checked
+            yield answer
+    else:
+        _must_open(name)
+        with open(name, "rb") as file:
+            yield file

@@ -1,0 +1,160 @@
+"""inspect: everything known about containers and images, as JSON or through a Go template."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ..errors import MinidockError, NotFound
+from . import context
+from .commands import UNLIMITED, Complaint, one_line, verb
+from .flags import boolean, text
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+
+Find = Callable[[str], dict[str, Any]]
+
+FORMAT = text(
+    "format",
+    "f",
+    "Format output using a custom template:\n'json': Print in JSON format\n"
+    "'TEMPLATE': Print output using the given Go template",
+)
+SIZE = boolean("size", "s", "Display total file sizes")
+KINDS = ("container", "image")
+
+
+@verb(
+    "inspect",
+    "Return low-level information on minidock objects",
+    "[OPTIONS] NAME|ID [NAME|ID...]",
+    flags=[
+        FORMAT,
+        boolean("size", "s", "Display total file sizes if the type is container"),
+        text("type", "", "Only inspect objects of the given type"),
+    ],
+    least=1,
+    most=UNLIMITED,
+    examples="""
+        minidock inspect web
+        minidock inspect -f '{{.State.Pid}} {{json .HostConfig.PortBindings}}' web
+        minidock inspect --type image busybox
+    """,
+)
+def inspect(arguments: list[str], format: str, size: bool, type: str) -> None:
+    if type and type not in KINDS:
+        raise Complaint(f'unknown type: "{type}": must be one of "container", "image"', 1)
+    engine = context.engine()
+    finders = {"container": _container(engine, size), "image": engine.inspect_image}
+    show(arguments, format, finders[type] if type else _either(list(finders.values())))
+
+
+@verb(
+    "inspect",
+    "Display detailed information on one or more containers",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    flags=[FORMAT, SIZE],
+    least=1,
+    most=UNLIMITED,
+    examples="minidock container inspect web",
+)
+def container_inspect(arguments: list[str], format: str, size: bool) -> None:
+    show(arguments, format, _container(context.engine(), size))
+
+
+@verb(
+    "inspect",
+    "Display detailed information on one or more images",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    flags=[FORMAT],
+    least=1,
+    most=UNLIMITED,
+    examples="minidock image inspect busybox",
+)
+def image_inspect(arguments: list[str], format: str) -> None:
+    show(arguments, format, context.engine().inspect_image)
+
+
+def _container(engine: Engine, size: bool) -> Find:
+    def find(name: str) -> dict[str, Any]:
+        found = engine.inspect(name)
+        if size:
+            [row] = engine.containers(all=True, filters={"id": [found["Id"]]}, size=True)
+            found |= {"SizeRw": row.size_rw, "SizeRootFs": row.size_root_fs}
+        return found
+
+    return find
+
+
+def _either(finders: Sequence[Find]) -> Find:
+    """The first kind of thing that has the name."""
+
+    def find(name: str) -> dict[str, Any]:
+        for finder in finders:
+            try:
+                return finder(name)
+            except NotFound:
+                continue
+        raise NotFound(f"No such object: {name}")
+
+    return find
+
+
+def show(names: list[str], form: str, find: Find) -> None:
+    """Print what is found, then tell what isn't, and exit with 1 if anything isn't."""
+    render = _renderer(form) if form else None
+    found: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for name in names:
+        try:
+            found.append(find(name))
+        except MinidockError as error:
+            problems.append(f"Error: {one_line(error)}")
+    if render:
+        for thing in found:
+            sys.stdout.write(f"{render(thing)}\n")
+    else:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=4).decode() + "\n")
+    sys.stdout.flush()
+    for problem in problems:
+        context.say(problem)
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+def _renderer(form: str) -> Callable[[object], str]:
+    """The template as a function. Codes are Docker's: 64 when it can't be read, 1 when it can't be followed."""
+    from .gotemplate import TemplateError, parse, render
+
+    try:
+        template = parse("{{json .}}" if form == "json" else form)
+    except TemplateError as error:
+        raise Complaint(f"template parsing error: {error.message}", 64) from None
+    nils = _nils()
+
+    def apply(thing: object) -> str:
+        try:
+            return render(template, thing, nils=nils)
+        except TemplateError as error:
+            raise Complaint(f"template parsing error: {error.message}", 1) from None
+
+    return apply
+
+
+def _nils() -> dict[str, str]:
+    """How a null prints, by the name of its field: Go knows from its types whether it is a list, a map or a pointer."""
+    from ..model import ContainerConfig, EndpointSettings, HostConfig
+
+    texts = {}
+    for struct in (EndpointSettings, HostConfig, ContainerConfig):
+        for field in msgspec.structs.fields(struct):
+            shape = str(field.type)
+            texts[field.encode_name] = (
+                "[]" if "list[" in shape.split("dict")[0] else "map[]" if "dict" in shape else "<nil>"
+            )
+    return texts | {"Health": "<nil>", "ExecIDs": "[]", "Mounts": "[]", "RepoTags": "[]", "RepoDigests": "[]"}

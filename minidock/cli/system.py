@@ -1,0 +1,119 @@
+"""version and info."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from . import context
+from .commands import verb
+from .inspect import FORMAT
+from .units import human_size
+
+
+@verb(
+    "version",
+    "Show the minidock version information",
+    "[OPTIONS]",
+    flags=[FORMAT],
+    examples="""
+        minidock version
+        minidock version --format '{{.Server.KernelVersion}}'
+    """,
+)
+def version(format: str) -> None:
+    from .. import __version__
+
+    engine = context.engine().version()
+    client = {
+        "Version": __version__,
+        "ApiVersion": engine["ApiVersion"],
+        "DefaultAPIVersion": engine["ApiVersion"],
+        "Os": engine["Os"],
+        "Arch": engine["Arch"],
+        "Context": "default",
+    }
+    if format:
+        return _templated(format, {"Client": client, "Server": engine})
+    for title, facts in (("Client:", client), ("Server: minidock (in this command, no daemon)", engine)):
+        click.echo(title)
+        for label, key in (
+            ("Version:", "Version"),
+            ("API version:", "ApiVersion"),
+            ("Python version:", "PythonVersion"),
+            ("Kernel version:", "KernelVersion"),
+        ):
+            if facts.get(key):
+                click.echo(f" {label:<18}{facts[key]}")
+        click.echo(f" {'OS/Arch:':<18}{facts['Os']}/{facts['Arch']}")
+        if facts is client:
+            click.echo()
+    return None
+
+
+@verb(
+    "info",
+    "Display system-wide information",
+    "[OPTIONS]",
+    flags=[FORMAT],
+    aliases=("minidock system info", "minidock info"),
+    examples="""
+        minidock info
+        minidock info -f '{{.CgroupVersion}}'
+    """,
+)
+def info(format: str) -> None:
+    facts = context.engine().info()
+    if format:
+        return _templated(format, facts)
+    for line in _lines(facts):
+        click.echo(line)
+    for warning in facts.get("Warnings") or []:
+        context.say(f"WARNING: {warning}")
+    return None
+
+
+ROWS = (
+    *(("Containers", "Containers"), (" Running", "ContainersRunning"), (" Paused", "ContainersPaused")),
+    *((" Stopped", "ContainersStopped"), ("Images", "Images"), ("Server Version", "ServerVersion")),
+    *(("Storage Driver", "Driver"), ("Logging Driver", "LoggingDriver"), ("Cgroup Driver", "CgroupDriver")),
+    ("Cgroup Version", "CgroupVersion"),
+)
+MORE_ROWS = (
+    *(("Kernel Version", "KernelVersion"), ("Operating System", "OperatingSystem"), ("OSType", "OSType")),
+    *(("Architecture", "Architecture"), ("CPUs", "NCPU")),
+)
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    """As `docker info` has them, as far as they are known."""
+    yield from ("Client:", f" Version:    {facts['ServerVersion']}", " Context:    default", "")
+    yield "Server:"
+    yield from (f" {label}: {facts[key]}" for label, key in ROWS if key in facts)
+    yield " Plugins:"
+    yield from (f"  {kind}: {' '.join(names)}" for kind, names in facts.get("Plugins", {}).items() if names)
+    yield f" Swarm: {facts.get('Swarm', {}).get('LocalNodeState', 'inactive')}"
+    yield f" Runtimes: {' '.join(facts.get('Runtimes', {}))}"
+    yield f" Default Runtime: {facts.get('DefaultRuntime', '')}"
+    yield " Security Options:"
+    for option in facts.get("SecurityOptions", []):
+        name, *rest = (part.partition("=")[2] for part in option.split(","))
+        yield f"  {name}"
+        yield from (f"   Profile: {value}" for value in rest)
+    yield from (f" {label}: {facts[key]}" for label, key in MORE_ROWS if key in facts)
+    yield f" Total Memory: {human_size(facts['MemTotal'], digits=4, binary=True)}"
+    yield f" Name: {facts['Name']}"
+    yield f" ID: {facts['ID']}"
+    yield f" Docker Root Dir: {facts['DockerRootDir']}"
+
+
+def _templated(form: str, data: dict[str, Any]) -> None:
+    from .commands import Complaint
+    from .gotemplate import TemplateError, parse, render
+
+    try:
+        click.echo(render(parse("{{json .}}" if form == "json" else form), data))
+    except TemplateError as error:
+        raise Complaint(error.message, 1) from None
