@@ -74,6 +74,7 @@ def default_network(layout: Layout, *, dry_run: bool = False) -> Network:
     if dry_run:
         return known or _choose(layout)
     with files.locked(REGISTRY / "lock"):
+        _sweep()
         known = _read(layout)
         if not known or not _still_ours(known, layout):
             known = _choose(layout)
@@ -111,7 +112,7 @@ def _still_ours(known: Network, layout: Layout) -> bool:
 
 def _choose(layout: Layout) -> Network:
     """The first candidate that neither a route nor another instance has."""
-    used = _routed() + [subnet for subnet in registered() if _taken_by(subnet) != str(layout.root)]
+    used = _routed() + [subnet for subnet in registered() if _taken_by(subnet) not in ("", str(layout.root))]
     for subnet in CANDIDATES:
         if not any(overlap(subnet, other) for other in used):
             gateway = dotted(span(subnet)[0] + 1)
@@ -168,6 +169,15 @@ def _taken_by(subnet: str) -> str:
     if link.index_of(Layout(Path(entry.root)).bridge) or start_ticks(entry.pid) == entry.ticks != 0:
         return entry.root
     return ""
+
+
+def _sweep() -> None:
+    """Remove what instances left that are gone altogether, whatever network namespace they lived in."""
+    for path in REGISTRY.glob("*-*"):
+        with contextlib.suppress(FileNotFoundError):
+            entry = files.read_json(path, Taken)
+            if start_ticks(entry.pid) != entry.ticks and not os.path.isdir(entry.root):
+                path.unlink()
 
 
 def start_ticks(pid: int) -> int:

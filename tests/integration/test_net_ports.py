@@ -1,0 +1,288 @@
+"""Published ports: from everywhere they should be reached, from nowhere else, and never taken twice."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minidock import network
+from minidock.errors import MinidockError, PortInUse, Unsupported, UsageError
+from minidock.model import ContainerConfig, HostConfig, PortBinding
+from minidock.network import addresses
+from minidock.paths import Layout
+from tests.support.needs import require_root, require_tool
+from tests.support.netlab import HOST, OUTSIDE, Lab, ask, inside, listen, sh
+
+BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+QUICK = 0.3
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    require_root()
+    require_tool("nft")
+    made = Lab()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+@pytest.mark.parametrize("bridge_filter", ["0", "1"])
+def test_a_published_port_is_reached_from_everywhere(
+    lab: Lab, layout: Layout, protocol: str, bridge_filter: str
+) -> None:
+    """With br_netfilter (any host where Docker runs) the bridge itself rewrites addresses: hairpin needs both ways."""
+    if BRIDGE_FILTER.exists():
+        BRIDGE_FILTER.write_text(bridge_filter)
+    outside = lab.outside()
+    one = lab.start(layout, 1, {f"80/{protocol}": [PortBinding("", "8080")]})
+    two = lab.start(layout, 2)
+    gateway = one.plan.gateway
+    with listen(one.live.pid, protocol, 80) as server:
+        seen = {
+            "localhost": ask(0, protocol, "127.0.0.1", 8080, server),
+            "localhost by another name": ask(0, protocol, "127.1.2.3", 8080, server),
+            "the host by its address": ask(0, protocol, HOST, 8080, server),
+            "the host by the bridge": ask(0, protocol, gateway, 8080, server),
+            "outside": ask(outside, protocol, HOST, 8080, server),
+            "another container": ask(two.live.pid, protocol, HOST, 8080, server),
+            "another container by the bridge": ask(two.live.pid, protocol, gateway, 8080, server),
+            "itself": ask(one.live.pid, protocol, HOST, 8080, server),
+            "itself by the bridge": ask(one.live.pid, protocol, gateway, 8080, server),
+        }
+    assert all(seen.values()), seen
+    assert seen["outside"] == OUTSIDE  # the container sees who asks
+
+
+def test_what_is_published_on_localhost_is_for_the_host_alone(lab: Lab, layout: Layout) -> None:
+    outside = lab.outside()
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding("127.0.0.1", "8080")]})
+    two = lab.start(layout, 2)
+    with listen(one.live.pid, "tcp", 80) as server:
+        assert ask(0, "tcp", "127.0.0.1", 8080, server)
+        assert not ask(0, "tcp", HOST, 8080, server, wait=QUICK)
+        assert not ask(outside, "tcp", HOST, 8080, server, wait=QUICK)
+        assert not ask(two.live.pid, "tcp", one.plan.gateway, 8080, server, wait=QUICK)
+        # Machines on the wire can address packets to 127.0.0.1, and to the container itself by way of the host.
+        send_localhost_to(outside, HOST)
+        assert not ask(outside, "tcp", "127.0.0.1", 8080, server, wait=QUICK)
+        assert not ask(outside, "tcp", one.address, 80, server, wait=QUICK)
+
+
+def test_what_is_published_on_one_address_is_not_on_others(lab: Lab, layout: Layout) -> None:
+    outside = lab.outside()
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding(HOST, "8080")]})
+    with listen(one.live.pid, "tcp", 80) as server:
+        assert ask(outside, "tcp", HOST, 8080, server) == OUTSIDE
+        assert not ask(0, "tcp", "127.0.0.1", 8080, server, wait=QUICK)
+
+
+def test_two_addresses_of_the_host_may_lead_to_two_containers(lab: Lab, layout: Layout) -> None:
+    lab.outside()
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding(HOST, "8080")]})
+    two = lab.start(layout, 2, {"80/tcp": [PortBinding("127.0.0.1", "8080")]})
+    with listen(one.live.pid, "tcp", 80) as server:
+        assert ask(0, "tcp", HOST, 8080, server)
+    with listen(two.live.pid, "tcp", 80) as server:
+        assert ask(0, "tcp", "127.0.0.1", 8080, server)
+
+
+def test_a_container_cannot_reach_the_hosts_localhost(lab: Lab, layout: Layout) -> None:
+    """route_localnet on the bridge would let it in: the table's first chain keeps it out."""
+    one = lab.start(layout, 1)
+    send_localhost_to(one.live.pid, one.plan.gateway)
+    with listen(0, "udp", 7777, "127.0.0.1") as server:
+        assert not arrives(one.live.pid, server)
+        sh(f"nft flush chain ip {layout.nft_table} guard")
+        assert arrives(one.live.pid, server)  # it was the chain that kept it out
+
+
+def test_what_is_not_published_is_not_reached_by_way_of_the_host(lab: Lab, layout: Layout) -> None:
+    outside = lab.outside()
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")]})
+    with listen(one.live.pid, "tcp", 81) as server:
+        assert not ask(outside, "tcp", one.address, 81, server, wait=QUICK)
+    with listen(one.live.pid, "tcp", 80) as server:
+        assert not ask(outside, "tcp", one.address, 80, server, wait=QUICK)
+
+
+def test_a_firewall_that_drops_by_policy_is_passed_and_left_as_it_was(lab: Lab, layout: Layout) -> None:
+    require_tool("iptables")
+    sh("iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
+    sh("iptables -A FORWARD -j DOCKER-USER")
+    before = sh("iptables -S")
+    outside = lab.outside()
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")]})
+    two = lab.start(layout, 2)
+    with listen(one.live.pid, "tcp", 80) as server:
+        assert ask(outside, "tcp", HOST, 8080, server) == OUTSIDE
+        assert ask(two.live.pid, "tcp", one.address, 80, server) == two.address
+        assert not ask(outside, "tcp", one.address, 80, server, wait=QUICK)
+    with listen(outside, "tcp", 80) as server:
+        assert ask(one.live.pid, "tcp", OUTSIDE, 80, server) == HOST
+    assert f"-A DOCKER-USER -i {layout.bridge}" in sh("iptables -S")
+    network.teardown(layout)
+    assert sh("iptables -S") == before
+
+
+def test_a_firewall_that_comes_later_is_passed_by_the_next_container(lab: Lab, layout: Layout) -> None:
+    outside = lab.outside()
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")]})
+    sh("nft add table inet strict; nft add chain inet strict f '{ type filter hook forward priority 0; policy drop; }'")
+    with listen(one.live.pid, "tcp", 80) as server:
+        assert not ask(outside, "tcp", HOST, 8080, server, wait=QUICK)
+        lab.start(layout, 2)
+        assert ask(outside, "tcp", HOST, 8080, server) == OUTSIDE
+    network.teardown(layout)
+    assert layout.bridge not in sh("nft list ruleset")
+
+
+def test_a_reserved_port_is_taken_for_the_whole_host(lab: Lab, layout: Layout) -> None:
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")], "53/udp": [PortBinding("", "5353")]})
+    for kind, number in ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 5353)):
+        for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            with socket.socket(family, kind) as rival, pytest.raises(OSError) as refused:
+                rival.bind((address, number))
+            assert refused.value.errno == errno.EADDRINUSE
+    assert all(not os.get_inheritable(held.fileno()) for held in one.sockets)
+    # Whoever comes past the rules is refused, and not kept waiting.
+    with socket.socket(socket.AF_INET6) as client, pytest.raises(ConnectionRefusedError):
+        client.connect(("::1", 8080))
+    one.die()
+    with socket.socket() as rival:
+        rival.bind(("0.0.0.0", 8080))
+
+
+def test_the_holder_of_a_port_is_named(lab: Lab, layout: Layout, tmp_path: Path) -> None:
+    one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")]})
+    layout.container(one.id).mkdir(parents=True)
+    (layout.container(one.id) / "container.json").write_text('{"id": "1", "name": "web", "layers": []}')
+    with pytest.raises(PortInUse, match=r"Bind for 0\.0\.0\.0:8080 failed: port is already allocated, .*container web"):
+        plan(layout, 2, {"80/tcp": [PortBinding("", "8080")]})
+    assert [claim.container for claim in addresses.peek(layout, "bridge")] == [one.id]
+    (layout.container_run(one.id)).mkdir(parents=True)
+    (layout.container_run(one.id) / "journal.json").write_text("[]")
+    other = "import sys; from pathlib import Path; from minidock import network; from minidock.paths import Layout\n"
+    other += "network.reserve_ports([('tcp', '0.0.0.0', 8080)])"  # another instance, another process
+    result = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
+    assert "held by container web" in result.stderr
+    server = "import socket, sys; s = socket.socket(); s.bind(('', 9090)); s.listen(); print(1, flush=True)"
+    server += "; sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", server], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(PortInUse, match=rf"0\.0\.0\.0:9090 failed: .*held by python.* \(pid {process.pid}\)"):
+            network.reserve_ports([("tcp", "0.0.0.0", 7070), ("tcp", "0.0.0.0", 9090)])
+        network.reserve_ports([("tcp", "0.0.0.0", 7070)])  # what was taken before the failure is free again
+        process.communicate()
+
+
+def test_connections_in_time_wait_do_not_hold_a_port(lab: Lab) -> None:
+    server = listen(0, "tcp", 8080)
+    client = socket.create_connection(("127.0.0.1", 8080))
+    accepted, _ = server.accept()
+    accepted.close()  # the server's side closes first, and has to wait
+    assert client.recv(1) == b""
+    client.close()
+    server.close()
+    assert ":1F90 " in Path("/proc/thread-self/net/tcp").read_text()
+    first = network.reserve_ports([("tcp", "0.0.0.0", 8080)])
+    with pytest.raises(PortInUse):
+        network.reserve_ports([("tcp", "0.0.0.0", 8080)])
+    with socket.socket() as rival, pytest.raises(OSError):
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rival.bind(("0.0.0.0", 8080))
+        rival.listen()
+    for held in first:
+        held.close()
+
+
+def test_an_address_that_is_not_the_hosts_is_refused(lab: Lab) -> None:
+    with pytest.raises(MinidockError, match="cannot assign requested address"):
+        network.reserve_ports([("tcp", "203.0.113.7", 8080)])
+
+
+def test_any_port_and_ranges_find_a_free_one(lab: Lab, layout: Layout) -> None:
+    lab.start(layout, 1, {"80/tcp": [PortBinding("", "8000")]})
+    two = lab.start(layout, 2, {"80/tcp": [PortBinding("", "8000-8003")], "81/tcp": [PortBinding()]})
+    with listen(0, "tcp", 8002):
+        three = lab.start(layout, 3, {"80/tcp": [PortBinding("", "8000-8003")]})
+    assert two.plan.hold[0] == ("tcp", "0.0.0.0", 8001)
+    assert three.plan.hold == [("tcp", "0.0.0.0", 8003)]
+    low, high = (int(word) for word in Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert low <= two.plan.hold[1][2] <= high
+    shown = two.plan.ports["81/tcp"]
+    assert shown is not None
+    with listen(two.live.pid, "tcp", 81) as server:
+        assert ask(0, "tcp", "127.0.0.1", int(shown[0].host_port), server)
+    with pytest.raises(PortInUse):
+        plan(layout, 4, {"80/tcp": [PortBinding("", "8000-8001")]})
+
+
+def test_undo_leaves_a_port_that_is_the_next_containers(lab: Lab, layout: Layout) -> None:
+    bindings = {"80/tcp": [PortBinding("", "8080")], "81/tcp": [PortBinding("", "8081")]}
+    one = lab.start(layout, 1, bindings)
+    one.die()
+    network.release(layout, one.id)  # a crash: the claim is gone, the table's entries are not
+    lab.start(layout, 9)
+    two = lab.start(layout, 2, {"80/tcp": [PortBinding("", "8080")]})
+    assert two.address != one.address
+    assert one.undo() == []
+    rules = sh("nft list ruleset")
+    assert f"tcp . 8080 : {two.address} . 80" in rules
+    assert "8081" not in rules
+
+
+@pytest.mark.parametrize(
+    ("ports", "kind", "words"),
+    [
+        ({"80/tcp": [PortBinding("", "70000")]}, UsageError, "invalid port: 70000"),
+        ({"80/tcp": [PortBinding("", "9-8")]}, UsageError, "invalid port: 9-8"),
+        ({"80/tcp": [PortBinding("", "http")]}, UsageError, "invalid port: http"),
+        ({"80/icmp": [PortBinding("", "80")]}, UsageError, "invalid proto: icmp"),
+        ({"80/tcp": [PortBinding("1.2.3", "80")]}, UsageError, "invalid IP address: 1.2.3"),
+        ({"80/tcp": [PortBinding("::1", "80")]}, Unsupported, "no IPv6 address"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_and_holds_nothing(
+    lab: Lab, layout: Layout, ports: dict[str, list[PortBinding]], kind: type[MinidockError], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        plan(layout, 1, ports)
+    assert addresses.peek(layout, "bridge") == []
+
+
+# helpers
+
+
+def plan(layout: Layout, number: int, ports: dict[str, list[PortBinding]]) -> network.Attachment:
+    return network.plan(layout, f"{number:064x}"[::-1], ContainerConfig(), HostConfig(port_bindings=ports), {})
+
+
+def arrives(pid: int, server: socket.socket) -> bool:
+    """Whether a datagram that is sent from the namespace to 127.0.0.1 reaches the host's server."""
+    with inside(pid):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with client:
+        client.sendto(b"question", ("127.0.0.1", server.getsockname()[1]))
+    server.settimeout(QUICK)
+    try:
+        return server.recv(100) == b"question"
+    except TimeoutError:
+        return False
+
+
+def send_localhost_to(pid: int, gateway: str) -> None:
+    """Make the namespace send packets for 127.0.0.1 out to the gateway, as a hostile neighbour can."""
+    with inside(pid):
+        sh(
+            "echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; ip route del local 127.0.0.0/8 dev lo table local;"
+            f"ip route del local 127.0.0.1 dev lo table local; ip route add 127.0.0.0/8 via {gateway} dev eth0"
+        )
