@@ -70,6 +70,7 @@ class Shim:
         """As B: the child first, then execv with the other ends."""
         try:
             os.setsid()
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and so would the command
             stdio: shim.Pipes | shim.Console
             if terminal:
                 ours, console = socket.socketpair()
