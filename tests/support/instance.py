@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from minidock import network
+from minidock import network
+from minidock.kernel import bridge
 from minidock.paths import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -56,16 +59,22 @@ class Minidock:
         return subprocess.Popen([*self.command, *arguments], **options)  # type: ignore[call-overload,no-any-return]
 
     def close(self) -> None:
-        """Remove every container, then fail if anything of the instance is still there."""
+        """Remove every container, then fail if anything of them, or of the instance, is still there.
+
+        The bridge and the table stay between containers, as Docker's do; network.teardown takes them away.
+        """
         removal = self._remove_containers()
-        left = leftovers(self.layout)
-        deadline = time.monotonic() + 3
-        while left and time.monotonic() < deadline:  # the shim's own clean-up may be on its last lines
-            time.sleep(0.05)
-            left = leftovers(self.layout)
+        left = settled(lambda: [line for line in leftovers(self.layout) if line not in self._kept()])
+        if os.geteuid() == 0 and self.layout.run.is_dir():
+            network.teardown(self.layout)
+            left += [line for line in leftovers(self.layout) if line not in left]
         if not any(line.startswith("mount") for line in left):
             shutil.rmtree(self.layout.run, ignore_errors=True)
         assert not left, "left behind:\n  " + "\n  ".join(left) + f"\n{removal}"
+
+    def _kept(self) -> list[str]:
+        table = self.layout.nft_table
+        return [f"link {self.layout.bridge}", f"nft table ip {table}", f"nft table ip6 {table}"]
 
     def _remove_containers(self) -> str:
         if not self.layout.containers.is_dir() or not any(self.layout.containers.iterdir()):
@@ -75,6 +84,22 @@ class Minidock:
             return ""
         removed = self("rm", "-f", *listed)
         return removed.stderr
+
+
+def settled(look: Callable[[], list[str]], seconds: float = 3) -> list[str]:
+    """What `look` still finds when it finds nothing or the time is over: a shim's clean-up may be on its last lines."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def _await_cables(layout: Layout) -> None:
+    """A container's cable goes with its network namespace, which the kernel tears down in its own time."""
+    deadline = time.monotonic() + 3
+    while (cables := [port.name for port in bridge.ports(layout.bridge)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not cables, f"cables of containers that are gone: {cables}"
 
 
 def leftovers(layout: Layout) -> list[str]:
