@@ -37,11 +37,13 @@ class Flag(msgspec.Struct, frozen=True):
     refused: bool = False
     """Docker has it, this version of minidock can't honour it: it is refused by name, and not shown in help."""
     hidden: bool = False
+    same_as: str = ""
+    """Name of the flag that this one is another spelling of."""
 
     @property
     def key(self) -> str:
         """The parameter's name in Python: `no-trunc` is `no_trunc`."""
-        return self.name.replace("-", "_")
+        return (self.same_as or self.name).replace("-", "_")
 
     @property
     def title(self) -> str:
@@ -52,8 +54,8 @@ class Flag(msgspec.Struct, frozen=True):
 # The rows. Story: switches, single values, repeated values, and what is refused.
 
 
-def boolean(name: str, short: str, help: str, *, default: bool | None = False, hidden: bool = False) -> Flag:
-    return Flag(name, short, help, "", default, go_bool, hidden=hidden)
+def boolean(name: str, short: str, help: str, *, default: bool | None = False) -> Flag:
+    return Flag(name, short, help, "", default, go_bool)
 
 
 def text(
@@ -67,12 +69,17 @@ def value(name: str, short: str, help: str, kind: str, parse: Parse, *, default:
     return Flag(name, short, help, kind, default, parse)
 
 
-def number(name: str, short: str, help: str, *, default: int | None = 0, hidden: bool = False) -> Flag:
-    return Flag(name, short, help, "int", default, go_int, hidden=hidden)
+def number(name: str, short: str, help: str, *, default: int | None = 0) -> Flag:
+    return Flag(name, short, help, "int", default, go_int)
 
 
 def many(name: str, short: str, help: str, *, kind: str = "list", parse: Parse = str) -> Flag:
     return Flag(name, short, help, kind, None, parse, repeats=True)
+
+
+def spelling(name: str, flag: Flag) -> Flag:
+    """Another, older name of a flag, not shown in help."""
+    return msgspec.structs.replace(flag, name=name, short="", same_as=flag.name, hidden=True)
 
 
 def refused(name: str, short: str = "", *, kind: str = "string") -> Flag:

@@ -6,10 +6,11 @@ import click
 
 from . import context
 from .commands import UNLIMITED, Complaint, verb
-from .flags import boolean, number, refused, text
+from .flags import boolean, number, refused, spelling, text
 from .parse_values import detach_keys as parse_detach_keys
 
 SEVERAL = "CONTAINER [CONTAINER...]"
+TIMEOUT = number("timeout", "t", "Seconds to wait before killing the container", default=None)
 
 
 @verb(
@@ -51,8 +52,8 @@ def start(arguments: list[str], attach: bool, interactive: bool, detach_keys: st
     f"[OPTIONS] {SEVERAL}",
     flags=[
         text("signal", "s", "Signal to send to the container"),
-        number("timeout", "t", "Seconds to wait before killing the container", default=None),
-        number("time", "", "Seconds to wait before killing the container", default=None, hidden=True),
+        TIMEOUT,
+        spelling("time", TIMEOUT),
     ],
     least=1,
     most=UNLIMITED,
@@ -62,13 +63,12 @@ def start(arguments: list[str], attach: bool, interactive: bool, detach_keys: st
         minidock stop -t 0 web        kill it at once
     """,
 )
-def stop(arguments: list[str], signal: str, timeout: int | None, time: int | None) -> None:
+def stop(arguments: list[str], signal: str, timeout: int | None) -> None:
     from .checks import check_signal
 
     check_signal(signal)
     engine = context.engine()
-    patience = timeout if timeout is not None else time
-    context.fail_after(context.each(arguments, lambda name: engine.stop(name, timeout=patience, signal=signal)))
+    context.fail_after(context.each(arguments, lambda name: engine.stop(name, timeout=timeout, signal=signal)))
 
 
 @verb(

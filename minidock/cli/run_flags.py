@@ -4,7 +4,7 @@ refused by name."""
 from __future__ import annotations
 
 from . import parse_values as values
-from .flags import boolean, many, number, refused, text, value
+from .flags import boolean, many, number, refused, spelling, text, value
 from .parse_env import check_env, check_label
 from .parse_mounts import parse_mount
 from .units import cpus, size, size_or_unlimited
@@ -106,7 +106,11 @@ REFUSED = [
     refused("use-api-socket", kind=""),
 ]
 
-CREATE_FLAGS = [*NAMING, *PROCESS, *FILES, *NETWORK, *LIMITS, *ISOLATION, *REFUSED]
+OLDER_NAMES = {"net": "network", "dns-opt": "dns-option"}
+
+OLDER = [spelling(old, flag) for old, new in OLDER_NAMES.items() for flag in NETWORK if flag.name == new]
+
+CREATE_FLAGS = [*NAMING, *PROCESS, *FILES, *NETWORK, *LIMITS, *ISOLATION, *OLDER, *REFUSED]
 
 RUN_FLAGS = [
     *CREATE_FLAGS,
