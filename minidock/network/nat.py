@@ -115,6 +115,10 @@ class PublishPorts(Step, frozen=True):
     def shell(self) -> str:
         return f"nft -f - <<'EOF'\n{_elements('add', self.table, self.ports)}EOF"
 
+    def undo_shell(self) -> str:
+        entries = _elements("delete", self.table, self.ports).splitlines()
+        return "\n".join(f"nft '{entry}' || :" for entry in entries)
+
     def apply(self, live: Live) -> None:
         try:
             nft.run(_elements("add", self.table, self.ports))

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from minidock import network
-from minidock import network
-from minidock.kernel import bridge
 from minidock.paths import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -92,14 +90,6 @@ def settled(look: Callable[[], list[str]], seconds: float = 3) -> list[str]:
     while (found := look()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
-
-
-def _await_cables(layout: Layout) -> None:
-    """A container's cable goes with its network namespace, which the kernel tears down in its own time."""
-    deadline = time.monotonic() + 3
-    while (cables := [port.name for port in bridge.ports(layout.bridge)]) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not cables, f"cables of containers that are gone: {cables}"
 
 
 def leftovers(layout: Layout) -> list[str]:
