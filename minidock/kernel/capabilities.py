@@ -136,7 +136,7 @@ class DropBoundingSet(Step, frozen=True):
     man: ClassVar[str] = "capabilities(7)"
 
     def describe(self) -> str:
-        return f"drop all but {len(self.keep)} capabilities from the bounding set" + _listed(self.keep)
+        return f"drop all but {_counted(self.keep)} from the bounding set"
 
     def setpriv(self) -> list[str]:
         """Its part of the setpriv(1) line that ends the script of --as-shell."""
@@ -189,8 +189,8 @@ class SetCapabilities(Step, frozen=True):
     def describe(self) -> str:
         if not (self.permitted or self.ambient):
             return "give up all capabilities"
-        kept = f"keep {len(self.permitted)} capabilities" + _listed(self.permitted)
-        return kept + (f", ambient {len(self.ambient)}" + _listed(self.ambient) if self.ambient else "")
+        kept = "keep " + _counted(self.permitted)
+        return kept + (", ambient " + _counted(self.ambient) if self.ambient else "")
 
     def setpriv(self) -> list[str]:
         return ["--inh-caps=" + _setpriv_set(self.inheritable), "--ambient-caps=" + _setpriv_set(self.ambient)]
@@ -217,9 +217,12 @@ def set_capabilities(sets: spec.Capabilities) -> SetCapabilities:
     return SetCapabilities(sets.effective, sets.permitted, sets.inheritable, sets.ambient)
 
 
-def _listed(names: Sequence[str]) -> str:
-    short = [name.removeprefix("CAP_").lower() for name in names]
-    return f" ({', '.join(short)})" if 0 < len(short) < 5 else ""
+def _counted(names: Sequence[str]) -> str:
+    """`14 capabilities`, or a few by name."""
+    short = ", ".join(name.removeprefix("CAP_").lower() for name in names)
+    if not 0 < len(names) < 5:
+        return f"{len(names)} capabilities"
+    return f"{len(names)} {'capability' if len(names) == 1 else 'capabilities'} ({short})"
 
 
 def _setpriv_set(names: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from typing import ClassVar
 import msgspec
 
 from minidock import spec
-from minidock.errors import SystemCallFailed, UsageError
+from minidock.errors import SystemCallFailed, Unsupported, UsageError
 from minidock.files import write_atomic
 from minidock.kernel import syscalls
 from minidock.steps import Live, Step
@@ -36,8 +36,17 @@ FLAGS = {
 }
 """linux/seccomp.h"""
 
-COMPILER = "1"
-"""Part of a compiled program's name: a minidock with another compiler must not use it. Raise it with each change."""
+
+def data_directory() -> Path:
+    """rootfs/seccomp: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "rootfs" / "seccomp"
+    return inside if inside.is_dir() else package.parent / "rootfs" / "seccomp"
+
+
+PROFILES = [data_directory() / "default.json", Path(__file__).with_name("seccomp_profile.py")]
+COMPILER = [data_directory() / "syscalls.tsv", *(Path(__file__).with_name(f"seccomp_{n}.py") for n in ("arch", "bpf"))]
+"""What is kept in the cache is made of these files, and made anew when one of them changes."""
 
 
 class LoadFilter(Step, frozen=True):
@@ -72,7 +81,7 @@ def for_container(
         return None
     if cache is None:
         return _resolve(choice, capabilities)
-    path = cache / f"seccomp-{_key(choice, *sorted(capabilities), os.uname().release, _default_stamp())}.json"
+    path = cache / f"seccomp-{_key(choice, os.uname().release, *_stamps(*PROFILES), *sorted(capabilities))}.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=spec.Seccomp | None)
     except (FileNotFoundError, msgspec.MsgspecError):  # not yet, or damaged: made anew
@@ -84,8 +93,11 @@ def for_container(
 def load_filter(profile: spec.Seccomp, cache: Path | None = None) -> LoadFilter:
     """The step for the profile of an OCI spec. `cache` is a directory for compiled programs, made when missing.
 
-    Raises UsageError for a profile that makes no sense: unknown action, operator or architecture.
+    Raises UsageError for a profile that makes no sense: unknown action, operator or architecture; Unsupported for one
+    whose decisions another process would take, for a call that nobody answers fails with ENOSYS.
     """
+    if profile.listener_path or any(rule.action == "SCMP_ACT_NOTIFY" for rule in profile.syscalls):
+        raise Unsupported("seccomp profiles with SCMP_ACT_NOTIFY and a listener can't be served: seccomp_unotify(2)")
     return LoadFilter(compiled(profile, cache), flags_of(profile))
 
 
@@ -102,7 +114,7 @@ def compiled(profile: spec.Seccomp, cache: Path | None = None) -> bytes:
     machine = os.uname().machine
     if cache is None:
         return _compile(profile, machine)
-    path = cache / f"seccomp-{_key(COMPILER, machine, msgspec.json.encode(profile).decode())}.bpf"
+    path = cache / f"seccomp-{_key(machine, *_stamps(*COMPILER), msgspec.json.encode(profile).decode())}.bpf"
     try:
         program = path.read_bytes()
     except FileNotFoundError:
@@ -123,16 +135,9 @@ def _keep(path: Path, data: bytes) -> None:
     write_atomic(path, data, mode=0o600, durable=False)
 
 
-def data_directory() -> Path:
-    """rootfs/seccomp: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "rootfs" / "seccomp"
-    return inside if inside.is_dir() else package.parent / "rootfs" / "seccomp"
-
-
-def _default_stamp() -> str:
-    found = os.stat(data_directory() / "default.json")
-    return f"{found.st_mtime_ns} {found.st_size}"
+def _stamps(*files: Path) -> list[str]:
+    """What tells a newer file from the one that the cache was made of: time and size."""
+    return [f"{found.st_mtime_ns} {found.st_size}" for found in map(os.stat, files)]
 
 
 # Both of these cost milliseconds; on the hot path the cache has what they make, and they are not even imported.

@@ -6,9 +6,7 @@ three ABIs can be compared, and none has to be made.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -16,13 +14,10 @@ from io import BytesIO
 import pytest
 
 from minidock.errors import MinidockError
-from minidock.kernel import capabilities, credentials, masks, seccomp, seccomp_arch
+from minidock.kernel import capabilities, credentials, masks, seccomp, seccomp_arch, seccomp_listing
 from tests.support.dockerd import Docker
 from tests.support.needs import require_tool
 from tests.unit.test_seccomp_bpf import I386, NUMBERS, X86_64, Libseccomp, run
-
-PTRACE_ATTACH, PTRACE_DETACH, PTRACE_SECCOMP_GET_FILTER = 16, 17, 0x420C
-WALL = 0x40000000
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n1234:x:1001:1001::/digits:\n"
 GROUP = "root:x:0:\nwheel:x:10:bob,root\nbob:x:1000:\nvideo:x:44:bob\n"
@@ -46,27 +41,6 @@ def image(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "security"
 
 
-def loaded_filter(pid: int) -> bytes:
-    """The program that the kernel runs for a process; EACCES or EIO where it can't tell."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-
-    def ptrace(request: int, address: int, data: object) -> int:
-        result = libc.ptrace(request, pid, address, data)
-        if result < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        return result
-
-    ptrace(PTRACE_ATTACH, 0, None)
-    try:
-        os.waitpid(pid, WALL)
-        program = ctypes.create_string_buffer(8 * ptrace(PTRACE_SECCOMP_GET_FILTER, 0, None))
-        ptrace(PTRACE_SECCOMP_GET_FILTER, 0, program)
-        return program.raw
-    finally:
-        ptrace(PTRACE_DETACH, 0, None)
-
-
 def questions() -> Iterator[tuple[str, int, int, int]]:
     """(name or number, architecture, number, first two arguments): 600 numbers of each ABI."""
     values = [0, 1, 8, 37, 38, 39, 40, 41, 0x20000, 0x20008, 0x10000000, 0x7E020000, 0x01200011, 2**32 - 1]
@@ -86,7 +60,7 @@ def test_our_filter_decides_as_runcs(docker: Docker, image: str, extra: list[str
     container = docker("run", "-d", *options, image, "sleep", "600", check=True).stdout.strip()
     pid = int(docker("inspect", "-f", "{{.State.Pid}}", container, check=True).stdout)
     try:
-        theirs = loaded_filter(pid)
+        theirs = seccomp_listing.read(pid)
     finally:
         docker("rm", "-f", container, check=True)
     bounding = capabilities.resolve(extra, [], False).bounding

@@ -94,10 +94,10 @@ def test_masks_and_names_are_inverse() -> None:
 
 def test_steps_speak_and_survive_the_journal() -> None:
     drop = DropBoundingSet(["CAP_CHOWN", "CAP_NET_RAW"])
-    assert drop.describe() == "drop all but 2 capabilities from the bounding set (chown, net_raw)"
+    assert drop.describe() == "drop all but 2 capabilities (chown, net_raw) from the bounding set"
     assert drop.setpriv() == ["--bounding-set=-all,+chown,+net_raw"]
     keep = set_capabilities(spec.Capabilities(effective=["CAP_CHOWN"], permitted=["CAP_CHOWN"], ambient=[]))
     assert keep.setpriv() == ["--inh-caps=-all", "--ambient-caps=-all"]
-    assert keep.describe() == "keep 1 capabilities (chown)"
+    assert keep.describe() == "keep 1 capability (chown)"
     assert set_capabilities(spec.Capabilities()).describe() == "give up all capabilities"
     assert from_journal(to_journal([drop, keep])) == [drop, keep]

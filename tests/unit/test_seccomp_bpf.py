@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidock import spec
-from minidock.errors import UsageError
+from minidock.errors import Unsupported, UsageError
 from minidock.kernel import capabilities, seccomp, seccomp_arch, seccomp_bpf, seccomp_profile
+from minidock.steps import from_journal, to_journal
 
 X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0, 0x50001, 0x50026
@@ -373,6 +374,35 @@ def test_a_damaged_cache_is_made_anew(tmp_path) -> None:
         path.write_bytes(b"{half")
     assert seccomp.for_container("", capabilities.DEFAULT, cache=tmp_path) == profile
     assert seccomp.compiled(profile, tmp_path) == program
+
+
+def test_what_is_kept_is_made_anew_with_another_table(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = spec.Seccomp("SCMP_ACT_ALLOW")
+    table = tmp_path / "table"
+    table.write_text("one")
+    monkeypatch.setattr(seccomp, "COMPILER", [table])
+    seccomp.compiled(profile, tmp_path / "cache")
+    table.write_text("another")
+    seccomp.compiled(profile, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_flags() -> None:
+    assert seccomp.flags_of(spec.Seccomp("SCMP_ACT_ALLOW", flags=["SECCOMP_FILTER_FLAG_LOG"] * 2)) == 2
+    with pytest.raises(UsageError, match="SECCOMP_FILTER_FLAG_FOO"):
+        seccomp.load_filter(spec.Seccomp("SCMP_ACT_ALLOW", flags=["SECCOMP_FILTER_FLAG_FOO"]))
+
+
+def test_a_listener_is_refused_not_forgotten() -> None:
+    rule = spec.SeccompRule(["mkdir"], "SCMP_ACT_NOTIFY")
+    with pytest.raises(Unsupported, match="SCMP_ACT_NOTIFY"):
+        seccomp.load_filter(spec.Seccomp("SCMP_ACT_ALLOW", syscalls=[rule]))
+
+
+def test_a_step_with_bytes_survives_the_journal() -> None:
+    step = seccomp.load_filter(spec.Seccomp("SCMP_ACT_ALLOW"))
+    assert from_journal(to_journal([step])) == [step]
+    assert step.shell().startswith("# ")
 
 
 def test_who_gets_no_filter() -> None:
