@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -417,3 +418,35 @@ def test_actions_that_kill(action: str) -> None:
         os.getppid()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGSYS
+
+
+INT_80 = """
+/* Call as i386 does, from a 64-bit program: the errno becomes the exit status. */
+int main(int argc, char **argv)
+{
+    long number = 0, result;
+    for (char *digit = argv[1]; *digit; digit++)
+        number = 10 * number + *digit - '0';
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(0), "c"(0), "d"(0)
+                     : "memory", "r8", "r9", "r10", "r11");
+    return result < 0 ? (int)-result : 0; /* a pid would be no status */
+}
+"""
+
+
+@pytest.mark.parametrize(("number", "expected"), [(20, 0), (21, errno.EPERM), (310, errno.EPERM), (435, errno.ENOSYS)])
+def test_the_i386_way_in_is_filtered_too(tmp_path, number: int, expected: int) -> None:
+    """getpid, mount, unshare and clone3 by `int $0x80`, as root with all capabilities."""
+    if os.uname().machine != "x86_64":
+        pytest.skip("needs the feature x86_64")
+    source, program = tmp_path / "int80.c", tmp_path / "int80"
+    source.write_text(INT_80)
+    subprocess.run([require_tool("cc"), "-static", "-o", program, source], check=True)
+    pid = os.fork()
+    if pid == 0:
+        filtered().apply(Live())
+        os.execv(program, [str(program), str(number)])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == -signal.SIGSEGV:
+        pytest.skip("needs the feature ia32-emulation")
+    assert code == expected
