@@ -95,7 +95,7 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         """Raises FileNotFoundError."""
-        self.file = path.open("rb", buffering=BLOCK)
+        self.file = path.open("rb", buffering=64 * 1024)
         self.inode = os.fstat(self.file.fileno()).st_ino
         self.half = b""
 
