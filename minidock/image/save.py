@@ -24,7 +24,7 @@ from . import reference
 from .archive import DockerItem
 from .compression import CHUNK
 from .garbage import chain_ids
-from .manifest import Descriptor, Index
+from .manifest import Index
 from .store import Image, ImageStore
 from .tarheader import BLOCK, DIRECTORY, REGULAR
 
