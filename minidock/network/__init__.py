@@ -9,7 +9,7 @@ teardown(layout)            remove bridge, table, rules and switches of the whol
 from __future__ import annotations
 
 from minidock.network.addresses import Published, release
-from minidock.network.plan import Attachment, network_id, plan
+from minidock.network.attachment import Attachment, network_id, plan
 from minidock.network.reserve import reserve_ports
 from minidock.network.teardown import teardown
 
