@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -274,7 +275,9 @@ def test_what_this_kernel_does_not_have_needs_no_mask() -> None:
 
 
 @pytest.mark.parametrize("kind", [masks.MaskPath, masks.ReadonlyPath])
-def test_a_planted_symlink_in_place_of_proc_is_refused(tmp_path, kind) -> None:
+def test_a_planted_symlink_in_place_of_proc_is_refused(
+    tmp_path: Path, kind: type[masks.MaskPath | masks.ReadonlyPath]
+) -> None:
     """The image has /proc -> /elsewhere: its masks would cover nothing that matters."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "timer_list").touch()
@@ -292,7 +295,7 @@ def test_a_planted_symlink_in_place_of_proc_is_refused(tmp_path, kind) -> None:
 
 
 @pytest.mark.parametrize("planted", ["file", "symlink"])
-def test_a_false_dev_null_covers_nothing(tmp_path, planted: str) -> None:
+def test_a_false_dev_null_covers_nothing(tmp_path: Path, planted: str) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "secret").write_text("secret")
     (tmp_path / "dev").mkdir()
@@ -315,7 +318,7 @@ def test_a_false_dev_null_covers_nothing(tmp_path, planted: str) -> None:
 # Seccomp, for real
 
 
-def filtered(*extra: str) -> Step:
+def filtered(*extra: str) -> seccomp.LoadFilter:
     """Docker's default profile for a container with its capabilities and these."""
     profile = seccomp.for_container("", [*capabilities.DEFAULT, *extra])
     assert profile is not None
@@ -435,7 +438,7 @@ int main(int argc, char **argv)
 
 
 @pytest.mark.parametrize(("number", "expected"), [(20, 0), (21, errno.EPERM), (310, errno.EPERM), (435, errno.ENOSYS)])
-def test_the_i386_way_in_is_filtered_too(tmp_path, number: int, expected: int) -> None:
+def test_the_i386_way_in_is_filtered_too(tmp_path: Path, number: int, expected: int) -> None:
     """getpid, mount, unshare and clone3 by `int $0x80`, as root with all capabilities."""
     if os.uname().machine != "x86_64":
         pytest.skip("needs the feature x86_64")

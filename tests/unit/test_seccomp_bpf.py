@@ -7,6 +7,7 @@ import ctypes.util
 import random
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,7 @@ def run(program: bytes, arch: int, number: int, args: tuple[int, ...] = ()) -> i
             case 0x54:
                 accumulator &= constant
             case 0x06:
-                return constant
+                return int(constant)
             case _:
                 raise AssertionError(f"an instruction that nobody here writes: {operation:#x}")
 
@@ -269,7 +270,7 @@ class Libseccomp:
         self.library.seccomp_init.restype = ctypes.c_void_p
 
     def knows(self, name: str) -> bool:
-        return self.library.seccomp_syscall_resolve_name(name.encode()) != -1
+        return bool(self.library.seccomp_syscall_resolve_name(name.encode()) != -1)
 
     def compile(self, profile: spec.Seccomp, path: str) -> bytes:
         default = seccomp_bpf.answer(profile.default_action, profile.default_errno_ret)
@@ -283,12 +284,13 @@ class Libseccomp:
                 if number == -1:
                     continue
                 for way in seccomp_bpf.alternatives(rule.args):
-                    array = (self.Compare * len(way))(
-                        *(
-                            (arg.index, self.OPS.index(arg.op.removeprefix("SCMP_CMP_")) + 1, arg.value, arg.value_two)
-                            for arg in way
+                    conditions = [
+                        self.Compare(
+                            arg.index, self.OPS.index(arg.op.removeprefix("SCMP_CMP_")) + 1, arg.value, arg.value_two
                         )
-                    )
+                        for arg in way
+                    ]
+                    array = (self.Compare * len(way))(*conditions)
                     assert (
                         self.library.seccomp_rule_add_array(context, ctypes.c_uint32(value), number, len(way), array)
                         == 0
@@ -310,7 +312,7 @@ def questions() -> Iterator[tuple[str, int, int, tuple[int, ...]]]:
 
 
 @pytest.mark.parametrize("extra", [[], ["CAP_SYS_ADMIN"], list(capabilities.NAMES)])
-def test_every_call_is_decided_as_by_libseccomp(extra: list[str], tmp_path) -> None:
+def test_every_call_is_decided_as_by_libseccomp(extra: list[str], tmp_path: Path) -> None:
     profile = container(*extra)
     oracle = Libseccomp()
     ours, theirs = seccomp_bpf.compile_profile(profile, "x86_64"), oracle.compile(profile, str(tmp_path / "bpf"))
@@ -324,7 +326,7 @@ def test_every_call_is_decided_as_by_libseccomp(extra: list[str], tmp_path) -> N
     assert asked > 1200
 
 
-def test_random_profiles_are_decided_as_by_libseccomp(tmp_path) -> None:
+def test_random_profiles_are_decided_as_by_libseccomp(tmp_path: Path) -> None:
     oracle, dice = Libseccomp(), random.Random(1)
     names = sorted(name for name in NUMBERS["x86_64"] if oracle.knows(name) and seccomp_arch.multiplexed(name) is None)
     for _ in range(30):
@@ -348,7 +350,7 @@ def test_random_profiles_are_decided_as_by_libseccomp(tmp_path) -> None:
 # The cache
 
 
-def test_compiled_programs_are_kept_and_used(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_programs_are_kept_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = seccomp.for_container("", capabilities.DEFAULT, cache=tmp_path)
     assert profile is not None
     program = seccomp.compiled(profile, tmp_path)
@@ -366,7 +368,7 @@ def test_compiled_programs_are_kept_and_used(tmp_path, monkeypatch: pytest.Monke
         seccomp.for_container("", [], cache=tmp_path)
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path) -> None:
+def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     profile = seccomp.for_container("", capabilities.DEFAULT, cache=tmp_path)
     assert profile is not None
     program = seccomp.compiled(profile, tmp_path)
@@ -376,7 +378,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path) -> None:
     assert seccomp.compiled(profile, tmp_path) == program
 
 
-def test_what_is_kept_is_made_anew_with_another_table(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_is_made_anew_with_another_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = spec.Seccomp("SCMP_ACT_ALLOW")
     table = tmp_path / "table"
     table.write_text("one")
