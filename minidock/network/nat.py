@@ -7,6 +7,7 @@ docs/networking.md follows packets through it.
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ import msgspec
 
 from minidock import files
 from minidock.errors import MinidockError
-from minidock.kernel import link, netns, nft
+from minidock.kernel import conntrack, link, netns, nft
 from minidock.network.addresses import Published, living
 from minidock.paths import Layout
 from minidock.steps import Live, Step
@@ -113,7 +114,10 @@ class PublishPorts(Step, frozen=True):
         return f"publish {', '.join(shown)}"
 
     def shell(self) -> str:
-        return f"nft -f - <<'EOF'\n{_elements('add', self.table, self.ports)}EOF"
+        lines = [f"nft -f - <<'EOF'\n{_elements('add', self.table, self.ports)}EOF"]
+        udp = (port.host_port for port in self.ports if port.protocol == "udp")
+        lines += [f"conntrack -D -p udp --orig-port-dst {number} >/dev/null 2>&1 || :" for number in udp]
+        return "\n".join(lines)
 
     def undo_shell(self) -> str:
         entries = _elements("delete", self.table, self.ports).splitlines()
@@ -128,6 +132,9 @@ class PublishPorts(Step, frozen=True):
             for port in self.ports:
                 _try(f"delete element {_key(self.table, port)}")
             nft.run(_elements("add", self.table, self.ports))
+        for port in self.ports:
+            if port.protocol == "udp":
+                conntrack.forget(socket.IPPROTO_UDP, port=port.host_port)
 
     def undo(self, live: Live) -> None:
         """Take out what leads to us. An entry with our port and another's address is the next container's."""
@@ -135,6 +142,9 @@ class PublishPorts(Step, frozen=True):
         if not _try(_elements("add", self.table, self.ports) + _elements("delete", self.table, self.ports)):
             for port in self.ports:
                 _try(_elements("add", self.table, [port]) + _elements("delete", self.table, [port]))
+        for port in self.ports:
+            if port.protocol == "udp":
+                conntrack.forget(socket.IPPROTO_UDP, answers=port.address, answer_port=port.port)
 
 
 def is_current(layout: Layout) -> bool:

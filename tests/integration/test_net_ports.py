@@ -226,6 +226,35 @@ def test_any_port_and_ranges_find_a_free_one(lab: Lab, layout: Layout) -> None:
         plan(layout, 4, {"80/tcp": [PortBinding("", "8000-8001")]})
 
 
+def test_udp_clients_that_never_pause_follow_the_port(lab: Lab, layout: Layout) -> None:
+    """The kernel remembers a flow's way as long as it goes on: it must be made to forget."""
+    outside = lab.outside()
+    with inside(outside):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("", 40000))
+
+    def arrives_at(server: socket.socket) -> bool:
+        client.sendto(b"question", (HOST, 5353))
+        server.settimeout(QUICK)
+        try:
+            return server.recv(100) == b"question"
+        except TimeoutError:
+            return False
+
+    with listen(0, "udp", 5353) as server:
+        assert arrives_at(server)
+    one = lab.start(layout, 1, {"53/udp": [PortBinding("", "5353")]})
+    with listen(one.live.pid, "udp", 53) as server:
+        assert arrives_at(server)
+    one.die()
+    one.undo()
+    lab.start(layout, 8)  # takes the first one's address
+    two = lab.start(layout, 2, {"54/udp": [PortBinding("", "5353")]})
+    with listen(two.live.pid, "udp", 54) as server:
+        assert arrives_at(server)
+    client.close()
+
+
 def test_undo_leaves_a_port_that_is_the_next_containers(lab: Lab, layout: Layout) -> None:
     bindings = {"80/tcp": [PortBinding("", "8080")], "81/tcp": [PortBinding("", "8081")]}
     one = lab.start(layout, 1, bindings)
