@@ -167,3 +167,29 @@ def mac_address(raw: str) -> str:
     if raw and not re.fullmatch(r"([0-9a-fA-F]{2}([:-]))([0-9a-fA-F]{2}\2){4}[0-9a-fA-F]{2}", raw, re.ASCII):
         raise UsageError(f"{raw} is not a valid mac address")
     return raw.replace("-", ":").lower()
+
+
+SYSTEMS = ("linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "plan9", "android", "wasip1")
+ARCHITECTURES = (
+    *("amd64", "386", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le"),
+    *("riscv64", "s390x", "wasm", "x86_64", "x86-64", "aarch64", "armhf", "armel", "i386"),
+)
+
+
+def platform(raw: str) -> str:
+    """--platform `linux/arm64/v8`, `arm64`, `linux`; as given, when it can be one."""
+    parts = raw.split("/")
+    if not raw:
+        return raw
+    problem = ""
+    if len(parts) > 3:
+        problem = "cannot parse platform specifier"
+    elif not all(re.fullmatch(r"[A-Za-z0-9_.-]+", part) for part in parts):
+        problem = (
+            f'"{next(p for p in parts if not re.fullmatch(r"[A-Za-z0-9_.-]+", p))}" is an invalid component of "{raw}"'
+        )
+    elif len(parts) == 1 and raw.lower() not in SYSTEMS + ARCHITECTURES:
+        problem = "unknown operating system or architecture"
+    if problem:
+        raise UsageError(f'error parsing specified platform: "{raw}": {problem}: invalid argument')
+    return raw

@@ -72,7 +72,7 @@ def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
         readonly_paths=read_only,
         init=flags["init"],
     )
-    return CreateRequest(config, host, name=flags["name"], platform=flags["platform"])
+    return CreateRequest(config, host, name=flags["name"], platform=values.platform(flags["platform"]))
 
 
 def container_config(
