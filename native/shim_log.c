@@ -15,14 +15,15 @@ static struct {
     int fd;
     long size; /* of the current file, the batch included */
     bool torn; /* the file ends within a record: a write came through only in part */
-    char batch[BATCH_LIMIT];
     size_t batched;
 } the_log = {.fd = -1, .max_files = 1};
+
+static char batch[BATCH_LIMIT]; /* records that are not written yet; takes memory as far as it has ever been used */
 
 /* What has come of a stream since its last newline. */
 struct line {
     const char *stream;
-    char bytes[LINE_LIMIT];
+    char *bytes; /* room for LINE_LIMIT */
     size_t length;
     bool continued; /* earlier parts of this line are already in the log */
     char time[TIME_SIZE];
@@ -86,12 +87,12 @@ static void log_flush(void)
     if (the_log.fd >= 0 && the_log.torn && the_log.batched > 0 && write(the_log.fd, "\n", 1) == 1)
         the_log.torn = false;
     while (the_log.fd >= 0 && !the_log.torn && done < the_log.batched) {
-        ssize_t written = write(the_log.fd, the_log.batch + done, the_log.batched - done);
+        ssize_t written = write(the_log.fd, batch + done, the_log.batched - done);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0) {
             log_failed("write");
-            the_log.torn = done > 0 && the_log.batch[done - 1] != '\n';
+            the_log.torn = done > 0 && batch[done - 1] != '\n';
             break;
         }
         done += (size_t)written;
@@ -122,7 +123,7 @@ static void log_rotate(void)
 
 static void batch_add(const char *bytes, size_t length)
 {
-    memcpy(the_log.batch + the_log.batched, bytes, length);
+    memcpy(batch + the_log.batched, bytes, length);
     the_log.batched += length;
 }
 
@@ -151,7 +152,7 @@ static bool plain(unsigned char byte)
 static void batch_add_escaped(const unsigned char *text, size_t length)
 {
     static const char hex[] = "0123456789abcdef";
-    char *out = the_log.batch + the_log.batched;
+    char *out = batch + the_log.batched;
 
     for (size_t index = 0; index < length;) {
         unsigned char byte = text[index];
@@ -179,7 +180,7 @@ static void batch_add_escaped(const unsigned char *text, size_t length)
             index++;
         }
     }
-    the_log.batched = (size_t)(out - the_log.batch);
+    the_log.batched = (size_t)(out - batch);
 }
 
 static void log_record(const char *stream, const char *text, size_t length, const char *time)

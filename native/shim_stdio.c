@@ -10,12 +10,14 @@ static struct {
     bool ended;          /* close it as soon as the queue is empty */
 } input = {.fd = -1};
 
+static char stdout_line[LINE_LIMIT], stderr_line[LINE_LIMIT];
+
 static struct output {
     int fd;
     struct line line;
 } outputs[] = {
-    [STDOUT] = {.fd = -1, .line.stream = "stdout"},
-    [STDERR] = {.fd = -1, .line.stream = "stderr"},
+    [STDOUT] = {.fd = -1, .line = {.stream = "stdout", .bytes = stdout_line}},
+    [STDERR] = {.fd = -1, .line = {.stream = "stderr", .bytes = stderr_line}},
 };
 
 static int console_socket = -1; /* where the pty's master will come from */
