@@ -92,6 +92,8 @@ docker save -o saved.tar $C:saved
 docker rmi $C:saved >/dev/null
 docker load -i saved.tar
 docker rmi $C:saved
+docker load -q < saved.tar
+docker rmi $C:saved
 
 ### save-missing: no such image
 docker save -o saved.tar nosuch
