@@ -16,10 +16,11 @@ Value = Any
 """What a template may meet: JSON's kinds, Nil, Record."""
 
 
-class Nil(msgspec.Struct, frozen=True):
+class Nil:
     """A nil that knows its type in Go: `[]`, `map[]` or `<nil>` when printed, null as JSON, false, empty."""
 
-    text: str
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 class Record:
