@@ -39,8 +39,11 @@ MQUEUE = Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", option
 NAMESPACES = ("mount", "network", "uts", "pid", "ipc", "cgroup")
 
 
-def oci_spec(layout: Layout, record: Record, security: Security, joined: dict[str, str]) -> spec.Spec:
+def oci_spec(
+    layout: Layout, record: Record, security: Security, joined: dict[str, str], cache: Path | None
+) -> spec.Spec:
     """The bundle's config. `joined` gives, for a namespace to share, its /proc path; "host" for the host's own.
+    `cache` is where compiled seccomp profiles are kept.
 
     Raises UsageError for a user that the image doesn't know, a sysctl that isn't the container's.
     """
@@ -83,11 +86,18 @@ def oci_spec(layout: Layout, record: Record, security: Security, joined: dict[st
             cgroups_path=f"{host.cgroup_parent or layout.cgroup_parent}/{record.id}",
             resources=resources(host),
             devices=_devices(host),
-            seccomp=security.seccomp(process.capabilities),
-            masked_paths=masks.MASKED if host.masked_paths is None else host.masked_paths,
-            readonly_paths=masks.READONLY if host.readonly_paths is None else host.readonly_paths,
+            seccomp=security.seccomp(process.capabilities, cache),
+            masked_paths=_hidden(host.masked_paths, masks.MASKED, security),
+            readonly_paths=_hidden(host.readonly_paths, masks.READONLY, security),
         ),
     )
+
+
+def _hidden(asked: list[str] | None, default: list[str], security: Security) -> list[str]:
+    """Docker's paths, unless the API's caller named others, or the user wants none."""
+    if security.unmasked:
+        return []
+    return default if asked is None else asked
 
 
 def find_user(layout: Layout, record: Record) -> credentials.FoundUser:

@@ -13,7 +13,7 @@ import time
 
 import msgspec
 
-from minidock.engine import volumes
+from minidock.engine import repair, volumes
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
 from minidock.errors import MinidockError, NameInUse, UsageError
@@ -32,6 +32,12 @@ def create(layout: Layout, request: CreateRequest) -> Created:
     """Raises ImageNotFound, NameInUse, UsageError; leaves nothing behind then."""
     record = draft(layout, request)
     warnings = check(record.host_config)
+    with repair.creating(layout):
+        _write(layout, record)
+    return Created(record.id, warnings)
+
+
+def _write(layout: Layout, record: Record) -> None:
     records = Records(layout)
     directory = layout.container(record.id)
     directory.mkdir(parents=True, mode=0o710)
@@ -49,7 +55,6 @@ def create(layout: Layout, request: CreateRequest) -> Created:
         records.release_name(name, record.id)
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    return Created(record.id, warnings)
 
 
 def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None) -> Record:

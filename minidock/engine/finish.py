@@ -18,6 +18,7 @@ from minidock import network, steps
 from minidock.engine import volumes
 from minidock.engine.create import timestamp
 from minidock.engine.record import Record, Records, alive, replace
+from minidock.engine.repair import GONE
 from minidock.errors import ContainerNotFound, MinidockError
 from minidock.kernel import oom
 from minidock.paths import Layout
@@ -46,14 +47,14 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
     with records.locked(container_id):
         record = records.read(container_id)
         if not record.state.running:
-            if record.host_config.auto_remove and record.state.finished_at > "0002":
-                remove_files(layout, record)
+            # We hold the lock, so nobody is starting it: what is there a killed start has left.
+            clear(layout, record.id)
             return record
         if alive(record):
             return record
         ended = _await_exit(layout, record)
         killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
-        clear(layout, record, narrator=narrator)
+        clear(layout, record.id, narrator=narrator)
         state = msgspec.structs.replace(
             record.state,
             status="exited",
@@ -93,22 +94,22 @@ def _served(run_dir: Path) -> bool:
     return True
 
 
-def clear(layout: Layout, record: Record, *, narrator: Narrator = SILENT) -> None:
+def clear(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> None:
     """Undo the start of a container that isn't running (any more), from its journal; the run directory goes last.
 
     Raises MinidockError with all that could not be undone; the journal then stays for the next try.
     """
-    run_dir = layout.container_run(record.id)
+    run_dir = layout.container_run(container_id)
     try:
         journal = steps.from_journal((run_dir / "journal.json").read_bytes())
     except FileNotFoundError:
         journal = []
     problems = steps.undo_all(journal, Live(), narrator)
-    network.release(layout, record.id)
+    network.release(layout, container_id)
     if problems:
-        raise MinidockError(f"can't clean up after {record.name}: {'; '.join(problems)}")
+        raise MinidockError(f"can't clean up after {container_id[:12]}: {'; '.join(problems)}")
     # The shim takes a missing directory for "all is done": so it vanishes at once, by a rename.
-    gone = run_dir.with_name(f"{run_dir.name}.{os.getpid()}.gone")
+    gone = run_dir.with_name(f"{run_dir.name}.{os.getpid()}{GONE}")
     with contextlib.suppress(FileNotFoundError):
         os.rename(run_dir, gone)
         shutil.rmtree(gone)

@@ -71,7 +71,8 @@ def _matches(row: ImageSummary, filters: dict[str, list[str]], rows: list[ImageS
             ok = any(fnmatch.fnmatch(tag, value) or fnmatch.fnmatch(tag.rpartition(":")[0], value)
                      for tag in row.repo_tags for value in values)  # fmt: skip
         elif key in ("before", "since"):
-            other = next((item for item in rows if values[-1] in item.repo_tags or item.id.startswith(values[-1])), None)
+            name = values[-1]
+            other = next((item for item in rows if name in item.repo_tags or item.id.startswith(name)), None)
             if other is None:
                 raise ImageNotFound(values[-1])
             ok = row.created < other.created if key == "before" else row.created > other.created
@@ -174,7 +175,8 @@ def _refuse_used(ref: str, image: Image, users: list[Record], *, by_id: bool, fo
         holder = users[0].id[:12]
         if by_id:
             raise ImageInUse(
-                f"conflict: unable to delete {short} (must be forced) - image is being used by stopped container {holder}"
+                f"conflict: unable to delete {short} (must be forced) - "
+                f"image is being used by stopped container {holder}"
             )
         raise ImageInUse(
             f'conflict: unable to remove repository reference "{ref}" (must force) - '

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+from minidock.engine import repair
 from minidock.engine.finish import refresh
 from minidock.engine.images import unix
 from minidock.engine.record import Record, Records
@@ -20,6 +21,7 @@ def containers(
     layout: Layout, *, everything: bool, last: int, filters: Filters, size: bool
 ) -> list[ContainerSummary]:
     """Newest first. Only running ones unless `everything`, `last` or a filter that asks for others."""
+    repair.repair(layout)
     records = [refresh(layout, record) for record in Records(layout).all()]
     records = [record for record in records if record.state.status != "removing"]
     chosen = [record for record in records if _matches(record, filters, records)]

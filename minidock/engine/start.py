@@ -51,13 +51,13 @@ def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started:
         try:
             return _start(layout, records, record, narrator)
         except MinidockError as error:
-            clear(layout, record)
+            clear(layout, record.id)
             code = error.exit_code if isinstance(error, CommandNotFound | CommandNotExecutable) else 128
             state = msgspec.structs.replace(record.state, exit_code=code, error=error.message)
             records.write(replace(record, state=state, endpoints={}, ports={}), durable=False)
             raise
         except BaseException:
-            clear(layout, record)
+            clear(layout, record.id)
             raise
 
 
@@ -92,7 +92,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
         birth.start()
     except BaseException:
         # Gone first, closed second: the shim then finds nothing to clean up, and goes.
-        clear(layout, record)
+        clear(layout, record.id)
         ours.close()
         raise
     return Started(records.read(record.id), ours.detach())
@@ -111,14 +111,15 @@ def _listen(path: Path) -> socket.socket:
 def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Plan, spec.Spec]:
     """The container's plan and its config.json. Changes nothing: --dry-run and --as-shell use it too."""
     rootfs = str(layout.container_run(record.id) / "rootfs")
-    config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record))
+    cache = layout.run if os.access(layout.run, os.W_OK) else None  # --dry-run needs no root
+    config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
     lower = record.layers or [str(layout.images)]
     directory = layout.container(record.id)
     root: list[steps.Step] = [overlay.MountOverlay(lower, f"{directory}/upper", f"{directory}/work", rootfs)]
     root += [copy_up.CopyUp(rootfs, point.destination, point.source) for point in volumes.fresh(record)]
     group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources)
     extras = Extras(attachment.before, attachment.joined, attachment.child, root)
-    return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=layout.run), config
+    return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
 
 
 def joined(layout: Layout, record: Record) -> dict[str, str]:

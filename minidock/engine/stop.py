@@ -117,7 +117,7 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
     with contextlib.suppress(ContainerNotFound):
         record = finish(layout, record.id)
     with records.locked(record.id):
-        clear(layout, record)
+        clear(layout, record.id)
         remove_files(layout, record)
         if volumes:
             from minidock.engine.volumes import remove_anonymous

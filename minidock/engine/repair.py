@@ -1,0 +1,91 @@
+"""After a kill -9: what a command left half done, the next one puts right.
+
+Three kinds of remains. A container whose start was killed has a journal and no process: its steps are undone. A
+creation that was killed has a directory without a record: it is removed. A run directory that was being deleted has
+a name that ends in `.gone`. Whether somebody is still at it, is told by locks, which die with their holder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+
+from minidock import files
+from minidock.paths import Layout
+
+GONE = ".gone"
+
+
+@contextlib.contextmanager
+def creating(layout: Layout) -> Iterator[None]:
+    """Held, shared, while a container's directory has no record yet."""
+    repair(layout)
+    with files.locked(layout.lock("creating"), shared=True):
+        yield
+
+
+def repair(layout: Layout) -> None:
+    """Cheap when there is nothing to do: two directories are read. Needs root, and does nothing without."""
+    if os.geteuid() != 0:
+        return
+    _half_started(layout)
+    _half_created(layout)
+
+
+def _half_started(layout: Layout) -> None:
+    from minidock.engine.finish import clear
+    from minidock.engine.record import Records, alive
+    from minidock.errors import ContainerNotFound
+
+    records = Records(layout)
+    for name in _entries(layout.run / "containers"):
+        if name.endswith(GONE):
+            shutil.rmtree(layout.run / "containers" / name, ignore_errors=True)
+            continue
+        with _if_free(layout, f"container-{name}") as free:
+            if not free:
+                continue
+            try:
+                record = records.find(name)
+            except ContainerNotFound:
+                clear(layout, name)
+                continue
+            if not record.state.running and not alive(record):
+                clear(layout, record.id)
+
+
+def _half_created(layout: Layout) -> None:
+    unwritten = (layout.containers / name for name in _entries(layout.containers))
+    entries = [path for path in unwritten if not (path / "container.json").exists()]
+    if not entries:
+        return
+    with _if_free(layout, "creating") as free:
+        for path in entries if free else []:
+            if not (path / "container.json").exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _entries(path: os.PathLike[str]) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+@contextlib.contextmanager
+def _if_free(layout: Layout, name: str) -> Iterator[bool]:
+    """Take the lock if nobody holds it."""
+    path = layout.lock(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(fd)
