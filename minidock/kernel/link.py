@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from typing import ClassVar
 
 import msgspec
@@ -28,6 +29,7 @@ IFF_UP = 0x1  # net/if.h
 IFLA_ADDRESS = 1  # linux/if_link.h
 IFLA_IFNAME = 3
 IFLA_MTU = 4
+IFLA_QDISC = 6
 IFLA_MASTER = 10
 IFLA_LINKINFO = 18
 IFLA_LINK_NETNSID = 37
@@ -36,6 +38,7 @@ IFLA_INFO_KIND = 1
 IFLA_INFO_DATA = 2
 
 MAC_LENGTH = 6
+SETTLED = 0.2
 
 
 class LinkUp(Step, frozen=True):
@@ -66,6 +69,8 @@ class Link(msgspec.Struct, frozen=True):
     mac: str
     master: int
     kind: str
+    queue: str
+    """Its queueing discipline; "noop" throws packets away: the link is up, but the kernel has not switched it on."""
     peer_netns: int
     """The number that our namespace gave to the one where the other end of a veth is; -1: it is here, or no veth."""
 
@@ -98,6 +103,18 @@ def get(name: str) -> Link | None:
         return None
 
 
+def settle(name: str) -> None:
+    """Wait until the interface really passes packets; at most SETTLED seconds.
+
+    When the other end of a cable comes up, a worker of the kernel switches our end on a little later, and packets sent
+    before are lost: a connection that is made in that moment takes a second longer. Since Linux 6.10 the question
+    itself makes the kernel do it at once ("synchronize link-watch when carrier is queried").
+    """
+    deadline = time.monotonic() + SETTLED
+    while (found := get(name)) and found.queue == "noop" and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 def links(netlink: Netlink) -> list[Link]:
     """All interfaces of the socket's network namespace."""
     return [_link(message) for message in netlink.dump("ip link", RTM_GETLINK, ifinfo())]
@@ -127,6 +144,7 @@ def _link(message: bytes) -> Link:
         mac=found.get(IFLA_ADDRESS, b"").hex(":"),
         master=_number(found.get(IFLA_MASTER), 0),
         kind=text(info.get(IFLA_INFO_KIND)),
+        queue=text(found.get(IFLA_QDISC)),
         peer_netns=_number(found.get(IFLA_LINK_NETNSID), -1),
     )
 

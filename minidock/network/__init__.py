@@ -9,8 +9,8 @@ teardown(layout)            remove bridge, table, rules and switches of the whol
 from __future__ import annotations
 
 from minidock.network.addresses import Published, release
-from minidock.network.attachment import Attachment, network_id, plan
+from minidock.network.attachment import Attachment, network_id, plan, settle
 from minidock.network.reserve import reserve_ports
 from minidock.network.teardown import teardown
 
-__all__ = ["Attachment", "Published", "network_id", "plan", "release", "reserve_ports", "teardown"]
+__all__ = ["Attachment", "Published", "network_id", "plan", "release", "reserve_ports", "settle", "teardown"]

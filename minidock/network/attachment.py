@@ -18,6 +18,7 @@ import msgspec
 
 from minidock import files
 from minidock.errors import NetworkNotFound, UsageError
+from minidock.kernel import link
 from minidock.kernel.address import AddAddress
 from minidock.kernel.bridge import CreateBridge
 from minidock.kernel.forwarding import EnableForwarding, SetInterfaceSysctl
@@ -85,6 +86,14 @@ def plan(
     network = subnets.default_network(layout, dry_run=dry_run)
     claim = _claim(layout, network, container_id, config, host, dry_run=dry_run)
     return _attach(layout, network, claim, config, asked)
+
+
+def settle(attachment: Attachment) -> None:
+    """Wait until the cable passes packets: call it when the child's steps are done, before its command starts."""
+    for step in attachment.joined:
+        if isinstance(step, CreateVeth):
+            link.settle(step.name)
+            link.settle(step.bridge)
 
 
 def _claim(

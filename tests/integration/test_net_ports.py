@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_a_published_port_is_reached_from_everywhere(
         }
     assert all(seen.values()), seen
     assert seen["outside"] == OUTSIDE  # the container sees who asks
+
+
+def test_the_first_packet_gets_through(lab: Lab, layout: Layout) -> None:
+    """Whatever else the kernel is busy with: a lost packet is sent again only after a second."""
+    outside = lab.outside()
+    for _ in range(8):  # the namespace of the one before is being torn down meanwhile
+        one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")]})
+        with listen(one.live.pid, "tcp", 80) as server:
+            begun = time.monotonic()
+            assert ask(outside, "tcp", HOST, 8080, server)
+            assert time.monotonic() - begun < 0.9
+        one.die()
+        one.undo()
 
 
 def test_what_is_published_on_localhost_is_for_the_host_alone(lab: Lab, layout: Layout) -> None:

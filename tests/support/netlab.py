@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from minidock import network
-from minidock.kernel import netns, syscalls
+from minidock.kernel import link, netns, syscalls
 from minidock.kernel.netlink import CLONE_NEWNET
 from minidock.model import ContainerConfig, HostConfig, PortBinding
 from minidock.network import Attachment, subnets
@@ -56,6 +56,7 @@ class Container:
         told = os.read(self.told, 1 << 16).decode()
         os.close(self.told)
         assert told == "ready", told
+        network.settle(self.plan)
         return self
 
     def die(self) -> None:
@@ -124,6 +125,7 @@ class Lab:
             f"ip link set uplink up; n='nsenter -t {pid} -n'; $n ip addr add {OUTSIDE}/24 dev eth0;"
             f"$n ip link set eth0 up; $n ip link set lo up; $n ip route add default via {HOST}"
         )
+        link.settle("uplink")
         return pid
 
     def start(
