@@ -88,6 +88,8 @@ def _name(store: ImageStore, image: Image, names: Iterable[str], tell: Say) -> N
 
 def _load_docker(store: ImageStore, archive: Archive, tell: Say) -> None:
     items = docs.decode(read_document(archive, "manifest.json"), list[DockerItem], "manifest.json")
+    if not items:
+        raise InvalidImage("the archive has no image: its manifest.json is empty")
     for item in items:
         for name in item.repo_tags or ():
             reference.parse(name)  # before anything is written

@@ -75,8 +75,8 @@ class TarStream:
 
     def _header(self) -> bytes:
         """The next header block; empty at the end of the archive."""
-        if self.position() and len(self._buffer) == self._at and not self._more():
-            return b""  # no end marker: old tars, and Docker reads them
+        if len(self._buffer) == self._at and not self._more():
+            return b""  # no end marker: old tars and empty ones, which Docker reads too
         block = self.take(BLOCK)
         if block != NOTHING:
             return block

@@ -13,6 +13,7 @@ something below is gone, become what overlayfs wants instead (Documentation/file
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -93,6 +94,8 @@ class _Unpacker:
         path = clean(member.name)
         if not path:  # "./": the root's own attributes stay 0755 root:root, as Docker has it
             return
+        if AUFS in path and _is_aufs(path):
+            return
         self.entries += 1
         directory, _, name = path.rpartition(b"/")
         try:
@@ -139,15 +142,27 @@ class _Unpacker:
 
     def _make_parent(self, path: bytes) -> int:
         """mkdir -p, with the rights that Docker gives a directory that no member describes."""
-        above, _, name = path.rpartition(b"/")
-        try:
-            os.mkdir(name, 0o755, dir_fd=self._parent(above))
-        except FileExistsError as error:  # a symlink that leads nowhere; Docker refuses it as well
-            raise InvalidImage(f"layer has files below {_shown(path)}, which is no directory") from error
-        fd = self._open_directory(path)
-        if self._umask & 0o755:
-            os.chmod(f"/proc/self/fd/{fd}", 0o755)  # noqa: S103 - everybody may look into a container's directories
+        parts = path.split(b"/")
+        fd, missing = self._deepest(parts)
+        for name in parts[missing:]:
+            above = fd
+            try:
+                os.mkdir(name, 0o755, dir_fd=above)
+                fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+            except FileExistsError as error:  # a symlink that leads nowhere; Docker refuses it as well
+                raise InvalidImage(f"layer has files below {_shown(path)}, which is no directory") from error
+            finally:
+                os.close(above)
+            if self._umask & 0o755:
+                os.chmod(f"/proc/self/fd/{fd}", 0o755)  # noqa: S103 - everybody may look into a container's directories
         return fd
+
+    def _deepest(self, parts: list[bytes]) -> tuple[int, int]:
+        """The deepest directory of the way that is there, and how many parts lead to it."""
+        for count in range(len(parts) - 1, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                return self._open_directory(b"/".join(parts[:count])), count
+        return os.dup(self.root), 0
 
     def _forget_parents(self) -> None:
         for path, fd in self._parents.items():
@@ -257,8 +272,6 @@ class _Unpacker:
             self._set_opaque(directory)
             return
         hidden = name[len(WHITEOUT) :]
-        if name.startswith(AUFS):
-            return
         if hidden in (b"", b".", b".."):
             raise InvalidImage(f"layer has a whiteout of nothing that can be named: {_shown(name)}")
         parent = self._parent(directory)
@@ -337,6 +350,11 @@ def clean(name: bytes) -> bytes:
     if len(path) > MAX_PATH:
         raise InvalidImage(f"layer member {_shown(path[:60])}… has a name of more than {MAX_PATH} bytes")
     return path
+
+
+def _is_aufs(path: bytes) -> bool:
+    directory, _, name = path.rpartition(b"/")
+    return b"/" + AUFS in b"/" + directory or (name.startswith(AUFS) and name != OPAQUE)
 
 
 def _shown(path: bytes) -> str:
