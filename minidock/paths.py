@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -25,7 +24,7 @@ class Layout:
         self.root = Path(os.path.abspath(root))
         self.is_default = self.root == DEFAULT_ROOT
         # Socket paths are limited to 107 bytes (unix(7)), so run state never lies below a long --root.
-        tag = "" if self.is_default else "-" + hashlib.sha256(os.fsencode(self.root)).hexdigest()[:6]
+        tag = "" if self.is_default else f"-{_short_hash(self.root)}"
         self.run = Path(f"/run/minidock{tag}")
         self.images = self.root / "images"
         self.containers = self.root / "containers"
@@ -48,6 +47,13 @@ class Layout:
 
     def lock(self, name: str) -> Path:
         return self.run / "locks" / name
+
+
+def _short_hash(path: Path) -> str:
+    """Six hex digits of a path."""
+    import hashlib  # loads OpenSSL: 4 ms that the default instance needn't wait for
+
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
 
 
 def from_environment(root: str | None = None) -> Layout:
