@@ -86,10 +86,16 @@ def _child(plan: Attachment, go: int, tell: int, other: int) -> None:
 class Lab:
     """The host's namespace, entered on creation and left by close()."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: int = 0) -> None:
+        """With `host` the namespace of that process is the laboratory's host, instead of a new one."""
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._pids: list[int] = []
         self._layouts: list[Layout] = []
+        if host:
+            there = os.open(f"/proc/{host}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            syscalls.setns(there, CLONE_NEWNET)
+            os.close(there)
+            return
         syscalls.unshare(CLONE_NEWNET)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
         sh("ip link set lo up")
