@@ -95,16 +95,21 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> object:
         """Call the function. What `run` and `create` can't do is told in Docker's form: one line, code 125."""
-        if not self.runs:
-            return super().invoke(ctx)
         try:
             return super().invoke(ctx)
-        except UsageError as error:
-            how = f"Run '{ctx.command_path} --help' for more information"
-            raise Complaint(f"minidock: {one_line(error)}\n\n{how}", 125) from error
         except MinidockError as error:
-            code = error.exit_code if isinstance(error, CommandNotExecutable | CommandNotFound) else 125
-            raise Complaint(f"minidock: {one_line(error)}", code) from error
+            if isinstance(error.__cause__, BrokenPipeError):
+                raise error.__cause__ from error  # nobody reads our output any more: that is told to nobody
+            if not self.runs:
+                raise
+            raise self._complaint(ctx, error) from error
+
+    def _complaint(self, ctx: click.Context, error: MinidockError) -> Complaint:
+        if isinstance(error, UsageError):
+            how = f"Run '{ctx.command_path} --help' for more information"
+            return Complaint(f"minidock: {one_line(error)}\n\n{how}", 125)
+        code = error.exit_code if isinstance(error, CommandNotExecutable | CommandNotFound) else 125
+        return Complaint(f"minidock: {one_line(error)}", code)
 
     def get_help(self, ctx: click.Context) -> str:
         from .help import verb_help

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,12 @@ HEADERS = {
     "UniqueSize": "UNIQUE SIZE",
     "VirtualSize": "SIZE",
 }
+FILTERS: Mapping[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("before", "label", "reference", "since")),
+    "dangling": ("true", "false", "1", "0", "True", "False", "TRUE", "FALSE", "t", "f", "T", "F"),
+}
+"""Name → the values that there are, None for any."""
+
 RAW = [
     *(("repository", "Repository"), ("tag", "Tag"), ("image_id", "ID"), ("created_at", "CreatedAt")),
     ("virtual_size", "Size"),
@@ -68,7 +75,7 @@ def images(
     no_trunc: bool,
     quiet: bool,
 ) -> None:
-    filters = group_filters([*filter, *(("reference", word) for word in arguments)])
+    filters = group_filters([*filter, *(("reference", word) for word in arguments)], FILTERS)
     summaries = context.engine().images(all=all, filters=filters)
     only = filters.get("reference", [])
     rows = [columns(image, *names, no_trunc) for image in summaries for names in _names(image, only, digests)]

@@ -116,8 +116,8 @@ def show(names: list[str], form: str, find: Find) -> None:
         except MinidockError as error:
             problems.append(f"Error: {one_line(error)}")
     if render:
-        for thing in found:
-            sys.stdout.write(f"{render(thing)}\n")
+        # Nothing found is an empty line, as an empty list is `[]`.
+        sys.stdout.write("".join(f"{render(thing)}\n" for thing in found) or "\n")
     else:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=4).decode() + "\n")
     sys.stdout.flush()

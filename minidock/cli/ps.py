@@ -32,6 +32,14 @@ HEADERS = {
     "Networks": "NETWORKS",
     "Platform": "PLATFORM",
 }
+FILTERS: Mapping[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("ancestor", "before", "exited", "expose", "id", "label", "name", "network", "publish", "since")),
+    "health": ("none", "starting", "healthy", "unhealthy"),
+    "status": ("created", "restarting", "running", "removing", "paused", "exited", "dead"),
+    "volume": None,
+}
+"""Name → the values that there are, None for any."""
+
 RAW = [
     *(("container_id", "ID"), ("image", "Image"), ("command", "Command"), ("created_at", "CreatedAt")),
     *(("state", "State"), ("status", "Status"), ("names", "Names"), ("labels", "Labels"), ("ports", "Ports")),
@@ -72,7 +80,7 @@ def ps(
     rows = context.engine().containers(
         all=all,
         last=1 if latest else max(0, last),
-        filters=group_filters(filter),
+        filters=group_filters(filter, FILTERS),
         size=size or ".Size" in format,
     )
     if quiet:

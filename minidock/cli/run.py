@@ -70,11 +70,17 @@ def run(arguments: list[str], **flags: FlagValue) -> None:
             narrator=narrator,
         )
     except MinidockError:
-        if flags["rm"]:  # it never ran, so nobody else removes it; when the engine already has, so much the better
-            with contextlib.suppress(MinidockError):
-                engine.remove(identifier, force=True, volumes=True)
+        if flags["rm"]:
+            _remove_unstarted(engine, identifier)
         raise
     raise click.exceptions.Exit(code)
+
+
+def _remove_unstarted(engine: Engine, identifier: str) -> None:
+    """--rm of a container that never ran: nobody else will. One that runs goes when it ends, whoever has left it."""
+    with contextlib.suppress(MinidockError):  # the engine may have been quicker; the user is told why it didn't start
+        if engine.inspect(identifier)["State"]["Status"] == "created":
+            engine.remove(identifier, force=True, volumes=True)
 
 
 @verb(

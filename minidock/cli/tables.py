@@ -122,11 +122,20 @@ def parse_filter(raw: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip()
 
 
-def group_filters(words: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def group_filters(words: Iterable[tuple[str, str]], known: Mapping[str, Sequence[str] | None]) -> dict[str, list[str]]:
+    """Values by the filter's name. `known` has the filters of this list, and their values where those are few."""
+    from ..errors import UsageError
+
     found: dict[str, list[str]] = {}
     for name, value in words:
-        if name:
-            found.setdefault(name, []).append(value)
+        if not name:
+            continue
+        if name not in known:
+            raise UsageError(f"Invalid filter '{name}'")
+        allowed = known[name]
+        if allowed is not None and value not in allowed:
+            raise UsageError(f"Invalid filter '{name}={value}'")
+        found.setdefault(name, []).append(value)
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,10 +132,46 @@ def test_what_run_cannot_do(engine: Engine, error: MinidockError, code: int, mes
 
 def test_a_container_that_never_started_is_removed_with_rm(engine: Engine) -> None:
     engine.answers["start"] = MinidockError("no")
-    engine.answers["remove"] = ContainerNotFound(ID)  # the engine has done it already
+    engine.answers["inspect"] = {"State": {"Status": "created"}}
+    engine.answers["remove"] = ContainerNotFound(ID)  # somebody has been quicker
     result = minidock("run", "-d", "--rm", "busybox")
     assert (result.exit_code, result.stderr) == (125, "minidock: no\n")
     assert engine.call("remove") == ((ID,), {"force": True, "volumes": True})
+
+
+def test_a_container_that_runs_outlives_its_command(engine: Engine) -> None:
+    engine.answers["start_attached"] = MinidockError("no")
+    engine.answers["inspect"] = {"State": {"Status": "running"}}
+    assert minidock("run", "--rm", "busybox").exit_code == 125
+    assert "remove" not in engine.names()
+
+
+@pytest.mark.parametrize("words", [["run", "busybox"], ["exec", "web", "sh"], ["logs", "web"]])
+def test_nobody_reads_the_output(words: list[str]) -> None:
+    """A whole process, because its stdout is what breaks: the last descriptor of a pipe without a reader."""
+    script = f"""
+import sys
+from minidock.cli import app, context
+from minidock.errors import MinidockError
+class Engine:
+    def __getattr__(self, name):
+        def call(*arguments, **keywords):
+            if name == "create":
+                from minidock.model import Created
+                return Created("x")
+            if name == "logs":
+                return [(1, b"x" * 100000)]
+            if name in ("start_attached", "exec"):
+                raise MinidockError("write /dev/stdout: broken pipe") from BrokenPipeError()
+        return call
+context.engine = Engine
+app.main({words!r})
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as out:
+        done = subprocess.run([sys.executable, "-c", script], stdout=out, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_missing_image(engine: Engine) -> None:
@@ -475,6 +513,21 @@ def test_what_ps_asks_for(engine: Engine, words: list[str], keywords: dict[str, 
     engine.answers["containers"] = []
     assert minidock("ps", *words).exit_code == 0
     assert engine.call("containers")[1] == keywords
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ps", "-f", "foo=bar"], "Error: Invalid filter 'foo'\n"),
+        (["ps", "-f", "status=foo"], "Error: Invalid filter 'status=foo'\n"),
+        (["images", "-f", "foo=bar"], "Error: Invalid filter 'foo'\n"),
+        (["images", "-f", "dangling=maybe"], "Error: Invalid filter 'dangling=maybe'\n"),
+    ],
+)
+def test_filters_that_there_are_not(engine: Engine, words: list[str], message: str) -> None:
+    result = minidock(*words)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", message)
+    assert engine.calls == []
 
 
 def test_ps_filters_have_a_value(engine: Engine) -> None:
