@@ -30,29 +30,33 @@ docker run -d --name $C -p 127.0.0.1:18123:80 busybox sh -c 'echo served > /inde
 sleep 1
 wget -q -O - -T 3 -t 1 http://127.0.0.1:18123/
 docker ps --filter name=$C --format '{{.Ports}}'
-docker port $C
 
 ### publish-any-address: on every address, both families
 docker run -d --name $C -p 18124:80 busybox httpd -f -p 80 >/dev/null
-docker port $C 80
 docker inspect --format '{{json .NetworkSettings.Ports}}' $C
+docker ps --filter name=$C --format '{{.Ports}}'
 
 ### publish-chosen: a port that the engine chooses
 docker run -d --name $C -p 127.0.0.1::80 busybox httpd -f -p 80 >/dev/null
-docker port $C 80/tcp | sed 's/:[0-9]*$/:PORT/'
+docker ps --filter name=$C --format '{{.Ports}}' | sed 's/:[0-9]*->/:PORT->/'
 
-### publish-range: ranges
+### publish-range: ranges, told one by one where the numbers differ
 docker run -d --name $C -p 127.0.0.1:18130-18132:80-82 busybox sleep 100 >/dev/null
-docker port $C | sort
+docker ps --filter name=$C --format '{{.Ports}}'
+
+### publish-range-same: and as a range where they are the same
+docker run -d --name $C -p 127.0.0.1:18140-18142:18140-18142 busybox sleep 100 >/dev/null
 docker ps --filter name=$C --format '{{.Ports}}'
 
 ### publish-udp: /udp
 docker run -d --name $C -p 127.0.0.1:18125:53/udp busybox sleep 100 >/dev/null
-docker port $C
+docker ps --filter name=$C --format '{{.Ports}}'
+docker inspect --format '{{json .HostConfig.PortBindings}}' $C
 
 ### publish-all: -P publishes what the image exposes
 docker run -d -P --name $C --entrypoint sleep configured:1.0 100 >/dev/null
-docker port $C | sed 's/:[0-9]*$/:PORT/' | sort
+docker inspect --format '{{json .NetworkSettings.Ports}}' $C | grep -o '"[0-9]*/[a-z]*"' | sort
+docker inspect --format '{{.HostConfig.PublishAllPorts}}' $C
 
 ### expose: --expose is shown, not published
 docker run -d --expose 99 --name $C busybox sleep 100 >/dev/null
@@ -75,6 +79,11 @@ docker run --rm -p nowhere:80:80 busybox true
 
 ### publish-bad-protocol: no such protocol
 docker run --rm -p 80:80/nosuch busybox true
+
+### port: what docker port says
+docker run -d --name $C -p 127.0.0.1:18127:80 -p 127.0.0.1:18128:53/udp busybox sleep 100 >/dev/null
+docker port $C | sort
+docker port $C 80; docker port $C 53/udp
 
 ### port-missing: not published
 docker run -d --name $C busybox sleep 100 >/dev/null

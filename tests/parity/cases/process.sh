@@ -217,7 +217,7 @@ docker run --rm -t busybox echo x | od -c | head -n 1
 docker run --rm --init busybox cat /proc/1/comm
 
 ### init-child: the command is a child of it, and its code passes
-docker run --rm --init busybox sh -c 'echo $$ $PPID; exit 9'
+docker run --rm --init busybox sh -c 'echo $PPID; exit 9'
 
 ### pid-one: without --init the command is process 1
 docker run --rm busybox sh -c 'echo $$ $PPID; ps -o pid,comm | head -n 2'
@@ -246,8 +246,11 @@ docker inspect --format '{{.State.Running}}' $C
 ### ignored-signals: what the command starts with
 docker run --rm busybox grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
 
-### umask: 0022
-docker run --rm busybox sh -c umask
+### ignored-signals-nohup: nor what the user's shell ignores
+(trap '' HUP QUIT TERM; docker run --rm busybox grep -E '^Sig(Blk|Ign)' /proc/self/status)
+
+### umask: 0022, whatever the user's is
+(umask 077; docker run --rm busybox sh -c 'umask; touch /tmp/f; stat -c %a /tmp/f')
 
 ### flags-end: what follows the image is the command's
 docker run --rm busybox echo --rm -e A=1

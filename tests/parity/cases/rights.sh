@@ -220,6 +220,13 @@ test "$(readlink /proc/$(pid $C)/ns/cgroup)" = "$(readlink /proc/self/ns/cgroup)
 docker run -d --name $C busybox sleep 100 >/dev/null
 ls /proc/$(pid $C)/fd
 
+### open-descriptors-inherited: nor does what the user's shell has open
+exec 7</etc/passwd 8>/dev/null
+docker run --rm busybox sh -c 'ls /proc/$$/fd'
+
+### nice-and-affinity: the user's own niceness stays outside or comes along
+docker run --rm busybox sh -c 'cut -d" " -f19 /proc/$$/stat; grep Cpus_allowed_list /proc/self/status'
+
 ### process-facts: session, group, parent's number and dumpable parts of status
 docker run -d --name $C busybox sleep 100 >/dev/null
 grep -E '^(NSpid|NSsid|NSpgid|Umask|TracerPid|Uid|Gid|Groups)' /proc/$(pid $C)/status | sed -E 's/[0-9]+\t([0-9]+)$/N\t\1/'
