@@ -194,3 +194,20 @@ def _bpf(command: int, attributes: bytes | bytearray, hint: str = "") -> int:
 
 def _address(buffer: object) -> int:
     return int(syscalls.ffi.cast("uintptr_t", buffer))
+
+
+def demo() -> None:
+    """Write a program that denies every device, let the kernel check it, and one that has no end, which it refuses."""
+    import os
+
+    for program in ([move(R0, 0), leave()], [move(R0, 0)]):
+        print(listing(program))
+        try:
+            os.close(load(program, "demo"))
+            print("the kernel takes it")
+        except SystemCallFailed as error:
+            print(f"the kernel refuses it: {error.hint.splitlines()[0]}")
+
+
+if __name__ == "__main__":
+    demo()

@@ -6,13 +6,16 @@ limit gets SIGBUS. `rsvd` counts already at mmap(2), so that it fails there with
 
 from __future__ import annotations
 
+import os
+
 from minidock.errors import UsageError
-from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile
+from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile, read_number
 from minidock.kernel.memory import size
-from minidock.spec import HugepageLimit
+from minidock.spec import HugepageLimit, Resources
 from minidock.steps import Step
 
 UNITS = ("KB", "MB", "GB")
+MAP_HUGETLB = 0x40000  # asm-generic/mman.h
 
 
 def limits(cgroup: Cgroup, pages: list[HugepageLimit]) -> list[Step]:
@@ -31,3 +34,41 @@ def limits(cgroup: Cgroup, pages: list[HugepageLimit]) -> list[Step]:
         reserved = f"limit reserved huge pages of {page.page_size} to {size(page.limit)}"
         steps.append(WriteCgroupFile(reserved, f"{start}.rsvd.{suffix}", value, default=True))
     return steps
+
+
+def read(cgroup: Cgroup) -> dict[str, dict[str, int | None]]:
+    """By page size: bytes in use (`current`) and `limit` (-1: none)."""
+    directory = cgroup.directory("hugetlb")
+    if directory is None or not os.path.isdir(directory):
+        return {}
+    two = cgroup.version("hugetlb") == 2
+    current, limit = ("current", "max") if two else ("usage_in_bytes", "limit_in_bytes")
+    names = (name.split(".") for name in os.listdir(directory) if name.startswith("hugetlb."))
+    return {
+        page: {
+            "current": read_number(f"{directory}/hugetlb.{page}.{current}"),
+            "limit": read_number(f"{directory}/hugetlb.{page}.{limit}"),
+        }
+        for _, page, *rest in names
+        if rest == [limit]
+    }
+
+
+def demo() -> None:
+    """Allow no huge page of 2 MB, and ask mmap(2) for one."""
+    import mmap
+
+    from minidock.kernel.cgroup_demo import inside
+
+    def ask() -> None:
+        try:
+            mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB)
+            print("mmap gave a huge page", flush=True)
+        except OSError as error:
+            print(f"mmap says: {error.strerror}", flush=True)
+
+    inside(Resources(hugepage_limits=[HugepageLimit("2MB", 0)]), ask, show=lambda cgroup: print(read(cgroup)))
+
+
+if __name__ == "__main__":
+    demo()

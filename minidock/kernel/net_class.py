@@ -7,7 +7,7 @@ each interface a priority. Version 2 has neither: there a filter matches the cgr
 from __future__ import annotations
 
 from minidock.errors import Unsupported
-from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile
+from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile, read_number
 from minidock.spec import NetworkResources
 from minidock.steps import Step
 
@@ -33,3 +33,25 @@ def _directory(cgroup: Cgroup, controller: str) -> str:
             hint="leave linux.resources.network out; nftables can match a cgroup2 path instead (socket cgroupv2)",
         )
     return cgroup.need(controller, "set network classes")
+
+
+def read(cgroup: Cgroup) -> dict[str, int | None]:
+    """The class id; empty where the hierarchy isn't mounted."""
+    directory = cgroup.directory("net_cls") if cgroup.version("net_cls") == 1 else None
+    return {} if directory is None else {"class_id": read_number(f"{directory}/net_cls.classid")}
+
+
+def demo() -> None:
+    """Mark a cgroup's packets, or learn why this host can't."""
+    from minidock.kernel.cgroup_demo import inside
+    from minidock.spec import Resources
+
+    wanted = Resources(network=NetworkResources(class_id=0x100001))
+    try:
+        inside(wanted, lambda: None, show=lambda cgroup: print(read(cgroup)))
+    except Unsupported as error:
+        print(f"{error}\n{error.hint}")
+
+
+if __name__ == "__main__":
+    demo()

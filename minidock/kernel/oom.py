@@ -105,3 +105,17 @@ def _records(log: str) -> list[str]:
         return records
     finally:
         os.close(fd)
+
+
+def read(cgroup: Cgroup) -> dict[str, int | None]:
+    """How many processes of the cgroup the kernel has killed for want of memory, so far."""
+    return {"kills": memory.read(cgroup).get("oom_kills")}
+
+
+def demo() -> None:
+    """Let the kernel kill a process that wants too much, and tell it: the memory controller's demonstration."""
+    memory.demo()
+
+
+if __name__ == "__main__":
+    demo()

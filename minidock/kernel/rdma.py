@@ -5,7 +5,7 @@ One file, one line a device, the same in both versions: "mlx4_0 hca_handle=2 hca
 
 from __future__ import annotations
 
-from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile
+from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile, read_text
 from minidock.spec import RdmaLimit
 from minidock.steps import Step
 
@@ -23,3 +23,30 @@ def limits(cgroup: Cgroup, devices: dict[str, RdmaLimit]) -> list[Step]:
                 )
             )
     return steps
+
+
+def read(cgroup: Cgroup) -> dict[str, str]:
+    """By device, what rdma.max says of it."""
+    directory = cgroup.directory("rdma")
+    lines = (read_text(f"{directory}/rdma.max") or "").splitlines() if directory else []
+    return {device: values for device, _, values in (line.partition(" ") for line in lines)}
+
+
+def demo() -> None:
+    """Show the adapters of this machine, and the line that would limit the first."""
+    import os
+
+    from minidock.kernel.cgroup_files import discover
+
+    found = sorted(os.listdir("/sys/class/infiniband")) if os.path.isdir("/sys/class/infiniband") else []
+    print(f"RDMA adapters here: {' '.join(found) or 'none'}")
+    cgroup = Cgroup(path="/minidock-demo", hierarchies=discover())
+    if cgroup.version("rdma") == 0:
+        print("this kernel has no rdma controller")
+        return
+    for step in limits(cgroup, {(found or ["mlx4_0"])[0]: RdmaLimit(hca_handles=2, hca_objects=2000)}):
+        print(f"{step.describe()}:  {step.shell()}")
+
+
+if __name__ == "__main__":
+    demo()

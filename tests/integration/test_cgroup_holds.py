@@ -10,7 +10,7 @@ from minidock.errors import Unsupported
 from minidock.kernel import cgroup_stats, memory, oom
 from minidock.spec import BlockIo, Cpu, HugepageLimit, Memory, Pids, Resources, ThrottleDevice
 from tests.support.cgroups import Group
-from tests.support.needs import require_root
+from tests.support.needs import IN_VM, require_root
 
 pytestmark = pytest.mark.vm
 MIB = 1 << 20
@@ -21,7 +21,7 @@ def _root() -> None:
     require_root()
 
 
-TOUCH_64 = "sys.stdout.write(str(len(bytearray(b'x' * (64 << 20)))))"
+TOUCH_64 = "print(len(b'x' * (64 << 20)))"
 
 
 @pytest.mark.parametrize("swap", [None, 32 * MIB, 64 * MIB, -1])
@@ -66,16 +66,21 @@ for count in range(20):
 
 
 def test_a_tenth_of_a_processor_is_a_tenth() -> None:
-    spin = "end = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass\nprint(time.process_time())"
+    """100 ms of work take nine periods of 100 ms or more, however idle the machine is."""
+    work = """
+begun, used = time.monotonic(), time.process_time()
+while time.process_time() < used + 0.1:
+    pass
+print(time.monotonic() - begun)
+"""
     with Group(Resources(cpu=Cpu(quota=10_000, period=100_000))) as group:
-        # The interpreter has started outside: what counts is what the cgroup has counted.
-        status, _ = group.run(spin)
+        status, seconds = group.run(work)
         facts = cgroup_stats.read(group.path)["cpu"]
         assert status == 0
+        assert float(seconds) > 0.8
         assert facts["limit"] == 0.1
-        assert facts["throttled"] > 5
-        assert facts["throttled_time"] > 500_000
-        assert facts["usage"] < 450_000
+        assert facts["throttled"] > 0
+        assert facts["throttled_time"] > 0
 
 
 def test_shares_arrive() -> None:
@@ -146,7 +151,7 @@ def whole_disk() -> tuple[int, int]:
 
 
 def test_throttles_arrive() -> None:
-    if os.environ.get("MINIDOCK_VM"):
+    if IN_VM:
         return  # the guest's files come over 9p: it has no disk
     major, minor = whole_disk()
     throttle = ThrottleDevice(major, minor, 3 * MIB)

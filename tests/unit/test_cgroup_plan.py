@@ -9,7 +9,8 @@ import pytest
 from minidock.errors import Conflict, MinidockError, Unsupported, UsageError
 from minidock.kernel import cgroup_tree, cgroups, cpuset
 from minidock.kernel.cgroup_files import Cgroup, Hierarchies
-from minidock.kernel.cgroups import BornInCgroup, EnableControllers, EnterCgroup, JoinCgroup, MakeCgroup
+from minidock.kernel.cgroup_join import BornInCgroup, EnterCgroup, JoinCgroup
+from minidock.kernel.cgroups import EnableControllers, MakeCgroup
 from minidock.spec import Cpu, DeviceRule, Memory, Pids, Resources
 from minidock.steps import Live, Step, from_journal, to_journal
 from tests.support import cgroups as fake
