@@ -15,7 +15,7 @@ import msgspec
 from minidock.errors import MinidockError
 
 from . import manifest as docs
-from .layers import discard
+from .layers import abandoned, discard
 from .trees import tree_size
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def collect(store: ImageStore, keep: Collection[str]) -> int:
         if not sure:
             return 0
         needed = referenced(store)
-        freed = sum(_remove(path) for path in _entries(store.tmp))
+        freed = sum(_size(path) for path in abandoned(store))
         for path in _entries(store.layers):
             diff_id = f"sha256:{path.name}"
             if diff_id not in needed.layers and diff_id not in keep:
@@ -87,16 +87,22 @@ def _remove_layer(store: ImageStore, path: Path) -> int:
 
 
 def _remove(path: Path) -> int:
-    size = path.lstat().st_size
-    if stat.S_ISDIR(path.lstat().st_mode):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            size = tree_size(fd)
-        finally:
-            os.close(fd)
+    size = _size(path)
     with contextlib.suppress(FileNotFoundError):
         discard(path)
     return size
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files below a directory."""
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return tree_size(fd)
+    finally:
+        os.close(fd)
 
 
 def check(store: ImageStore) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,18 +24,55 @@ if TYPE_CHECKING:
 LOCKS = 64
 """How many lock files layers share: enough for different layers seldom to meet, few enough not to litter."""
 
-_numbers = itertools.count()
-
 
 @contextlib.contextmanager
 def workplace(store: ImageStore) -> Iterator[Path]:
-    """A fresh directory in tmp/, gone at the end; named after the process so that gc knows whose it was."""
-    path = store.tmp / f"{os.getpid()}-{next(_numbers)}-{os.urandom(4).hex()}"
-    path.mkdir(parents=True, mode=0o700)
+    """A fresh directory in tmp/, gone at the end. A lock on it says that somebody is at work; it ends with us."""
+    for _ in abandoned(store):
+        pass
+    path, lock = _claim(store)
     try:
         yield path
     finally:
         discard(path)
+        os.close(lock)
+
+
+def _claim(store: ImageStore) -> tuple[Path, int]:
+    while True:
+        path = store.tmp / f"{os.getpid()}-{os.urandom(4).hex()}"
+        path.mkdir(parents=True, mode=0o700)
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # swept away between mkdir and open
+            continue
+        with contextlib.suppress(BlockingIOError):  # a sweeper was quicker: let it have this one
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_nlink:
+                return path, lock
+        os.close(lock)
+
+
+def abandoned(store: ImageStore) -> Iterator[Path]:
+    """Work that a killed process left in tmp/, each removed after the caller has looked at it."""
+    try:
+        paths = sorted(store.tmp.iterdir())
+    except FileNotFoundError:
+        return
+    for path in paths:
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield path
+            with contextlib.suppress(FileNotFoundError):
+                discard(path)
+        except BlockingIOError:  # its owner lives
+            continue
+        finally:
+            os.close(lock)
 
 
 def discard(path: Path) -> None:

@@ -252,19 +252,24 @@ class _Unpacker:
         if target == path or not target:
             raise InvalidImage(f"layer member {_shown(path)} is a hard link to itself or the root")
         directory, _, base = target.rpartition(b"/")
-        source = self._open_directory(directory) if directory else os.dup(self.root)
         try:
+            source = self._open_directory(directory) if directory else os.dup(self.root)
             try:
-                os.link(base, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
-            except FileExistsError:
-                self._make_room(parent, path, name)
-                os.link(base, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+                self._link(source, base, parent, path, name)
+            finally:
+                os.close(source)
         except FileNotFoundError as error:
             raise InvalidImage(
                 f"layer member {_shown(path)} is a hard link to {_shown(target)}, which is not in this layer"
             ) from error
-        finally:
-            os.close(source)
+
+    def _link(self, source: int, base: bytes, parent: int, path: bytes, name: bytes) -> None:
+        for _ in range(2):
+            try:
+                os.link(base, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+                return
+            except FileExistsError:
+                self._make_room(parent, path, name)
 
     def _whiteout(self, directory: bytes, name: bytes) -> None:
         if name == OPAQUE:
