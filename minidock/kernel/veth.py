@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import errno
 import struct
+import time
+import zlib
 from typing import ClassVar
 
 from minidock.errors import SystemCallFailed
@@ -26,8 +28,6 @@ from minidock.kernel.link import (
     IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_MTU,
-    IFLA_TARGET_NETNSID,
-    RTM_GETLINK,
     RTM_NEWLINK,
     Link,
     ifinfo,
@@ -44,6 +44,14 @@ IFLA_NET_NS_PID = 19
 IFLA_BRPORT_MODE = 4
 VETH_INFO_PEER = 1  # linux/veth.h
 RTM_SETLINK = 19  # linux/rtnetlink.h
+RTM_NEWNSID = 88
+RTM_GETNSID = 90
+NETNSA_NSID = 1  # linux/net_namespace.h
+NETNSA_PID = 2
+RTGENMSG = bytes(4)  # struct rtgenmsg: a family, padded
+
+PATIENCE = 0.012
+"""Seconds to wait for a namespace to die: less than what deleting the cable takes."""
 
 
 class CreateVeth(Step, frozen=True):
@@ -71,6 +79,7 @@ class CreateVeth(Step, frozen=True):
         )
 
     def apply(self, live: Live) -> None:
+        give_number(live.pid, number_of(self.name))
         try:
             self._create(live.pid)
         except SystemCallFailed as error:
@@ -112,24 +121,45 @@ class CreateVeth(Step, frozen=True):
         Deleting means to wait 15 ms for what is going to happen anyway. But a namespace that another container has
         joined (`--network container:ID`) lives on, and there the cable must go: the address is somebody else's soon.
         """
-        found = link.get(self.name) if index_of(self.name) else None
-        if found is not None and not is_dying(found.peer_netns):
-            link.delete(self.name)
+        # A socket that was closed in there a moment ago still holds the namespace: netlink(7) frees its own by RCU.
+        deadline = time.monotonic() + PATIENCE
+        while index_of(self.name) and is_alive(number_of(self.name)):
+            if time.monotonic() > deadline:
+                link.delete(self.name)
+                return
+            time.sleep(0.001)
 
 
-def is_dying(netns: int) -> bool:
-    """Whether the network namespace that our own one knows by this number (ip-netns(8), `list-id`) has lost its
-    last process, socket and mount: the kernel refuses to name it to us (EINVAL) long before its links are gone."""
-    if netns < 0:
-        return False
+# A network namespace can give others numbers (ip-netns(8), `set` and `list-id`), by which it may ask for them later.
+# We give the container's one when the cable is laid, so that undo() can ask after it without a process in there.
+
+
+def number_of(name: str) -> int:
+    """The number for the namespace at the other end of this cable: 31 bits that hardly any other name gives."""
+    return zlib.crc32(name.encode()) >> 1
+
+
+def give_number(pid: int, number: int) -> None:
+    """Know the process's network namespace by that number from now on."""
+    body = RTGENMSG + attribute(NETNSA_PID, pid) + attribute(NETNSA_NSID, number)
     try:
         with Netlink() as netlink:
-            body = ifinfo() + attribute(IFLA_TARGET_NETNSID, netns) + attribute(IFLA_IFNAME, "lo")
-            netlink.request(f"ip link show lo target-nsid {netns}", RTM_GETLINK, body)
+            netlink.request(f"ip netns set {number}", RTM_NEWNSID, body)
     except SystemCallFailed as error:
-        ignoring(error, errno.EINVAL)
-        return True
-    return False
+        # It has one already, or another has this one. Then undo() leaves the cable to the kernel.
+        ignoring(error, errno.EEXIST)
+
+
+def is_alive(number: int) -> bool:
+    """Whether the namespace of that number is held by a process, a descriptor or a mount. When it has lost the last,
+    the kernel doesn't name it any more, long before its links are gone. This question waits for no lock."""
+    try:
+        with Netlink() as netlink:
+            netlink.request("ip netns list-id", RTM_GETNSID, RTGENMSG + attribute(NETNSA_NSID, number))
+    except SystemCallFailed as error:
+        ignoring(error, errno.ENOENT, errno.EINVAL)
+        return False
+    return True
 
 
 def read(pid: int) -> list[Link]:
@@ -139,12 +169,11 @@ def read(pid: int) -> list[Link]:
 
 
 def demo() -> None:
-    """The ends of cables in this network namespace, and where their other ends are (ip-netns(8), `list-id`)."""
+    """The ends of cables in this network namespace, and by which number it knows where their other ends are."""
     with Netlink() as netlink:
         for found in links(netlink):
             if found.kind == "veth":
-                where = "gone" if is_dying(found.peer_netns) else f"in network namespace {found.peer_netns}"
-                print(found.name, "other end", where)
+                print(found.name, "leads to network namespace", found.peer_netns)
 
 
 if __name__ == "__main__":
