@@ -23,8 +23,17 @@ PR_SET_NAME = 15  # linux/prctl.h
 class Inheritance:
     """What C takes over from B: the wire to A, and the descriptors that become 0, 1 and 2 (none with a terminal)."""
 
-    def __init__(self, wire: Wire, stdio: tuple[int, int, int] | None, console: int, narrated: bool) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        stdio: tuple[int, int, int] | None,
+        console: int,
+        narrated: bool,
+        start_line: int = -1,
+    ) -> None:
+        """`start_line` is a fifo, open for reading and writing, at which OCI's `create` leaves us waiting."""
         self.wire = wire
+        self.start_line = start_line
         self.stdio = stdio
         self.console = console
         self.narrated = narrated
@@ -43,7 +52,7 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         for step, _ in enumerate(plan.child):
             _apply(plan, step, live, inherited)
         step = len(plan.child)
-        _become(plan, inherited.wire)
+        _become(plan, inherited)
     except BaseException as error:  # noqa: BLE001 - the one place: told to A, then _exit
         told = wrap(plan.child[step], error) if isinstance(error, OSError) and 0 <= step < len(plan.child) else error
         _tell(inherited.wire, Failures.pack(step, told))
@@ -55,6 +64,7 @@ def _settle(inherited: Inheritance) -> None:
     syscalls.prctl(PR_SET_NAME, int(syscalls.ffi.cast("uintptr_t", syscalls.ffi.from_buffer(b"minidock:[init]\0"))))
     # A's and B's handlers are Python functions of theirs; ours is to die of a signal like everybody.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.setsid()  # a session of its own: nobody's terminal but the one that it may open
     os.umask(0)
     if inherited.stdio is not None:
         for number, fd in enumerate(inherited.stdio):
@@ -71,19 +81,29 @@ def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
     inherited.wire.send(Message("done", index, seconds=time.perf_counter() - begun))
 
 
-def _become(plan: Plan, wire: Wire) -> None:
+def _become(plan: Plan, inherited: Inheritance) -> None:
     """Find the command as the container's user would, say ready, and on A's word become it."""
+    wire = inherited.wire
     command = plan.execute
     path = execute.environment(command.env).get("PATH", execute.DEFAULT_PATH)
     executable = execute.find(command.args[0], path, command.cwd)
     wire.send(Message("ready"))
     message = wire.receive()
-    if message is None or message.kind != "exec":
+    if message is None or message.kind not in ("exec", "park"):
         os._exit(1)
+    if message.kind == "park":
+        _park(wire, inherited.start_line)
     os.umask(plan.umask)
     # Nothing but 0, 1 and 2 reaches the program; the wire too goes with the exec, which is how A learns of it.
     syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
     execute.execute(executable, command.args, command.env)
+
+
+def _park(wire: Wire, start_line: int) -> None:
+    """OCI's `create` ends here: A goes, we wait for the byte that `start` writes into the fifo."""
+    wire.close()
+    if os.read(start_line, 1) != b"!":
+        os._exit(1)
 
 
 def _tell(wire: Wire, message: Message) -> None:

@@ -34,7 +34,7 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
                 child.append(user.BecomeRoot())
     if process.terminal:
         size = process.console_size
-        child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0))
+        child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
     child.append(workdir.OwnStandardStreams(process.user.uid))
     child.append(workdir.EnterDirectory(process.cwd))
     child += rights(spec, process, cache)

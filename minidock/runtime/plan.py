@@ -203,7 +203,7 @@ def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{os.path.basename(spec.linux.cgroups_path)}")]
     if process.terminal:
         size = process.console_size
-        steps.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0))
+        steps.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
         steps.append(devices.BindConsole())
     steps.append(workdir.OwnStandardStreams(process.user.uid))
     steps.append(workdir.EnterDirectory(process.cwd))
