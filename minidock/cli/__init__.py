@@ -10,6 +10,7 @@ done with it is the engine's business. Nothing here imports the kernel, the runt
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,11 @@ class App(Noun):
 
             sys.exit(shell_complete(self, {}, "minidock", "_MINIDOCK_COMPLETE", os.environ["_MINIDOCK_COMPLETE"]))
         words = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(
+                stream, io.TextIOWrapper
+            ):  # UTF-8 whatever the locale says, and names that aren't as they are
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
         code = self.guarded(words)
         try:
             sys.stdout.flush()

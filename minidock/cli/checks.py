@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 
+import msgspec
+
 from ..errors import UsageError
 from ..model import ContainerConfig, CreateRequest, HostConfig
 from .parse_mounts import check_mount
@@ -19,6 +21,7 @@ NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 def check(request: CreateRequest) -> list[str]:
     """Warnings, for what is done differently than asked. Raises UsageError for what can't be done."""
     config, host = request.config, request.host_config
+    _check_text(request)
     check_name(request.name)
     _check_memory(host)
     _check_processors(host)
@@ -28,6 +31,15 @@ def check(request: CreateRequest) -> list[str]:
     if host.network_mode == "host" and host.port_bindings:
         return ["Published ports are discarded when using host network mode"]
     return []
+
+
+def _check_text(request: CreateRequest) -> None:
+    """The request becomes JSON, and that is UTF-8; bytes of the command line that aren't have no place in it."""
+    try:
+        msgspec.json.encode(request)
+    except UnicodeEncodeError as error:
+        word = os.fsencode(error.object).decode(errors="backslashreplace")
+        raise UsageError(f"not valid UTF-8: {word}") from None
 
 
 def check_name(name: str) -> None:

@@ -8,69 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
-Value = Any
-"""What a template may meet: JSON's kinds, Nil, Record."""
-
-
-class Nil:
-    """A nil that knows its type in Go: `[]`, `map[]` or `<nil>` when printed, null as JSON, false, empty."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-class Record:
-    """A row of a list: fields by name, each computed by a function of no arguments, and methods that take operands."""
-
-    def __init__(
-        self, kind: str, fields: Mapping[str, Callable[[], object]], methods: Mapping[str, Callable[..., object]]
-    ) -> None:
-        self.kind = kind
-        self.fields = fields
-        self.methods = methods
-
-    def plain(self) -> dict[str, object]:
-        """What `json .` shows: every field, in the order of their names, as Go's encoder has them for a map."""
-        return {name: self.fields[name]() for name in sorted(self.fields)}
-
-
-def printed(value: object, *, inside: bool = False) -> str:
-    """The value as fmt's %v shows it."""
-    if value is None:
-        return "<nil>" if inside else "<no value>"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, Nil):
-        return value.text
-    if isinstance(value, float):
-        return go_float(value)
-    if isinstance(value, Mapping):
-        return "map[" + " ".join(f"{key}:{_member(key, value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, list | tuple):
-        return "[" + " ".join(printed(item, inside=True) for item in value) + "]"
-    if isinstance(value, Record):
-        return printed(value.plain())
-    return str(value)
-
-
-_SET_KEY = re.compile(r"/.*|\d+/(tcp|udp|sctp)")
-
-
-def _member(key: object, value: object) -> str:
-    """Sets of ports and paths are maps to empty structs in Go, which print as {}."""
-    return "{}" if value == {} and _SET_KEY.fullmatch(str(key)) else printed(value, inside=True)
-
-
-def go_float(value: float) -> str:
-    """%v of a float64: %g with the shortest digits; exponents below -4 or from 21 on."""
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    mantissa, letter, exponent = repr(value).partition("e")
-    return f"{mantissa}e{exponent[0]}{exponent[1:]:0>2}" if letter else mantissa
+from .goprint import Nil, Record, Value, go_type, kind_of, printed, sprint, sprintf
 
 
 def truth(value: object) -> bool:
@@ -81,19 +22,16 @@ def truth(value: object) -> bool:
 
 
 def as_json(value: object) -> str:
-    """As Docker's `json`: compact, and `<` `>` `&` as they are."""
-    return msgspec.json.encode(value, enc_hook=_encode).decode()
+    """As Docker's `json`: compact, and `<` `>` `&` as they are. Of a whole row they are escaped: Go's default there."""
+    text = msgspec.json.encode(value, enc_hook=_encode).decode()
+    return text.translate(_ESCAPED) if isinstance(value, Record) else text
+
+
+_ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 
 
 def _encode(value: object) -> object:
     return value.plain() if isinstance(value, Record) else None
-
-
-def _kind(value: object) -> str:
-    """The basic kind that comparisons ask for."""
-    if isinstance(value, bool):
-        return "bool"
-    return {int: "int", float: "float", str: "string"}.get(type(value), "")
 
 
 def _equal(*values: object) -> bool:
@@ -102,8 +40,8 @@ def _equal(*values: object) -> bool:
     first = values[0]
     for other in values[1:]:
         if isinstance(first, Nil | None) or isinstance(other, Nil | None):
-            same = truth(first) is False and truth(other) is False and _kind(first) == _kind(other)
-        elif not _kind(first) or _kind(first) != _kind(other):
+            same = truth(first) is False and truth(other) is False and kind_of(first) == kind_of(other)
+        elif not kind_of(first) or kind_of(first) != kind_of(other):
             raise ValueError("incompatible types for comparison")
         else:
             same = first == other
@@ -114,20 +52,11 @@ def _equal(*values: object) -> bool:
 
 def _order(first: Value, second: Value) -> int:
     for value in (first, second):
-        if _kind(value) in ("", "bool"):
+        if kind_of(value) in ("", "bool"):
             raise ValueError("invalid type for comparison")
-    if _kind(first) != _kind(second):
+    if kind_of(first) != kind_of(second):
         raise ValueError("incompatible types for comparison")
     return int(first > second) - int(first < second)
-
-
-def go_type(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "map[string]interface {}"
-    if isinstance(value, list | tuple):
-        return "[]interface {}"
-    names = {"bool": "bool", "int": "int", "float": "float64", "string": "string"}
-    return names.get(_kind(value), "interface {}")
 
 
 def _length(value: object) -> int:
@@ -177,66 +106,6 @@ def _slice(value: Value, *bounds: int) -> object:
     return value[start:end]
 
 
-_VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>\d+|\*)?(?:\.(?P<precision>\d+))?(?P<verb>[a-zA-Z%])")
-
-
-def _sprintf(form: object, *values: object) -> str:
-    """fmt.Sprintf, for %v %s %d %q %t %f %g %e %x %X %o %b %c %U %T %%."""
-    left = list(values)
-
-    def one(found: re.Match[str]) -> str:
-        if found["verb"] == "%":
-            return "%"
-        if not left:
-            return f"%!{found['verb']}(MISSING)"
-        return _one(found, left.pop(0))
-
-    text = _VERB.sub(one, str(form))
-    extra = ", ".join(f"{go_type(value)}={printed(value, inside=True)}" for value in left)
-    return f"{text}%!(EXTRA {extra})" if left else text
-
-
-def _one(found: re.Match[str], value: Value) -> str:
-    verb, flags = found["verb"], found["flags"]
-    precision = None if found["precision"] is None else int(found["precision"])
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    sign = "+" if "+" in flags else ""
-    if verb in "vs" and not (verb == "s" and number):
-        text = printed(value, inside=True) if precision is None else printed(value, inside=True)[:precision]
-    elif verb == "q" and isinstance(value, str):
-        from .flags import go_quote
-
-        text = go_quote(value)
-    elif verb == "t" and isinstance(value, bool):
-        text = printed(value)
-    elif verb in "doxXb" and isinstance(value, int) and number:
-        text = format(value, sign + ("#" if "#" in flags else "") + verb)
-    elif verb in "xX" and isinstance(value, str):
-        text = value.encode().hex() if verb == "x" else value.encode().hex().upper()
-    elif verb in "feEgG" and isinstance(value, float):
-        text = format(value, f"{sign}.{6 if precision is None else precision}{verb}")
-    elif verb in "cU" and isinstance(value, int) and number:
-        text = chr(value) if verb == "c" else f"U+{value:04X}"
-    elif verb == "T":
-        text = go_type(value)
-    else:
-        return f"%!{verb}({go_type(value)}={printed(value, inside=True)})"
-    width = int(found["width"] or 0) if found["width"] != "*" else 0
-    if "-" in flags:
-        return text.ljust(width)
-    return text.zfill(width) if "0" in flags and number else text.rjust(width)
-
-
-def _sprint(*values: object) -> str:
-    """fmt.Sprint: a space between two operands when neither is a string."""
-    text = ""
-    for index, value in enumerate(values):
-        if index and not isinstance(value, str) and not isinstance(values[index - 1], str):
-            text += " "
-        text += printed(value, inside=True)
-    return text
-
-
 def _call_html(*values: object) -> str:
     table: dict[str, str | int | None] = {
         "&": "&amp;",
@@ -246,13 +115,13 @@ def _call_html(*values: object) -> str:
         "'": "&#39;",
         "\0": "\ufffd",
     }
-    return _sprint(*values).translate(str.maketrans(table))
+    return sprint(*values).translate(str.maketrans(table))
 
 
 def _quote_url(*values: object) -> str:
     from urllib.parse import quote_plus
 
-    return quote_plus(_sprint(*values), safe="")
+    return quote_plus(sprint(*values), safe="")
 
 
 def _join(items: Value, separator: str) -> str:
@@ -277,8 +146,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., object], int, int]] = {
     "pad": (_pad, 3, 3),
     "truncate": (lambda text, length: text[:length], 2, 2),
     "println": (lambda *values: " ".join(printed(value, inside=True) for value in values) + "\n", 0, 99),
-    "print": (_sprint, 0, 99),
-    "printf": (_sprintf, 1, 99),
+    "print": (sprint, 0, 99),
+    "printf": (sprintf, 1, 99),
     "len": (_length, 1, 1),
     "index": (_index, 1, 99),
     "slice": (_slice, 1, 4),

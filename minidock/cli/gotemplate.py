@@ -2,8 +2,8 @@
 
     render(parse("{{.Name}}: {{json .State}}"), {"Name": "/web", "State": {"Running": true}})
 
-The grammar is in goparse.py, the functions in gofuncs.py. Errors read as Go's: `template: :1:2: executing "" at
-<.Foo>: map has no entry for key "Foo"`.
+The grammar is in golex.py and goparse.py, the functions in gofuncs.py, printing in goprint.py. Errors read as Go's:
+`template: :1:2: executing "" at <.Foo>: map has no entry for key "Foo"`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import goparse
-from .gofuncs import FUNCTIONS, TYPED, Nil, Record, go_type, printed, truth
+from .gofuncs import FUNCTIONS, TYPED, truth
 from .golex import TemplateError
 from .goparse import Action, Branch, Call, Command, Leave, Node, Operand, Pipeline, Template, Text
+from .goprint import Nil, Record, go_type, printed
 
 __all__ = ["Record", "Template", "TemplateError", "parse", "render"]
 

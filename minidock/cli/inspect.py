@@ -12,7 +12,7 @@ import msgspec
 from ..errors import MinidockError, NotFound
 from . import context
 from .commands import UNLIMITED, Complaint, one_line, verb
-from .flags import boolean, text
+from .flags import boolean, refused, text
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -71,7 +71,7 @@ def container_inspect(arguments: list[str], format: str, size: bool) -> None:
     "inspect",
     "Display detailed information on one or more images",
     "[OPTIONS] IMAGE [IMAGE...]",
-    flags=[FORMAT],
+    flags=[FORMAT, refused("platform")],
     least=1,
     most=UNLIMITED,
     examples="minidock image inspect busybox",

@@ -8,14 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import UsageError
-from ..model import ContainerConfig, CreateRequest, HostConfig, LogConfig, RestartPolicy
+from ..model import ContainerConfig, CreateRequest, HostConfig, LogConfig, PortBinding, RestartPolicy
 from . import parse_values as values
 from .parse_env import environment, key_values, labels
-from .parse_mounts import parse_tmpfs, parse_volumes
 from .parse_ports import parse_ports
+from .parse_volumes import parse_tmpfs, parse_volumes
 
 Flags = dict[str, Any]
 """Values by key, as flags.parse gives them for CREATE_FLAGS or RUN_FLAGS."""
+
+
+ALIKE = (
+    *("cap_add", "cap_drop", "privileged", "group_add", "oom_score_adj", "init", "dns", "dns_search"),
+    *("memory", "memory_reservation", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota"),
+    *("cpuset_cpus", "cpuset_mems", "pids_limit", "shm_size"),
+)
+"""Flags whose value is HostConfig's member of the same name, as it is."""
 
 
 def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
@@ -23,56 +31,44 @@ def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
     open_ports, bindings = parse_ports(flags["publish"], flags["expose"])
     binds, anonymous = parse_volumes(flags["volume"])
     config = container_config(image, command, flags, open_ports, anonymous)
+    host = host_config(flags, bindings, binds)
+    return CreateRequest(config, host, name=flags["name"], platform=values.platform(flags["platform"]))
+
+
+def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: list[str]) -> HostConfig:
+    """How this host runs it."""
     security, masked, read_only = security_options(flags["security_opt"])
-    host = HostConfig(
+    return HostConfig(
+        **{name: flags[name] for name in ALIKE},
         binds=list(dict.fromkeys(binds)),
-        container_id_file=flags["cidfile"],
-        log_config=log_config(flags["log_driver"], flags["log_opt"]),
-        network_mode=network_mode(flags["network"]),
-        port_bindings=bindings,
-        restart_policy=restart_policy(flags["restart"], auto_remove=flags["rm"]),
-        auto_remove=flags["rm"],
-        cap_add=flags["cap_add"],
-        cap_drop=flags["cap_drop"],
-        cgroupns_mode=_one_of("cgroupns", "CGROUP", flags["cgroupns"], ("", "host", "private")),
-        dns=flags["dns"],
-        dns_options=flags["dns_option"],
-        dns_search=flags["dns_search"],
-        extra_hosts=flags["add_host"],
-        group_add=flags["group_add"],
-        ipc_mode=flags["ipc"],
-        oom_score_adj=flags["oom_score_adj"],
-        pid_mode=pid_mode(flags["pid"]),
-        privileged=flags["privileged"],
-        publish_all_ports=flags["publish_all"],
-        readonly_rootfs=flags["read_only"],
-        security_opt=security,
+        mounts=flags["mount"],
         tmpfs=parse_tmpfs(flags["tmpfs"]),
-        uts_mode=_one_of("uts", "UTS", flags["uts"], ("", "host")),
-        userns_mode=_one_of("userns", "USER", flags["userns"], ("", "host")),
-        shm_size=flags["shm_size"],
-        sysctls=dict(flags["sysctl"]),
-        annotations=dict(flags["annotation"]),
-        cpu_shares=flags["cpu_shares"],
-        memory=flags["memory"],
-        nano_cpus=flags["cpus"],
-        cpu_period=flags["cpu_period"],
-        cpu_quota=flags["cpu_quota"],
-        cpuset_cpus=flags["cpuset_cpus"],
-        cpuset_mems=flags["cpuset_mems"],
+        readonly_rootfs=flags["read_only"],
         devices=[values.device(word) for word in flags["device"]],
         device_cgroup_rules=flags["device_cgroup_rule"],
-        memory_reservation=flags["memory_reservation"],
-        memory_swap=flags["memory_swap"],
+        network_mode=network_mode(flags["network"]),
+        port_bindings=bindings,
+        publish_all_ports=flags["publish_all"],
+        dns_options=flags["dns_option"],
+        extra_hosts=flags["add_host"],
+        nano_cpus=flags["cpus"],
         memory_swappiness=swappiness(flags["memory_swappiness"]),
-        pids_limit=flags["pids_limit"],
         ulimits=list({limit.name: limit for limit in flags["ulimit"]}.values()),
-        mounts=flags["mount"],
+        pid_mode=pid_mode(flags["pid"]),
+        ipc_mode=flags["ipc"],
+        uts_mode=_one_of("uts", "UTS", flags["uts"], ("", "host")),
+        cgroupns_mode=_one_of("cgroupns", "CGROUP", flags["cgroupns"], ("", "host", "private")),
+        userns_mode=_one_of("userns", "USER", flags["userns"], ("", "host")),
+        sysctls=dict(flags["sysctl"]),
+        security_opt=security,
         masked_paths=masked,
         readonly_paths=read_only,
-        init=flags["init"],
+        container_id_file=flags["cidfile"],
+        annotations=dict(flags["annotation"]),
+        log_config=log_config(flags["log_driver"], flags["log_opt"]),
+        restart_policy=restart_policy(flags["restart"], auto_remove=flags["rm"]),
+        auto_remove=flags["rm"],
     )
-    return CreateRequest(config, host, name=flags["name"], platform=values.platform(flags["platform"]))
 
 
 def container_config(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.cli.gofuncs import printed
+from minidock.cli.goprint import printed
 from minidock.cli.gotemplate import Record, TemplateError, parse, render
 
 DATA: dict[str, Any] = {
@@ -167,6 +167,8 @@ def test_records_compute_only_what_is_asked_for() -> None:
 def test_records_as_json() -> None:
     record = Record("X", {"B": lambda: None, "A": lambda: "1"}, {})
     assert render(parse("{{json .}}"), record) == '{"A":"1","B":null}'
+    record = Record("X", {"A": lambda: "<&>"}, {})
+    assert render(parse("{{json .}} {{json .A}}"), record) == '{"A":"\\u003c\\u0026\\u003e"} "<&>"'
 
 
 def test_printing_as_go_does() -> None:

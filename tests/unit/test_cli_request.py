@@ -211,6 +211,12 @@ def test_contradictions(words: list[str], message: str) -> None:
     assert caught.value.message == message
 
 
+def test_words_that_are_not_text() -> None:
+    with pytest.raises(UsageError) as caught:
+        check(request("-e", "A=\udcff"))
+    assert caught.value.message == "not valid UTF-8: A=\\xff"
+
+
 def test_processors_that_are_not_there() -> None:
     with pytest.raises(UsageError, match="Requested CPUs are not available - requested 9999, available: "):
         check(request("--cpuset-cpus", "9999"))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.cli import parse_env, parse_mounts, parse_ports, parse_values
+from minidock.cli import parse_env, parse_mounts, parse_ports, parse_values, parse_volumes
 from minidock.errors import UsageError
 from minidock.model import BindOptions, DeviceMapping, PortBinding, TmpfsOptions, Ulimit, VolumeOptions
 
@@ -134,12 +134,12 @@ def test_no_port_makes_anything_but_bindings_or_a_usage_error(raw: str) -> None:
     ],
 )
 def test_volumes(raw: str, binds: list[str], anonymous: list[str]) -> None:
-    assert parse_mounts.parse_volumes([raw]) == (binds, anonymous)
+    assert parse_volumes.parse_volumes([raw]) == (binds, anonymous)
 
 
 def test_relative_sources_start_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    binds, _ = parse_mounts.parse_volumes([".:/a", "./x:/b", "../y:/c", "there:/d"])
+    binds, _ = parse_volumes.parse_volumes([".:/a", "./x:/b", "../y:/c", "there:/d"])
     assert binds == [f"{tmp_path}:/a", f"{tmp_path}/x:/b", f"{tmp_path.parent}/y:/c", "there:/d"]
 
 
@@ -170,12 +170,12 @@ BIND = "invalid volume specification: '{}': invalid mount config for type \"bind
     ],
 )
 def test_bad_volumes(raw: str, message: str) -> None:
-    assert refusal(parse_mounts.parse_volumes, [raw]) == message
+    assert refusal(parse_volumes.parse_volumes, [raw]) == message
 
 
 def test_tmpfs() -> None:
-    assert parse_mounts.parse_tmpfs(["/a", "/b/:size=1m,ro", "/b:rw"]) == {"/a": "", "/b": "rw"}
-    assert refusal(parse_mounts.parse_tmpfs, ["a"]) == "invalid mount path: 'a' mount path must be absolute"
+    assert parse_volumes.parse_tmpfs(["/a", "/b/:size=1m,ro", "/b:rw"]) == {"/a": "", "/b": "rw"}
+    assert refusal(parse_volumes.parse_tmpfs, ["a"]) == "invalid mount path: 'a' mount path must be absolute"
 
 
 # --mount
