@@ -15,6 +15,7 @@ from tests.support.dockerd import Docker
 from tests.support.images import busybox_layer, docker_archive
 from tests.support.instance import Minidock
 from tests.support.needs import IN_CI, allowed_in_ci, require_feature, require_root, require_tool
+from tests.support.probe import compile_probe, probe_archive
 
 __all__ = ["Docker", "Minidock", "require_feature", "require_root", "require_tool"]
 
@@ -59,6 +60,18 @@ def busybox_image(busybox_layer_tar: bytes, tmp_path_factory: pytest.TempPathFac
     """An archive as from `docker save`, with one image named busybox:latest."""
     path = tmp_path_factory.mktemp("images") / "busybox.tar"
     return docker_archive(path, "busybox:latest", [busybox_layer_tar], {"Cmd": ["sh"]})
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program rootfs/probe, compiled."""
+    return compile_probe(require_tool("cc"), tmp_path_factory.mktemp("probe") / "probe")
+
+
+@pytest.fixture(scope="session")
+def probe_image(probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive with the image `probe`, which holds nothing else (tests/support/probe.py)."""
+    return probe_archive(tmp_path_factory.mktemp("images") / "probe.tar", probe)
 
 
 # Order, and what goes to which process of pytest-xdist
