@@ -124,7 +124,8 @@ def _base_mounts(host: HostConfig, joined: dict[str, str]) -> list[Mount]:
     )
     rows = [PROC, DEV, PTS, SYS, CGROUP, MQUEUE, shm]
     if joined.get("ipc") == "host":
-        rows[5:] = [_bind("/dev/mqueue", "/dev/mqueue"), _bind("/dev/shm", "/dev/shm")]
+        # A new mount of mqueue shows the queues of the namespace that we are in: the host's, mounted there or not.
+        rows[5:] = [MQUEUE, _bind("/dev/shm", "/dev/shm")]
     if host.privileged:
         writable = [
             spec.Mount(mount.destination, mount.type, mount.source, [word for word in mount.options if word != "ro"])
