@@ -1,12 +1,14 @@
 """Other people's firewalls: getting our containers' packets past a rule set that drops what it doesn't know.
 
 Docker gives the chain FORWARD of the table `ip filter` the policy drop, and ufw does too. An accept in a table of our
-own doesn't help: each base chain at the hook is asked, and one drop is final. So two accepting rules for our bridge
-are put where that chain will meet them: into DOCKER-USER, which Docker keeps for its users, or else at the chain's
-top. They carry our table's name as their comment, by which they are found and taken out again.
+own doesn't help: each base chain at the hook is asked, and one drop is final. So rules that accept our bridge's
+packets are put at the *end* of that chain: whatever its owner says in rules comes first, and only the policy, which
+is for what nobody has an opinion about, is overruled. They carry our table's name as their comment, by which they are
+found and taken out again.
 
-What may go in is still decided by our own table (nat.py, chain forward). A Docker that starts after us finds
-forwarding switched on, and then leaves the policy alone; where it doesn't, the next container that starts notices.
+What may go in to us is still decided by our own table (nat.py, chain forward); and what lies behind other engines'
+bridges stays closed to our containers. A Docker that starts after us finds forwarding switched on, and then leaves
+the policy alone; where it doesn't, the next container that starts notices.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from minidock.network import nat
 from minidock.paths import Layout
 from minidock.steps import Live, Step
 
-DOCKER_USER = "DOCKER-USER"
+STRANGERS = ("docker*", "br-*", "podman*", "virbr*")
+"""Bridges of Docker, Podman and libvirt: what is behind them is published by their owners, or not at all."""
 
 
 class PassFirewalls(Step, frozen=True):
@@ -35,17 +38,22 @@ class PassFirewalls(Step, frozen=True):
         return f"ask firewalls that drop forwarded packets by policy (Docker's, ufw's) to let {self.bridge} pass"
 
     def shell(self) -> str:
-        lines = [f"for chain in {DOCKER_USER} FORWARD; do"]
-        lines += ["  nft list chain ip filter FORWARD 2>/dev/null | grep -q 'policy drop' || break"]
-        lines += ["  nft list chain ip filter $chain >/dev/null 2>&1 || continue"]
-        lines += [f"  nft list chain ip filter $chain | grep -q '\"{self.bridge}\"' && break"]
-        lines += [f"  nft insert rule ip filter $chain {words}" for words in self._rules(quote="\\")]
-        return "\n".join([*lines, "  break", "done"])
+        chain = "nft list chain ip filter FORWARD 2>/dev/null"
+        rules = "".join(f"add rule ip filter FORWARD {words}\n" for words in self.rules())
+        return (
+            f"if {chain} | grep -q 'policy drop' && ! {chain} | grep -q '\"{self.bridge}\"'; then\n"
+            f"nft -f - <<'EOF'\n{rules}EOF\nfi"
+        )
 
-    def _rules(self, quote: str = "") -> list[str]:
-        mark = quote + '"'
-        rest = f"{mark}{self.bridge}{mark} counter accept comment {mark}{self.table}{mark}"
-        return [f"iifname {rest}", f"oifname {rest}"]
+    def rules(self) -> list[str]:
+        """In words that iptables understands as well: it refuses to list, and Docker to change, what it can't."""
+        end = f'comment "{self.table}"'
+        closed = [f'iifname "{self.bridge}" oifname "{name}" counter return {end}' for name in STRANGERS]
+        return [
+            f'oifname "{self.bridge}" counter accept {end}',
+            *closed,
+            f'iifname "{self.bridge}" counter accept {end}',
+        ]
 
     def apply(self, live: Live) -> None:
         layout = Layout(Path(self.root))
@@ -53,7 +61,7 @@ class PassFirewalls(Step, frozen=True):
             return
         missing = _missing(self.table)
         if missing:
-            nft.run("".join(f"insert rule {where} {words}\n" for where in missing for words in self._rules()))
+            nft.run("".join(f"add rule {where} {words}\n" for where in missing for words in self.rules()))
         nat.remember(layout)
 
 
@@ -65,13 +73,8 @@ def tear_down(layout: Layout) -> None:
 
 
 def dropping(chains: list[Chain]) -> list[str]:
-    """Where rules must go to get past all chains that drop by policy, as `family table chain`."""
-    places = []
-    for chain in chains:
-        if chain.hook == nft.HOOK_FORWARD and chain.drops:
-            has_user = any((c.family, c.table, c.name) == (chain.family, chain.table, DOCKER_USER) for c in chains)
-            places.append(f"{chain.family} {chain.table} {DOCKER_USER if has_user else chain.name}")
-    return places
+    """The chains that drop forwarded packets by policy, as `family table chain`."""
+    return [f"{c.family} {c.table} {c.name}" for c in chains if c.hook == nft.HOOK_FORWARD and c.drops]
 
 
 def _missing(table: str) -> list[str]:

@@ -203,7 +203,7 @@ def test_the_shell_lines_make_the_same(lab: Lab, layout: Layout, bridge_exists: 
         lab.start(layout, 1)
     else:
         require_tool("iptables")
-        sh("iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER")
+        sh("iptables -P FORWARD DROP; iptables -N OTHER; iptables -A FORWARD -j OTHER")
     made = plan(layout, 2, {"80/tcp": [PortBinding("", "8080")]})
     pid = lab.namespace()
     sh(script(made.before))

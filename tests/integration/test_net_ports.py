@@ -130,7 +130,7 @@ def test_what_is_not_published_is_not_reached_by_way_of_the_host(lab: Lab, layou
 def test_a_firewall_that_drops_by_policy_is_passed_and_left_as_it_was(lab: Lab, layout: Layout) -> None:
     require_tool("iptables")
     sh("iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
-    sh("iptables -A FORWARD -j DOCKER-USER")
+    sh("iptables -A FORWARD -j DOCKER-USER; iptables -A FORWARD -d 192.0.2.77 -j REJECT")
     before = sh("iptables -S")
     outside = lab.outside()
     one = lab.start(layout, 1, {"80/tcp": [PortBinding("", "8080")]})
@@ -141,7 +141,9 @@ def test_a_firewall_that_drops_by_policy_is_passed_and_left_as_it_was(lab: Lab, 
         assert not ask(outside, "tcp", one.address, 80, server, wait=QUICK)
     with listen(outside, "tcp", 80) as server:
         assert ask(one.live.pid, "tcp", OUTSIDE, 80, server) == HOST
-    assert f"-A DOCKER-USER -i {layout.bridge}" in sh("iptables -S")
+    rules = sh("iptables -S FORWARD").splitlines()
+    assert "192.0.2.77" in rules[2]  # what the owner has said comes before what we ask for
+    assert f"-i {layout.bridge}" in rules[-1] and "ACCEPT" in rules[-1]
     network.teardown(layout)
     assert sh("iptables -S") == before
 
