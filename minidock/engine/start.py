@@ -79,6 +79,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
 
     def running(pid: int) -> None:
         """Just before the command takes over: from here on the record says so, whatever happens to us."""
+        network.settle(attachment)
         state = ContainerState(status="running", running=True, pid=pid, started_at=timestamp())
         found = replace(
             record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports
