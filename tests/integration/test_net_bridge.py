@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from minidock.network import addresses, subnets
 from minidock.paths import Layout
 from minidock.steps import Live, Step, from_journal, to_journal
 from tests.support.needs import require_root, require_tool
-from tests.support.netlab import HOST, Container, Lab, ask, eventually, facts, listen, sh
+from tests.support.netlab import HOST, Container, Lab, ask, eventually, facts, in_processes, listen, sh
 
 
 @pytest.fixture
@@ -164,9 +163,12 @@ def test_an_unchanged_rule_set_is_not_written_again(lab: Lab, layout: Layout) ->
 
 
 def test_claims_of_killed_commands_are_taken_over(lab: Lab, layout: Layout) -> None:
-    got = [in_other_process(lambda number=number: plan(layout, number).hosts_address) for number in range(3)]
+    def claim(number: int) -> Callable[[int], str]:
+        return lambda _: plan(layout, number).hosts_address
+
+    got = [in_processes(claim(number), 1)[0] for number in (3, 2, 1)]
     assert got == ["172.18.0.2"] * 3  # each had died when the next came
-    journal = layout.container_run(f"{2:064x}"[::-1]) / "journal.json"
+    journal = layout.container_run(f"{1:064x}"[::-1]) / "journal.json"
     journal.parent.mkdir(parents=True)
     journal.write_text("[]")  # now it counts as a container that has been started
     assert plan(layout, 5, {}).hosts_address == "172.18.0.3"
@@ -274,31 +276,3 @@ def inside_facts(pid: int) -> object:
 def without_elements(ruleset: str) -> str:
     """The rules, without which ports are open now and how many packets have come by."""
     return re.sub(r"\t\telements = .*\n|packets \d+ bytes \d+", "", ruleset)
-
-
-def in_other_process(function: object) -> str:
-    return in_processes(lambda _: function(), 1)[0]  # type: ignore[operator]
-
-
-def in_processes(function: object, count: int) -> list[str]:
-    """The results of function(0…count-1), each in a process of its own, that waits for the others before it ends."""
-    parents, children = zip(*(socket.socketpair() for _ in range(count)), strict=True)
-    pids = []
-    for number in range(count):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                children[number].sendall(str(function(number)).encode())  # type: ignore[operator]
-            except BaseException as error:  # noqa: BLE001 - it is passed on
-                children[number].sendall(repr(error).encode())
-            children[number].recv(1)
-            os._exit(0)
-        pids.append(pid)
-    results = [parent.recv(1000).decode() for parent in parents]
-    for parent in parents:
-        parent.sendall(b".")
-    for pid in pids:
-        os.waitpid(pid, 0)
-    for end in (*parents, *children):
-        end.close()
-    return results

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +222,27 @@ def eventually(condition: Any) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def in_processes(function: Callable[[int], object], count: int) -> list[str]:
+    """The results of function(0…count-1), each in a process of its own, that waits for the others before it ends."""
+    parents, children = zip(*(socket.socketpair() for _ in range(count)), strict=True)
+    pids = []
+    for number in range(count):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                children[number].sendall(str(function(number)).encode())
+            except BaseException as error:  # noqa: BLE001 - it is passed on
+                children[number].sendall(repr(error).encode())
+            children[number].recv(1)
+            os._exit(0)
+        pids.append(pid)
+    results = [parent.recv(1000).decode() for parent in parents]
+    for parent in parents:
+        parent.sendall(b".")
+    for pid in pids:
+        os.waitpid(pid, 0)
+    for end in (*parents, *children):
+        end.close()
+    return results
