@@ -47,9 +47,8 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
 def _execute(layout: Layout, record: Record, request: ExecRequest, session: Path, sig_proxy: bool) -> int:
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
     process = _process(layout, record, config, request)
-    made = enter.plan(
-        config, process, record.state.pid, cgroups.membership(cgroups.discover(), config.linux.cgroups_path), layout.run
-    )
+    group = cgroups.membership(cgroups.discover(), config.linux.cgroups_path, child_joins=True)
+    made = enter.plan(config, process, record.state.pid, group, layout.run)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, not request.detach)
     stdio = Stdio(terminal=request.tty, stdin=request.attach_stdin, inherit=[theirs.detach()])

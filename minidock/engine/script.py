@@ -15,6 +15,7 @@ from minidock import network
 from minidock.engine import create, etc, start
 from minidock.engine.record import Record
 from minidock.kernel import capabilities, credentials, no_new_privs, seccomp
+from minidock.kernel.cgroup_join import EnterCgroup
 from minidock.kernel.namespaces import KINDS, JoinNamespace, NewCgroupNamespace
 from minidock.kernel.pivot import PivotRoot
 from minidock.model import CreateRequest
@@ -156,12 +157,16 @@ def _child(plan: Plan, rootfs: Path) -> str:
     again = "unshare --cgroup " if any(isinstance(step, NewCgroupNamespace) for step in plan.child) else ""
     lines = [
         "set -eu",
-        'if [ -z "${PROCEED-}" ]; then read -r PROCEED < "$RUN/proceed"; export PROCEED; '
-        f'exec {again}sh "$RUN/child.sh"; fi',
+        'if [ -z "${PROCEED-}" ]; then',
+        'read -r PROCEED < "$RUN/proceed"',
+        "export PROCEED",
+        *(_told(step) for step in plan.child if isinstance(step, EnterCgroup)),
+        f'exec {again}sh "$RUN/child.sh"',
+        "fi",
         "umask 022",
     ]
     for step in plan.child:
-        if isinstance(step, (JoinNamespace, NewCgroupNamespace, *RIGHTS)):
+        if isinstance(step, (EnterCgroup, JoinNamespace, NewCgroupNamespace, *RIGHTS)):
             continue
         if isinstance(step, PivotRoot):
             lend = LEND % {"rootfs": shlex.quote(str(rootfs)), "tools": LENT}

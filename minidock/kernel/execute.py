@@ -117,7 +117,7 @@ def explain(path: str, number: int) -> str:
         interpreter = head[2:].split(b"\n", 1)[0].strip().split(b" ", 1)[0]
         shown = interpreter.decode(errors="replace")
         if b"\r" in head.split(b"\n", 1)[0]:
-            return f"its first line ends in a carriage return: the kernel looks for {shown!r}; save it with Unix line ends"
+            return f"its first line ends in a carriage return: the kernel looks for {shown!r}; use Unix line ends"
         return f"its interpreter {shown} is not in the image" if number == errno.ENOENT else ""
     if head.startswith(b"\x7fELF"):
         return _explain_elf(head, number)

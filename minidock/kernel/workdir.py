@@ -11,6 +11,8 @@ from minidock.errors import MinidockError
 from minidock.kernel import rootpath
 from minidock.steps import Live, Step
 
+NOBODY = 65534  # proc(5), overflowuid: who owns what has no name in our user namespace
+
 
 class EnterDirectory(Step, frozen=True):
     """Made when missing, as Docker does. While we are still root: the user may not be allowed to enter by path."""
@@ -55,6 +57,9 @@ class OwnStandardStreams(Step, frozen=True):
         null = os.stat("/dev/null").st_rdev if os.path.exists("/dev/null") else 0
         for fd in (0, 1, 2):
             facts = os.fstat(fd)
+            # A stream of somebody whom this user namespace doesn't know shows as nobody's, and isn't ours to give.
+            if facts.st_uid in (self.uid, NOBODY):
+                continue
             # The host's /dev/null would change its owner for everybody.
             if stat.S_ISCHR(facts.st_mode) and facts.st_rdev in (null, os.makedev(1, 3)):
                 continue

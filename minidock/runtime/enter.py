@@ -25,7 +25,7 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
     """The steps for one more process beside `pid`, the container's first. Raises MinidockError when that has ended."""
     from minidock.kernel import pty, workdir
 
-    child: list[Step] = []
+    child: list[Step] = [*cgroups.child]
     for kind, facts in namespaces.KINDS.items():
         theirs = f"/proc/{pid}/ns/{facts.file}"
         if kind != "pid" and not _same(theirs, f"/proc/self/ns/{facts.file}"):

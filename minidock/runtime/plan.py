@@ -118,6 +118,8 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *extras.joined,
         ],
         child=[
+            # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
+            *cgroups.child,
             *_enter(spec, new),
             *extras.child,
             *_names(spec),

@@ -1,0 +1,160 @@
+"""minidock-oci: bundles in, processes out; and the namespaces that the engine itself doesn't use yet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.needs import require_root, require_tool
+
+pytestmark = pytest.mark.vm
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """busybox with the example config, changed by each test."""
+    require_root()
+    place = tmp_path / "bundle"
+    binaries = place / "rootfs" / "bin"
+    binaries.mkdir(parents=True)
+    shutil.copy(require_tool("busybox"), binaries / "busybox")
+    for name in ("sh", "cat", "id", "readlink", "sleep", "tty", "hostname"):
+        (binaries / name).symlink_to("busybox")
+    return place
+
+
+@pytest.fixture
+def oci(tmp_path: Path) -> Iterator[Run]:
+    root = tmp_path / "state"
+
+    def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(root), *words]
+        # Files, not pipes: what `create` leaves running keeps its streams open.
+        with open(tmp_path / "out", "w+") as out, open(tmp_path / "err", "w+") as err:
+            code = subprocess.run(command, stdout=out, stderr=err, timeout=60, stdin=subprocess.DEVNULL).returncode
+            out.seek(0)
+            err.seek(0)
+            result = subprocess.CompletedProcess(command, code, out.read(), err.read())
+        assert not check or result.returncode == 0, result.stderr
+        return result
+
+    yield run
+    for left in root.iterdir() if root.exists() else []:
+        if left.is_dir():
+            run("delete", "--force", left.name)
+
+
+def configure(oci: Run, bundle: Path, change: Callable[[dict], None]) -> None:
+    (bundle / "config.json").unlink(missing_ok=True)
+    oci("spec", "-b", str(bundle))
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"]["terminal"] = False
+    change(config)
+    (bundle / "config.json").write_text(json.dumps(config))
+
+
+def args(*words: str) -> Callable[[dict], None]:
+    def change(config: dict) -> None:
+        config["process"]["args"] = list(words)
+
+    return change
+
+
+def test_run_gives_output_and_code(oci: Run, bundle: Path) -> None:
+    configure(oci, bundle, args("sh", "-c", "hostname; exit 5"))
+    result = oci("run", "-b", str(bundle), "one", check=False)
+    assert (result.stdout, result.returncode) == ("minidock\n", 5)
+
+
+def test_the_lifecycle(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    configure(oci, bundle, args("sleep", "60"))
+    pid_file = tmp_path / "pid"
+    oci("create", "-b", str(bundle), "--pid-file", str(pid_file), "life")
+    assert json.loads(oci("state", "life").stdout)["status"] == "created"
+    pid = int(pid_file.read_text())
+    assert Path(f"/proc/{pid}/comm").read_text().startswith("minidock:[init]")
+    again = oci("create", "-b", str(bundle), "life", check=False)
+    assert again.returncode == 1
+    assert "container with id exists" in again.stderr
+    oci("start", "life")
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert oci("delete", "life", check=False).returncode == 1
+    oci("kill", "life", "KILL")
+    deadline = time.monotonic() + 5
+    while json.loads(oci("state", "life").stdout)["status"] != "stopped":
+        assert time.monotonic() < deadline
+    oci("delete", "life")
+    assert oci("state", "life", check=False).returncode == 1
+    assert not list(Path("/sys/fs/cgroup").glob("*/minidock-oci/life"))
+
+
+def test_a_user_namespace_maps_root_to_somebody(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sh", "-c", "id -u; cat /proc/self/uid_map; echo x > /made"]
+        config["root"]["readonly"] = False
+        config["linux"]["namespaces"].append({"type": "user"})
+        config["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        config["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        config["mounts"] = [mount for mount in config["mounts"] if mount["type"] != "cgroup"]
+
+    configure(oci, bundle, change)
+    for path in (bundle / "rootfs", bundle / "rootfs" / "bin"):
+        os.chown(path, 100000, 100000)
+    for parent in (bundle, bundle.parent, bundle.parent.parent, bundle.parent.parent.parent):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    result = oci("run", "-b", str(bundle), "mapped", check=False)
+    assert result.stdout.split() == ["0", "0", "100000", "65536"], result.stderr
+    assert (bundle / "rootfs" / "made").stat().st_uid == 100000
+
+
+def test_a_time_namespace_shifts_the_boot_clock(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["cat", "/proc/uptime"]
+        config["linux"]["namespaces"].append({"type": "time"})
+        config["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000, "nanosecs": 0}}
+
+    configure(oci, bundle, change)
+    inside = float(oci("run", "-b", str(bundle), "later").stdout.split()[0])
+    outside = float(Path("/proc/uptime").read_text().split()[0])
+    assert 0 <= inside - outside - 1000000 + 60 < 120
+
+
+def test_what_is_not_honoured_is_refused_by_name(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["hooks"] = {"prestart": [{"path": "/bin/true"}]}
+        config["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
+
+    configure(oci, bundle, change)
+    result = oci("run", "-b", str(bundle), "hooked", check=False)
+    assert result.returncode == 1
+    assert "hooks, process.ioPriority" in result.stderr
+
+
+def test_the_terminal_goes_to_the_console_socket(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["terminal"] = True
+        config["process"]["args"] = ["tty"]
+
+    configure(oci, bundle, change)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "console"))
+    listener.listen()
+    oci("create", "-b", str(bundle), "--console-socket", str(tmp_path / "console"), "term")
+    wire, _ = listener.accept()
+    _, (master,), _, _ = socket.recv_fds(wire, 100, 1)
+    oci("start", "term")
+    assert os.read(master, 100) == b"/dev/pts/0\r\n"
