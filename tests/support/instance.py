@@ -12,11 +12,14 @@ from pathlib import Path
 
 from minidock import network
 from minidock.paths import Layout
+from tests.support.needs import IN_VM
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-I", "-S", str(REPOSITORY / "scripts" / "start.py")]
 """What scripts/minidock executes once it has looked at its stamps."""
 CGROUPS = Path("/sys/fs/cgroup")
+SLOWNESS = 5 if IN_VM else 1
+"""Patience is multiplied by this: the VM is emulated."""
 
 
 class Minidock:
@@ -44,7 +47,7 @@ class Minidock:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=timeout,
+            timeout=timeout * SLOWNESS,
             env={**os.environ, **(env or {})},
         )
         if check and result.returncode != 0:
