@@ -1,0 +1,329 @@
+"""What `scripts/bench` runs: each row of GOALS measured on minidock and on Docker in turn, in one run on one machine.
+
+Only ratios mean anything: both sides alternate, so that both suffer alike from whatever else the machine does. A new
+row is a function below and a line in ROWS. The standard library is enough, with the tests' own dockerd and image.
+
+The same conditions for both: the same busybox image, the same file system, no command's output is shown. dockerd has
+a network namespace of its own, so that it doesn't meet the host's rules or another dockerd; that costs it nothing that
+can be measured, as its containers' packets go through a bridge and iptables there in the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from minidock.paths import Layout  # noqa: E402
+from tests.support.dockerd import Docker  # noqa: E402
+from tests.support.images import busybox_layer, docker_archive  # noqa: E402
+
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+OURS, THEIRS, SCALE = "minidock", "Docker", "runc"
+Samples = dict[str, list[float]]
+"""Milliseconds, or MiB, by who took them."""
+
+
+class Row(NamedTuple):
+    """`take` measures, given how often; `goal` and `later` are ratios to Docker, from the figures to reach."""
+
+    name: str
+    unit: str
+    goal: str
+    take: Callable[[Bench, int], Samples]
+
+
+class Bench:
+    """Both engines, with the image busybox in each, and a directory for what a row needs."""
+
+    def __init__(self, directory: Path, docker: Docker) -> None:
+        self.directory = directory
+        self.docker = docker
+        self.layout = Layout(directory / "minidock")
+        self.prefix = {
+            OURS: [str(REPOSITORY / "scripts" / "minidock"), f"--root={self.layout.root}"],
+            THEIRS: [docker.client],
+            SCALE: ["runc", f"--root={directory / 'runc-state'}"],
+        }
+        self.environment = {**os.environ, **docker.environment}
+
+    def run(self, who: str, *words: str) -> str:
+        """One command; its output. A benchmark of something that fails would mean nothing, so failure ends it all."""
+        command = [*self.prefix[who], *words]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment, timeout=120
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def both(self, *words: str) -> None:
+        for who in (OURS, THEIRS):
+            self.run(who, *words)
+
+    @contextlib.contextmanager
+    def containers(self, *options: str, count: int = 1) -> Iterator[None]:
+        """Sleeping containers c0, c1 … in both engines; gone afterwards."""
+        names = [f"c{number}" for number in range(count)]
+        try:
+            for name in names:
+                self.both("run", "-d", "--name", name, *options, "busybox", "sleep", "3600")
+            yield
+        finally:
+            self.both("rm", "-f", *names)
+
+    def pid(self, who: str, name: str) -> int:
+        return int(self.run(who, "inspect", "--format", "{{.State.Pid}}", name))
+
+
+def milliseconds(action: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    action()
+    return (time.perf_counter() - begun) * 1000
+
+
+def in_turn(times: int, actions: dict[str, Callable[[], object]]) -> Samples:
+    """Each action so many times, one after the other, after a round that doesn't count: caches are warm for all."""
+    for action in actions.values():
+        action()
+    taken: Samples = {who: [] for who in actions}
+    for _ in range(times):
+        for who, action in actions.items():
+            taken[who].append(milliseconds(action))
+    return taken
+
+
+def same_words(bench: Bench, times: int, *words: str) -> Samples:
+    return in_turn(times, {who: lambda who=who: bench.run(who, *words) for who in (OURS, THEIRS)})  # type: ignore[misc]
+
+
+# The rows
+
+
+def run_bridge(bench: Bench, times: int) -> Samples:
+    return same_words(bench, times, "run", "--rm", "busybox", "true")
+
+
+def run_none(bench: Bench, times: int) -> Samples:
+    """And runc alone, with the config.json that minidock itself made for such a container: what no engine can avoid."""
+    bundle = bench.directory / "bundle"
+    _make_bundle(bench, bundle)
+    words = ("run", "--rm", "--network", "none", "busybox", "true")
+    try:
+        actions: dict[str, Callable[[], object]] = {
+            OURS: lambda: bench.run(OURS, *words),
+            THEIRS: lambda: bench.run(THEIRS, *words),
+            SCALE: lambda: bench.run(SCALE, "run", "--bundle", str(bundle), "bench"),
+        }
+        return in_turn(times, actions)
+    finally:
+        bench.run(OURS, "rm", "-f", "model")
+
+
+def _make_bundle(bench: Bench, bundle: Path) -> None:
+    bench.run(OURS, "run", "-d", "--name", "model", "--network", "none", "busybox", "sleep", "3600")
+    identity = bench.run(OURS, "inspect", "--format", "{{.Id}}", "model").strip()
+    spec = json.loads((bench.layout.container_run(identity) / "config.json").read_text())
+    spec["process"]["args"] = ["true"]
+    spec["linux"]["cgroupsPath"] = "/minidock-bench/runc"
+    (bundle / "rootfs").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "-xf", str(bench.directory / "layer.tar"), "-C", str(bundle / "rootfs")], check=True)
+    (bundle / "config.json").write_text(json.dumps(spec))
+
+
+def exec_true(bench: Bench, times: int) -> Samples:
+    with bench.containers():
+        return same_words(bench, times, "exec", "c0", "true")
+
+
+def list_ten(bench: Bench, times: int) -> Samples:
+    with bench.containers(count=10):
+        return same_words(bench, times, "ps")
+
+
+def fifty(bench: Bench, times: int) -> Samples:
+    """50 containers are 50 repetitions already: three rounds of them are enough."""
+
+    def round_of(who: str) -> None:
+        names = [f"many{number}" for number in range(50)]
+        for name in names:
+            bench.run(who, "run", "-d", "--name", name, "busybox", "sleep", "3600")
+        bench.run(who, "rm", "-f", *names)
+
+    taken: Samples = {OURS: [], THEIRS: []}
+    for _ in range(min(times, 3)):
+        for who, samples in taken.items():
+            samples.append(milliseconds(lambda who=who: round_of(who)))  # type: ignore[misc]
+    return taken
+
+
+def memory(bench: Bench, times: int) -> Samples:
+    """PSS of what stays beside a container that publishes a port: its shim (its first process's parent), and dockerd's
+    port proxies."""
+    with bench.containers("-p", "127.0.0.1::80"):
+        time.sleep(1)
+        ours = _pss(_parent(bench.pid(OURS, "c0")))
+        shim = _pss(_parent(bench.pid(THEIRS, "c0")))
+        return {OURS: [ours], THEIRS: [shim + sum(_pss(pid) for pid in _children(bench.docker.pid, "docker-proxy"))]}
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
+def _children(pid: int, name: str) -> list[int]:
+    """Children whose command is that, whichever of the parent's threads started them."""
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    found = [int(word) for text in texts for word in text.split()]
+    return [child for child in found if Path(f"/proc/{child}/comm").read_text().strip() == name]
+
+
+def _pss(pid: int) -> float:
+    """MiB of the process, shared pages divided by their users (proc_pid_smaps(5))."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+ROWS = [
+    Row("`run --rm busybox true`, bridge network", "ms", "0.5, then 0.35", run_bridge),
+    Row("`run --rm --network none busybox true`", "ms", "0.4, then 0.25", run_none),
+    Row("`exec C true`", "ms", "0.8, then 0.6", exec_true),
+    Row("`ps`, ten containers", "ms", "80 ms, then 50 ms", list_ten),
+    Row("50 detached containers started one after another, then all removed", "ms", "0.5", fifty),
+    Row("memory of one detached container with one published port", "MiB", "0.5, then 0.15", memory),
+]
+
+
+# From samples to a table
+
+
+def line(row: Row, samples: Samples) -> str:
+    """One row of the table: medians, and the middle half of the samples as a measure of how much they scatter."""
+    cells = [_cell(samples.get(who, []), row.unit) for who in (OURS, THEIRS, SCALE)]
+    ratio = statistics.median(samples[OURS]) / statistics.median(samples[THEIRS])
+    return f"| {row.name} | {' | '.join(cells)} | **{ratio:.2f}x** | {row.goal} | {len(samples[OURS])} |"
+
+
+def _cell(taken: list[float], unit: str) -> str:
+    if not taken:
+        return ""
+    middle = statistics.median(taken)
+    digits = 2 if unit == "MiB" else 0
+    if len(taken) < 4:
+        return f"{middle:.{digits}f} {unit}"
+    low, _, high = statistics.quantiles(taken, n=4)
+    return f"{middle:.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+HEAD = f"""\
+| job | {OURS} | {THEIRS} | {SCALE} alone | {OURS} / {THEIRS} | goal | samples |
+|---|---|---|---|---|---|---|"""
+
+
+def page(lines: list[str], about: str) -> str:
+    return f"""\
+# Benchmarks
+
+Written by `sudo scripts/bench`. Medians, and in brackets the middle half of the samples; both sides alternate in one
+run on one machine, so only the ratios say much. Each minidock command is a new process started by `scripts/minidock`
+("cold": there is no daemon); Docker is the real client against a running dockerd. dockerd has a network namespace
+of its own, minidock works on the host; image, file system and flags are the same. "runc alone" runs the
+config.json that minidock made for the same container, on an unpacked directory: no image, no network, no shim, no log.
+
+{HEAD}
+{chr(10).join(lines)}
+
+{about}
+"""
+
+
+def about(bench: Bench) -> str:
+    template = "dockerd {{.Server.Version}}, client {{.Client.Version}}"
+    versions = bench.run(THEIRS, "version", "--format", template).strip()
+    processors = os.cpu_count()
+    load = os.getloadavg()[0]
+    facts = [
+        f"Linux {platform.release()}, {processors} processors, load {load:.1f} at the end of the run",
+        versions,
+        bench.run(SCALE, "--version").splitlines()[0],
+        f"Python {platform.python_version()}",
+        time.strftime("%Y-%m-%d"),
+    ]
+    return "Measured with " + "; ".join(facts) + "."
+
+
+@contextlib.contextmanager
+def engines() -> Iterator[Bench]:
+    """Both, with the image; everything is gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="md-bench-"))  # short: a socket's path has at most 107 bytes
+    client, daemon, busybox = (_need(name) for name in ("docker", "dockerd", "busybox"))
+    _need("runc")
+    (directory / "docker").mkdir()
+    docker = Docker(directory / "docker", client)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        docker.start(daemon)
+        stack.callback(docker.stop)
+        bench = Bench(directory, docker)
+        layer = busybox_layer(busybox)
+        (directory / "layer.tar").write_bytes(layer)
+        archive = docker_archive(directory / "busybox.tar", "busybox:latest", [layer], {"Cmd": ["sh"]})
+        stack.callback(remove_instance, bench)
+        bench.both("load", "-i", str(archive))
+        yield bench
+
+
+def remove_instance(bench: Bench) -> None:
+    """Its containers after a row that failed; the bridge and the table, which stay between containers."""
+    from minidock import network
+
+    if left := bench.run(OURS, "ps", "-aq").split():
+        bench.run(OURS, "rm", "-f", *left)
+    network.teardown(bench.layout)
+    shutil.rmtree(bench.layout.run, ignore_errors=True)
+
+
+def _need(tool: str) -> str:
+    found = shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    return found or sys.exit(f"scripts/bench needs {tool}: sudo scripts/setup test installs it")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure minidock beside Docker and runc.")
+    parser.add_argument("-n", type=int, default=15, metavar="TIMES", help="samples of each side (default 15)")
+    parser.add_argument("--list", action="store_true", help="print the rows and leave")
+    parser.add_argument("words", nargs="*", help="only rows whose name holds one of these words")
+    asked = parser.parse_args()
+    rows = [row for row in ROWS if not asked.words or any(word in row.name for word in asked.words)]
+    if asked.list or not rows:
+        sys.exit("\n".join(row.name for row in ROWS) if asked.list else "no row has such a name: see --list")
+    if os.geteuid() != 0:
+        sys.exit("scripts/bench needs root: try it with sudo")
+    with engines() as bench:
+        print(HEAD, flush=True)
+        lines = []
+        for row in rows:
+            lines.append(line(row, row.take(bench, asked.n)))
+            print(lines[-1], flush=True)
+        facts = about(bench)
+    print(facts)
+    if rows == ROWS:
+        PAGE.write_text(page(lines, facts))
+
+
+if __name__ == "__main__":
+    main()
