@@ -16,6 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from minidock import files
 from minidock.kernel import nft
 from minidock.kernel.nft import Chain, Rule
 from minidock.network import nat
@@ -59,10 +60,14 @@ class PassFirewalls(Step, frozen=True):
         layout = Layout(Path(self.root))
         if nat.is_current(layout):
             return
-        missing = _missing(self.table)
-        if missing:
-            nft.run("".join(f"add rule {where} {words}\n" for where in missing for words in self.rules()))
-        nat.remember(layout)
+        with files.locked(layout.lock("firewalls")):
+            # Looked at first: what is found right below was right in this state of the rules, or a later one.
+            state = nat.state(layout)
+            missing = _missing(self.table)
+            if missing:
+                nft.run("".join(f"add rule {where} {words}\n" for where in missing for words in self.rules()))
+            elif nat.is_whole(self.table):
+                nat.remember(layout, state)
 
 
 def tear_down(layout: Layout) -> None:

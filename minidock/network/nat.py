@@ -95,7 +95,7 @@ class SetUpNat(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         layout = Layout(Path(self.root))
-        if is_current(layout) or len(nft.rules(self.table)) == RULES:
+        if is_current(layout) or is_whole(self.table):
             return
         # A flush took the maps' entries too: those of running containers come back with the table.
         running = [port for claim in living(layout, "bridge") for port in claim.ports]
@@ -149,16 +149,22 @@ class PublishPorts(Step, frozen=True):
 
 def is_current(layout: Layout) -> bool:
     """Whether no rule of the host has changed since the table was last seen to be right: one question of 20 µs."""
-    return _seen(layout) == _now(layout)
+    return _seen(layout) == state(layout)
 
 
-def remember(layout: Layout) -> None:
-    """Note that the rules are right as they are now."""
+def is_whole(table: str) -> bool:
+    """Whether the table has all its rules: another question, of 200 µs."""
+    return len(nft.rules(table)) == RULES
+
+
+def remember(layout: Layout, seen: Marker) -> None:
+    """Note in which state the rules were seen to be right."""
     layout.run.mkdir(parents=True, exist_ok=True)
-    files.write_json(layout.run / "nat.json", _now(layout), durable=False)
+    files.write_json(layout.run / "nat.json", seen, durable=False)
 
 
-def _now(layout: Layout) -> Marker:
+def state(layout: Layout) -> Marker:
+    """By what a change of the rules, or another network namespace, would be noticed."""
     return Marker(netns.identity(), nft.generation(), link.index_of(layout.bridge))
 
 

@@ -12,9 +12,9 @@ import pytest
 from minidock import network
 from minidock.kernel import link, netns, nft, veth
 from minidock.model import ContainerConfig, HostConfig, PortBinding
-from minidock.network import addresses, subnets
+from minidock.network import addresses, nat, subnets
 from minidock.paths import Layout
-from minidock.steps import Live, Step, from_journal, to_journal
+from minidock.steps import Live, Step, apply_all, from_journal, to_journal
 from tests.support.needs import require_root, require_tool
 from tests.support.netlab import HOST, Container, Lab, ask, eventually, facts, in_processes, listen, sh
 
@@ -160,6 +160,9 @@ def test_an_unchanged_rule_set_is_not_written_again(lab: Lab, layout: Layout) ->
     before = nft.generation()
     lab.start(layout, 2)
     assert nft.generation() == before
+    assert nat.is_current(layout)
+    sh("nft add table ip somebody")
+    assert not nat.is_current(layout)
 
 
 def test_claims_of_killed_commands_are_taken_over(lab: Lab, layout: Layout) -> None:
@@ -182,6 +185,21 @@ def test_24_parallel_plans_get_24_addresses_and_ports(lab: Lab, layout: Layout) 
     pairs = [pair.split() for pair in in_processes(one, 24)]
     assert len({address for address, _ in pairs}) == 24
     assert len({port for _, port in pairs}) == 24
+
+
+def test_the_first_containers_may_come_all_at_once(lab: Lab, layout: Layout) -> None:
+    def one(number: int) -> str:
+        made = plan(layout, number, {"80/tcp": [PortBinding("", str(9000 + number))]})
+        apply_all(made.before, Live())
+        return "applied"
+
+    lab.forget_at_end(layout)
+    sh("nft add table ip f; nft add chain ip f forward '{ type filter hook forward priority 0; policy drop; }'")
+    assert in_processes(one, 8) == ["applied"] * 8
+    rules = sh(f"nft list table ip {layout.nft_table}")
+    assert len(nft.rules(layout.nft_table)) == nat.RULES
+    assert len(nft.rules("f")) == 6  # asked for once
+    assert [number for number in range(8) if f"tcp . {9000 + number} : 172.18." not in rules] == []
 
 
 def test_instances_made_at_the_same_moment_get_different_subnets(lab: Lab, tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ def test_the_first_packet_gets_through(lab: Lab, layout: Layout) -> None:
         one.undo()
 
 
+def test_sctp_has_its_entry_too(lab: Lab, layout: Layout) -> None:
+    one = lab.start(layout, 1, {"3868/sctp": [PortBinding("", "3868")]})
+    assert f"sctp . 3868 : {one.address} . 3868" in sh(f"nft list table ip {layout.nft_table}")
+
+
 def test_what_is_published_on_localhost_is_for_the_host_alone(lab: Lab, layout: Layout) -> None:
     outside = lab.outside()
     one = lab.start(layout, 1, {"80/tcp": [PortBinding("127.0.0.1", "8080")]})
