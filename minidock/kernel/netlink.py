@@ -168,3 +168,15 @@ def ignoring(error: SystemCallFailed, *numbers: int) -> None:
 
 GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 """What the kernel says when the thing to remove isn't there: links ENODEV, routes ESRCH, addresses EADDRNOTAVAIL."""
+
+
+def demo() -> None:
+    """One request in raw bytes: "which links are there?" (RTM_GETLINK), and the sizes of what comes back."""
+    with Netlink() as netlink:
+        for message in netlink.dump("ip link", 18, bytes(16)):
+            fixed, rest = message[:16], message[16:]
+            print(fixed.hex(" ", 4), "and", len(list(attributes(rest))), "attributes in", len(rest), "bytes")
+
+
+if __name__ == "__main__":
+    demo()
