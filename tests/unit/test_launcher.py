@@ -32,7 +32,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def launched(command: Path, *arguments: str, cwd: Path | None = None) -> str:
+def launched(command: Path | str, *arguments: str, cwd: Path | None = None) -> str:
     return subprocess.run([command, *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout
 
 
@@ -44,7 +44,7 @@ def test_arguments_arrive_as_they_were(checkout: Path) -> None:
 def test_it_is_found_through_a_link_from_anywhere(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "minidock").symlink_to(checkout / "scripts" / "minidock")
-    assert f"<{checkout}/scripts/start.py>" in launched(Path("./minidock"), "ps", cwd=elsewhere)
+    assert f"<{checkout}/scripts/start.py>" in launched("./minidock", "ps", cwd=elsewhere)
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "setup.py", "native/clone.c", "native/new.h"])
