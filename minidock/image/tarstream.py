@@ -169,18 +169,21 @@ class TarStream:
     def _finish(self) -> None:
         """Pass over what is left of the current member, and its padding."""
         left = self._left + self._padding
-        self._left = self._padding = 0
         if left <= len(self._buffer) - self._at:
             self._at += left
-            return
-        if self._skip is not None:
+        elif self._skip is not None:
             left -= len(self._buffer) - self._at
             self._buffer, self._at = b"", 0
             self._skip(left)
             self._consumed += left
-            return
-        while left:
-            left -= len(self.take(min(left, CHUNK)))
+        else:
+            for _ in self.pieces():
+                pass
+            while len(self._buffer) - self._at < self._padding and self._more():
+                pass
+            # umoci ends an archive with the last byte of the last file; Go's reader takes that for an end, too
+            self._at = min(self._at + self._padding, len(self._buffer))
+        self._left = self._padding = 0
 
     def take(self, n: int) -> bytes:
         """Exactly the next n bytes. Raises InvalidImage when the stream ends before."""

@@ -458,9 +458,9 @@ def test_a_load_killed_at_any_moment_leaves_a_sound_store(store: ImageStore, tmp
 
 
 def test_memory_stays_small(store: ImageStore, tmp_path: Path) -> None:
-    """A layer of 400 MiB in a process that never has more than 60 MB (VmHWM of proc(5))."""
+    """A layer of 150 MiB in a process that never has more than 60 MB (VmHWM of proc(5))."""
     layer, path = tmp_path / "layer.tar", tmp_path / "image.tar"
-    size = 400 << 20
+    size = 150 << 20
     with open(layer, "wb") as file:
         file.write(forge.block(b"big", size=size))
         file.truncate(512 + size + 1024)

@@ -60,7 +60,8 @@ def member(name: str | bytes, body: bytes = b"", kind: bytes = b"0", **fields: o
 
 
 def directory(name: str, **fields: object) -> bytes:
-    return member(name, kind=b"5", **{"mode": 0o755, **fields})
+    fields.setdefault("mode", 0o755)
+    return member(name, b"", b"5", **fields)
 
 
 def symlink(name: str, target: str | bytes) -> bytes:
