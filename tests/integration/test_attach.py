@@ -41,7 +41,7 @@ def command(one: Shim, *words: str) -> list[str]:
 
 
 def run(one: Shim, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command(one, *words), cwd=ROOT, capture_output=True, timeout=30, **options)
+    return subprocess.run(command(one, *words), cwd=ROOT, capture_output=True, timeout=60, **options)
 
 
 def popen(one: Shim, *words: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -63,10 +63,11 @@ def test_without_stdin_ours_stays_unread(start: Start) -> None:
     assert client.stdin is not None
     client.stdin.write(b"not for the container\n")
     client.stdin.flush()
-    time.sleep(0.3)
+    one.wait_for_clients(1)
+    time.sleep(0.1)
     other = one.connect()
     other.sendall(attach.frame(attach.CLOSE_STDIN))
-    assert client.communicate(timeout=20)[0] == b""
+    assert client.communicate(timeout=60)[0] == b""
 
 
 def test_only_the_wanted_streams(start: Start) -> None:
@@ -87,7 +88,7 @@ def test_output_into_a_file(start: Start, tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as file:
         file.write(b"before\n")
         file.flush()
-        subprocess.run(command(one, "stdin"), cwd=ROOT, input=b"\n", stdout=file, timeout=30, check=True)
+        subprocess.run(command(one, "stdin"), cwd=ROOT, input=b"\n", stdout=file, timeout=60, check=True)
     assert (tmp_path / "out").read_text().split() == ["before", *map(str, range(1, 100001))]
 
 
@@ -95,7 +96,7 @@ def test_output_that_nobody_reads_any_more(start: Start) -> None:
     """Docker's text and exit code; the container goes on."""
     one = start("read go; yes")
     line = " ".join(command(one, "stdin"))
-    result = subprocess.run(f"echo | {line} | head -1", shell=True, cwd=ROOT, capture_output=True, timeout=20)
+    result = subprocess.run(f"echo | {line} | head -1", shell=True, cwd=ROOT, capture_output=True, timeout=60)
     assert (result.stdout, result.stderr) == (b"y\n", b"write /dev/stdout: broken pipe\n")
     assert not shim.exit_file(one.dir).exists()
 
@@ -119,9 +120,9 @@ def test_the_shared_descriptors_keep_their_flags(start: Start) -> None:
 def test_a_shim_that_is_killed_ends_the_client(start: Start) -> None:
     one = start("cat")
     client = popen(one, "stdin", stdin=subprocess.PIPE)
-    time.sleep(0.3)
+    one.wait_for_clients(1)
     os.kill(one.pid, signal.SIGKILL)
-    assert client.wait(timeout=10) == 99
+    assert client.wait(timeout=60) == 99
 
 
 # signals
@@ -137,7 +138,7 @@ def test_signals_are_passed_on(start: Start, number: int) -> None:
     client.send_signal(number)
     assert client.stderr is not None
     assert client.stderr.readline() == b"signal %d\n" % number
-    assert client.communicate(timeout=20)[1] == b""
+    assert client.communicate(timeout=60)[1] == b""
     assert client.returncode == 0
 
 
@@ -154,7 +155,7 @@ def test_job_control_stops_us_and_only_us(start: Start) -> None:
     client.send_signal(signal.SIGTSTP)
     wait_for(lambda: _state(client.pid) == "T")
     client.send_signal(signal.SIGCONT)
-    assert client.communicate(b"after\n", timeout=20)[0] == b"after\n"
+    assert client.communicate(b"after\n", timeout=60)[0] == b"after\n"
 
 
 def _state(pid: int) -> str:
@@ -166,7 +167,7 @@ def _state(pid: int) -> str:
 
 def spawn(one: Shim, *words: str, rows: int = 24, columns: int = 80) -> pexpect.spawn:
     line = command(one, "tty", "stdin", *words)
-    return pexpect.spawn(line[0], line[1:], cwd=str(ROOT), dimensions=(rows, columns), timeout=20)
+    return pexpect.spawn(line[0], line[1:], cwd=str(ROOT), dimensions=(rows, columns), timeout=60)
 
 
 def cooked(fd: int) -> bool:
@@ -319,7 +320,7 @@ def test_restored_when_the_shim_is_killed(start: Start) -> None:
 
 def test_restored_while_stopped_and_raw_again_after(start: Start) -> None:
     one = start("cat", terminal=True)
-    shell = pexpect.spawn("bash", ["--norc", "-i"], cwd=str(ROOT), dimensions=(24, 80), timeout=20)
+    shell = pexpect.spawn("bash", ["--norc", "-i"], cwd=str(ROOT), dimensions=(24, 80), timeout=60)
     shell.sendline("PS1='ready> '; stty sane")
     shell.expect("ready> ")
     shell.sendline(" ".join(command(one, "tty", "stdin")))
@@ -353,8 +354,10 @@ def test_a_program_that_leaves_its_terminal_and_comes_back(start: Start) -> None
     """While nobody has it open, reading the master gives EIO; the shim must neither spin nor give up."""
     script = "t=$(tty); exec <&- >&- 2>&-; sleep 0.5; exec < $t > $t 2>&1; echo back; cat; exit 3"
     one = start(script, terminal=True)
+    wait_for(lambda: one.log.path.exists() and one.records() != [])
+    assert one.records()[0]["log"] == "back\r\n"
     client = spawn(one)
-    client.expect("back")
+    wait_for(lambda: raw(client.child_fd))
     used = sum(map(int, Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
     assert used <= 5, "the shim was busy waiting"
     client.send("\x04")

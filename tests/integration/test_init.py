@@ -24,7 +24,7 @@ def in_namespace(*command: str) -> list[str]:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(in_namespace(*command), capture_output=True, text=True, timeout=20)
+    return subprocess.run(in_namespace(*command), capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_signals_reach_the_program(number: int) -> None:
         assert process.stdout.readline() == "ready\n"
         os.kill(children(process.pid)[0], number)
         assert process.stdout.readline() == "got\n"
-        assert process.wait(timeout=10) == 9
+        assert process.wait(timeout=60) == 9
 
 
 def test_the_program_has_every_signal_at_its_default() -> None:
@@ -85,7 +85,7 @@ def test_a_program_that_ignores_term_is_still_killed_with_its_namespace() -> Non
     inside = children(init)
     os.kill(init, signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in inside))
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     process.stdout.close()
 
 
@@ -94,7 +94,7 @@ def test_on_a_terminal_the_program_is_in_the_foreground() -> None:
     command = in_namespace(
         "sh", "-c", "trap 'echo caught; exit 3' INT; ps -o stat= -p $$; while :; do sleep 0.02; done"
     )
-    terminal = pexpect.spawn(command[0], command[1:], timeout=20)
+    terminal = pexpect.spawn(command[0], command[1:], timeout=60)
     terminal.expect(r"[SR]\+")
     terminal.sendintr()
     terminal.expect("caught")

@@ -85,7 +85,7 @@ def test_a_full_stdin_stops_only_its_sender(start: Start) -> None:
             time.sleep(0.01)
     assert sent < 2 << 20
     other = one.connect()
-    other.sendall(attach.frame(attach.OWNER, b"\1"))
+    one.wait_for_clients(2)
     os.kill(children(one.pid)[0], signal.SIGKILL)
     assert attach.wait(other) == 137
 
@@ -119,7 +119,7 @@ def test_stdin_once_ends_with_the_client_that_gave_it(start: Start) -> None:
     one = start("cat; exit 5", stdin_once=True)
     echo(one, b"x")
     watcher = one.connect()
-    watcher.sendall(attach.frame(attach.OWNER, b"\0"))
+    one.wait_for_clients(2)
     assert one.client is not None
     one.client.close()
     assert attach.wait(watcher) == 5
@@ -148,9 +148,7 @@ def test_without_stdin_once_clients_come_and_go(start: Start) -> None:
 def test_all_clients_get_all_of_the_output(start: Start) -> None:
     one = start("read go; i=0; while [ $i -lt 2000 ]; do echo $i; echo $i >&2; i=$((i+1)); done")
     clients = [one.connect() for _ in range(5)]
-    for client in clients:  # an answer from the shim: it has accepted this one
-        client.sendall(attach.frame(attach.STDIN))
-    time.sleep(0.1)
+    one.wait_for_clients(6)
     one.send(attach.STDIN, b"\n")
     expected = b"".join(b"%d\n" % number for number in range(2000))
     results = [one.output(client) for client in (*clients, one.client)]
@@ -186,10 +184,12 @@ def test_fifty_megabytes_to_a_slow_client_and_a_fast_one(start: Start, tmp_path:
 
 def test_a_stalled_client_stops_the_container_and_not_the_shim_s_memory(start: Start) -> None:
     one = start("yes 0123456789")
-    time.sleep(0.5)
-    before = one.log.path.stat().st_size
-    time.sleep(0.3)
-    assert one.log.path.stat().st_size == before, "the container should be waiting in write(2)"
+    wait_for(one.log.path.exists)
+    before = -1
+    while before != (now := one.log.path.stat().st_size):  # until the container waits in write(2)
+        before = now
+        time.sleep(0.5)
+    assert before < 100 << 20
     status = Path(f"/proc/{one.pid}/status").read_text()
     resident = int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")))
     assert resident < 6 * 1024
@@ -210,7 +210,7 @@ def test_a_client_that_never_reads_delays_the_end_by_seconds_only(start: Start) 
     one = start("head -c 900000 /dev/zero; exit 6")
     begun = time.monotonic()
     assert one.wait() == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
     assert one.cleaned.exists()
 
 

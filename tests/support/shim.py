@@ -17,7 +17,7 @@ from minidock.kernel import pty
 from minidock.runtime import attach, shim
 from minidock.steps import Live
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 class Shim:
@@ -33,6 +33,7 @@ class Shim:
         stdin: bool = True,
         stdin_once: bool = False,
         first_client: bool = True,
+        owner: bool = False,
         log: shim.LogFile | None = None,
         cleanup: Sequence[str] | None = None,
     ) -> None:
@@ -45,6 +46,8 @@ class Shim:
         if first_client:
             self.client, theirs = socket.socketpair()
             self.client.settimeout(TIMEOUT)
+            if owner:  # before anything runs, as the engine does: a short command would else be over and cleaned up
+                self.send(attach.OWNER, b"\1")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(os.fspath(shim.attach_socket(self.dir)))
         listener.listen(16)
@@ -116,6 +119,17 @@ class Shim:
         client.settimeout(TIMEOUT)
         return client
 
+    def wait_for_clients(self, count: int) -> None:
+        """Until the shim has accepted so many, the first one included."""
+
+        def accepted() -> bool:
+            if Path(f"/proc/{self.pid}/comm").read_text().strip() != shim.NAME:
+                return False  # still Python, with descriptors that come and go
+            targets = [_target(fd) for fd in Path(f"/proc/{self.pid}/fd").iterdir()]
+            return sum(target.startswith("socket:") for target in targets) == count + 1
+
+        wait_for(accepted)
+
     def send(self, kind: int, payload: bytes = b"") -> None:
         assert self.client is not None
         self.client.sendall(attach.frame(kind, payload))
@@ -176,6 +190,13 @@ class Shim:
                     os.kill(child, signal.SIGKILL)
                 os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:  # closed since it was listed
+        return ""
 
 
 def children(pid: int) -> list[int]:
