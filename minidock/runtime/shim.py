@@ -1,6 +1,6 @@
 """The shim: what stays with a container for all its life (native/shim.c), as the rest of minidock sees it.
 
-The process that has just cloned the container's init becomes the shim by execve(2): `os.execv(arguments[0], arguments)` with `arguments = argv(...)`.
+The process that has just cloned the container's init becomes the shim: `os.execv(words[0], words)`, words = argv(…).
 From then on it is met only through files in the container's run directory:
 
     attach.sock   its clients connect here (runtime.attach)
