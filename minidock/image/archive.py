@@ -18,7 +18,7 @@ import msgspec
 from minidock.errors import InvalidImage, MinidockError
 
 from . import manifest as docs
-from . import reference
+from . import platforms, reference
 from .layers import workplace
 from .manifest import Descriptor, Platform
 from .members import Archive, opened, read_document, shown
@@ -46,7 +46,7 @@ def load(store: ImageStore, source: BinaryIO | Path, *, say: Say, platform: str 
     Raises InvalidImage for what can't be trusted or understood, MinidockError when reading or writing fails.
     Images before the one that fails stay.
     """
-    wanted = docs.parse_platform(platform) if platform else docs.host_platform()
+    wanted = platforms.parse_platform(platform) if platform else platforms.host_platform()
     lines: list[str] = []
 
     def tell(line: str) -> None:
@@ -137,7 +137,7 @@ def _groups(descriptors: list[Descriptor], wanted: Platform, asked: bool) -> lis
         by_name.setdefault(key, []).append(descriptor)
     chosen: dict[str, tuple[list[str], Descriptor]] = {}
     for same in by_name.values():
-        best = docs.choose(same, wanted) or (None if asked or len(same) > 1 else same[0])
+        best = platforms.choose(same, wanted) or (None if asked or len(same) > 1 else same[0])
         if best is None:
             raise InvalidImage(f"the archive has no image for {wanted}: {_offered(same)}")
         name = _annotated_name(best)
@@ -171,7 +171,7 @@ def _layout_image(
         if depth >= MAX_INDEX_DEPTH:
             raise InvalidImage(f"indexes within indexes, more than {MAX_INDEX_DEPTH} deep")
         index = docs.parse_index(raw)
-        best = docs.choose(index.manifests, wanted)
+        best = platforms.choose(index.manifests, wanted)
         if best is None:
             raise InvalidImage(f"the image has nothing for {wanted}: {_offered(index.manifests)}")
         return _layout_image(store, archive, best, wanted, asked, depth + 1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def referenced(store: ImageStore) -> Referenced:
 
 def collect(store: ImageStore, keep: Collection[str]) -> int:
     """Remove what nothing refers to; returns bytes freed. Does nothing while an image is being brought in."""
-    with store.alone() as sure:
+    with alone(store) as sure:
         if not sure:
             return 0
         needed = referenced(store)
@@ -69,6 +70,23 @@ def collect(store: ImageStore, keep: Collection[str]) -> int:
             if f"sha256:{path.name}" not in needed.blobs:
                 freed += _remove(path)
         return freed
+
+
+@contextlib.contextmanager
+def alone(store: ImageStore) -> Iterator[bool]:
+    """True within when nobody is bringing an image in; never waits, for a pull may take an hour."""
+    path = store.layout.lock("images-in-use")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(fd)
 
 
 def _entries(directory: Path) -> list[Path]:

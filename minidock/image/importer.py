@@ -6,6 +6,7 @@ import time
 from typing import BinaryIO
 
 from . import manifest as docs
+from . import platforms
 from . import reference as references
 from .changes import apply_changes
 from .compression import unpacked
@@ -31,7 +32,7 @@ def import_tar(
     # Everything that can be wrong without reading gigabytes comes first.
     name = references.parse(reference) if reference else None
     config = apply_changes(RunConfig(), changes or [])
-    where = docs.parse_platform(platform) if platform else docs.host_platform()
+    where = platforms.parse_platform(platform) if platform else platforms.host_platform()
     when = rfc3339(time.time_ns() if created is None else created * 1_000_000_000)
     with store.bringing_in():
         _, plain = unpacked(source.read)

@@ -16,12 +16,9 @@ leaves behind is therefore garbage, never damage, and gc() takes it away. Whoeve
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-
-import msgspec
 
 from minidock import files
 from minidock.errors import ImageNotFound, InvalidImage, MinidockError
@@ -29,59 +26,10 @@ from minidock.paths import Layout
 
 from . import manifest as docs
 from . import reference
-from .manifest import Descriptor, ImageConfig, Manifest
+from .manifest import Descriptor, Manifest
+from .records import Image, ImageRecord, Layer, LayerRecord
 
-
-class Layer(msgspec.Struct, frozen=True):
-    """A layer that the store has, blob and unpacked: what add_image needs to know of it."""
-
-    diff_id: str
-    blob: Descriptor
-
-
-class LayerRecord(msgspec.Struct, frozen=True):
-    """layer.json. `size` in bytes of its files; `opaque`: nothing below this layer shows through."""
-
-    size: int
-    entries: int
-    opaque: bool = False
-
-
-class ImageRecord(msgspec.Struct, frozen=True):
-    """records/HEX.json."""
-
-    id: str
-    manifest: Descriptor
-    size: int
-    created: str
-
-
-class Image(msgspec.Struct, frozen=True):
-    """An image of the store, as everybody else sees it."""
-
-    id: str
-    """sha256:… of the config."""
-    tags: list[str]
-    """Familiar names with tags: busybox:latest."""
-    digests: list[str]
-    """Familiar names with the digests of manifests: busybox@sha256:…"""
-    config: ImageConfig
-    """The OCI image config; how to run it is in `config.config`."""
-    diff_ids: list[str]
-    """Lowest layer first."""
-    size: int
-    """Bytes of the files of all layers."""
-    created: str
-    """RFC 3339."""
-    manifest_digest: str
-    architecture: str
-    os: str
-    variant: str = ""
-
-    @property
-    def platform(self) -> str:
-        """linux/amd64, linux/arm/v7"""
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+__all__ = ["Image", "ImageRecord", "ImageStore", "Layer", "LayerRecord"]
 
 
 class ImageStore:
@@ -338,22 +286,6 @@ class ImageStore:
         from .garbage import collect
 
         return collect(self, keep)
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[bool]:
-        """True within when nobody is bringing an image in; never waits, for a pull may take an hour."""
-        path = self.layout.lock("images-in-use")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
-        finally:
-            os.close(fd)
 
 
 def _shown_missing(text: str) -> str:

@@ -6,14 +6,15 @@ import pytest
 
 from minidock.errors import InvalidImage, UsageError
 from minidock.image import manifest as docs
+from minidock.image import platforms
 from minidock.image.manifest import Descriptor, Platform
 
 DIGEST = "sha256:" + "0" * 64
 
 
-def offered(*platforms: str) -> list[Descriptor]:
+def offered(*names: str) -> list[Descriptor]:
     found = []
-    for text in platforms:
+    for text in names:
         parts = [*text.split("/"), ""]
         platform = Platform(parts[1], parts[0], variant=parts[2]) if text != "-" else None
         found.append(Descriptor(docs.OCI_MANIFEST, DIGEST, 1, platform=platform))
@@ -39,9 +40,9 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "platforms", "expected"), CHOICES)
-def test_the_best_platform_is_chosen(wanted: str, platforms: list[str], expected: str | None) -> None:
-    chosen = docs.choose(offered(*platforms), docs.parse_platform(wanted))
+@pytest.mark.parametrize(("wanted", "names", "expected"), CHOICES)
+def test_the_best_platform_is_chosen(wanted: str, names: list[str], expected: str | None) -> None:
+    chosen = platforms.choose(offered(*names), platforms.parse_platform(wanted))
     shown = None if chosen is None else str(chosen.platform) if chosen.platform else "-"
     assert shown == expected
 
@@ -54,21 +55,21 @@ def test_attestations_are_never_chosen() -> None:
         annotations={"vnd.docker.reference.type": "attestation-manifest"},
         platform=Platform("amd64", "linux"),
     )
-    assert docs.choose([proof], Platform("amd64", "linux")) is None
+    assert platforms.choose([proof], Platform("amd64", "linux")) is None
 
 
 def test_platforms_as_people_write_them() -> None:
-    assert str(docs.parse_platform("linux/amd64")) == "linux/amd64"
-    assert str(docs.parse_platform("Linux/x86_64")) == "linux/amd64"
-    assert str(docs.parse_platform("linux/arm/v7")) == "linux/arm/v7"
-    assert str(docs.parse_platform("arm64")) == "linux/arm64"
-    assert docs.parse_platform("linux").architecture == docs.host_platform().architecture
+    assert str(platforms.parse_platform("linux/amd64")) == "linux/amd64"
+    assert str(platforms.parse_platform("Linux/x86_64")) == "linux/amd64"
+    assert str(platforms.parse_platform("linux/arm/v7")) == "linux/arm/v7"
+    assert str(platforms.parse_platform("arm64")) == "linux/arm64"
+    assert platforms.parse_platform("linux").architecture == platforms.host_platform().architecture
 
 
 @pytest.mark.parametrize("text", ["", "/", "linux/", "a/b/c/d", "linux/am d64", "../x"])
 def test_bad_platforms(text: str) -> None:
     with pytest.raises(UsageError):
-        docs.parse_platform(text)
+        platforms.parse_platform(text)
 
 
 def test_a_config_as_docker_writes_it_with_nulls() -> None:

@@ -1,0 +1,38 @@
+"""Names of a layer's members: below the root, and what some of them mean (image-spec layer.md, "Whiteouts")."""
+
+from __future__ import annotations
+
+import os
+
+from minidock.errors import InvalidImage
+
+WHITEOUT = b".wh."
+OPAQUE = b".wh..wh..opq"
+AUFS = b".wh..wh."
+"""Files of aufs, Docker's storage before overlay, that old layers contain; they mean nothing here."""
+
+MAX_PATH = 4095
+"""PATH_MAX without its zero byte (linux/limits.h): a longer name can't be given to the kernel, nor by Docker."""
+
+
+def clean(name: bytes) -> bytes:
+    """A member's name below the root, without leading "/" and "./" (absolute names count from the root, as in Docker).
+
+    Empty for the root itself. Raises InvalidImage for "..": no honest tool writes that into a layer.
+    """
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        raise InvalidImage(f"layer member {shown(name)} has .. in its name")
+    path = b"/".join(parts)
+    if len(path) > MAX_PATH:
+        raise InvalidImage(f"layer member {shown(path[:60])}… has a name of more than {MAX_PATH} bytes")
+    return path
+
+
+def is_aufs(path: bytes) -> bool:
+    directory, _, name = path.rpartition(b"/")
+    return b"/" + AUFS in b"/" + directory or (name.startswith(AUFS) and name != OPAQUE)
+
+
+def shown(path: bytes) -> str:
+    return ascii(os.fsdecode(path))
