@@ -6,6 +6,7 @@ State is JSON that a student can `cat`. A reader sees the old file or the new on
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -45,6 +46,61 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete the directory with all that is in it; nothing happens when it is gone.
+
+    What containers have made may be nested deeper than the interpreter can recurse, or than a path can be long: so
+    this walks down and up again with one descriptor. No symlink is followed. Raises OSError. (shutil.rmtree recurses,
+    and takes 2 ms to load.)
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        here = os.open(path, flags)
+    except FileNotFoundError:
+        return
+    above: list[tuple[str, os.stat_result]] = []
+    try:
+        while True:
+            if name := _empty_but_for(here):
+                above.append((name, os.fstat(here)))
+                here = _replaced(here, os.open(name, flags, dir_fd=here))
+            elif above:
+                here = _replaced(here, os.open("..", flags, dir_fd=here))
+                name, expected = above.pop()
+                if not os.path.samestat(os.fstat(here), expected):
+                    raise OSError(errno.ESTALE, "moved while it was being deleted", os.fspath(path))
+                os.rmdir(name, dir_fd=here)
+            else:
+                break
+    finally:
+        os.close(here)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(path)
+
+
+def _empty_but_for(directory: int) -> str:
+    """Delete what can be deleted at once; the name of the first directory that isn't empty, or an empty name."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.name, dir_fd=directory)
+                else:
+                    os.rmdir(entry.name, dir_fd=directory)
+            except FileNotFoundError:
+                continue  # somebody else deletes it too
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+                return entry.name
+    return ""
+
+
+def _replaced(old: int, new: int) -> int:
+    os.close(old)
+    return new
 
 
 def write_json(path: Path, value: object, *, mode: int = 0o644, durable: bool = True) -> None:

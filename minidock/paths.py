@@ -15,6 +15,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .digests import hex_digest
+
 DEFAULT_ROOT = Path("/var/lib/minidock")
 
 
@@ -52,9 +54,7 @@ class Layout:
 
 def _short_hash(path: Path) -> str:
     """Six hex digits of a path."""
-    import hashlib  # loads OpenSSL: 4 ms that the default instance needn't wait for
-
-    return hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
+    return hex_digest(os.fsencode(path))[:6]
 
 
 def from_environment(root: str | None = None) -> Layout:

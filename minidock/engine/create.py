@@ -6,13 +6,14 @@ dropped when another ENTRYPOINT is given.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import secrets
 import time
 
 import msgspec
 
+from minidock import files
 from minidock.engine import repair, volumes
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
@@ -50,10 +51,9 @@ def _write(layout: Layout, record: Record) -> None:
         _touch_inside(directory / "upper")
         records.write(replace(record, name=name, mounts=mounted))
     except BaseException:
-        import shutil
-
         records.release_name(name, record.id)
-        shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the next command repairs what stays
+            files.remove_tree(directory)
         raise
 
 
@@ -65,8 +65,9 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
         )
     store = ImageStore(layout)
     image = image or store.find(request.config.image)
-    container_id = secrets.token_hex(32)
-    config = merge(request.config, image.config.config, container_id)
+    container_id = os.urandom(32).hex()
+    hostname = _hostname(layout, request.host_config.network_mode, container_id)
+    config = merge(request.config, image.config.config, hostname)
     command = [*(config.entrypoint or []), *(config.cmd or [])]
     if not command:
         raise UsageError("No command specified", hint="give one after the image's name")
@@ -85,7 +86,16 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
     )
 
 
-def merge(asked: ContainerConfig, image: RunConfig, container_id: str) -> ContainerConfig:
+def _hostname(layout: Layout, mode: str, container_id: str) -> str:
+    """Whoever shares somebody's network shares the name that it knows: the host's, or the other container's."""
+    if mode == "host":
+        return os.uname().nodename
+    if mode.startswith("container:"):
+        return Records(layout).find(mode.removeprefix("container:")).config.hostname
+    return container_id[:12]
+
+
+def merge(asked: ContainerConfig, image: RunConfig, hostname: str) -> ContainerConfig:
     """The caller's configuration completed by the image's."""
     entrypoint, cmd = asked.entrypoint, asked.cmd
     if entrypoint is None:
@@ -95,9 +105,9 @@ def merge(asked: ContainerConfig, image: RunConfig, container_id: str) -> Contai
         entrypoint = None
     return msgspec.structs.replace(
         asked,
-        hostname=asked.hostname or container_id[:12],
+        hostname=asked.hostname or hostname,
         user=asked.user or image.user,
-        env=merge_env(image.env, asked.env),
+        env=_complete_env(asked.env, image.env),
         entrypoint=entrypoint,
         cmd=cmd,
         working_dir=asked.working_dir or image.working_dir,
@@ -107,6 +117,13 @@ def merge(asked: ContainerConfig, image: RunConfig, container_id: str) -> Contai
         stop_signal=asked.stop_signal or image.stop_signal,
         healthcheck=asked.healthcheck or image.healthcheck,
     )
+
+
+def _complete_env(asked: list[str], image: list[str]) -> list[str]:
+    """The caller's variables, then those of the image that he left alone; a name without `=` removes the image's."""
+    names = {line.partition("=")[0] for line in asked}
+    kept = [line for line in image if line.partition("=")[0] not in names]
+    return [*(line for line in asked if "=" in line), *kept]
 
 
 def merge_env(base: list[str], over: list[str]) -> list[str]:
@@ -183,7 +200,7 @@ def _claim(records: Records, record: Record) -> str:
         records.claim_name(record.name, record.id)
         return record.name
     for attempt in range(20):
-        name = invent() + (str(secrets.randbelow(10)) if attempt > 5 else "")
+        name = invent() + (str(attempt) if attempt > 5 else "")
         try:
             records.claim_name(name, record.id)
         except NameInUse:

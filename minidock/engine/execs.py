@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import socket
 from pathlib import Path
 
@@ -36,12 +34,16 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
         raise Conflict(f"Container {record.id} is not running")
     if record.state.paused:
         raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
-    session = layout.container_run(record.id) / "exec" / secrets.token_hex(6)
+    session = layout.container_run(record.id) / "exec" / os.urandom(6).hex()
     session.mkdir(parents=True, mode=0o700)
     try:
         return _execute(layout, record, request, session, sig_proxy)
     finally:
-        shutil.rmtree(session, ignore_errors=request.detach)
+        try:
+            files.remove_tree(session)
+        except OSError:
+            if not request.detach:
+                raise
 
 
 def _execute(layout: Layout, record: Record, request: ExecRequest, session: Path, sig_proxy: bool) -> int:
@@ -120,6 +122,8 @@ def _process(layout: Layout, record: Record, config: spec.Spec, request: ExecReq
     rights = security.parse(record.host_config)
     if request.privileged:
         rights = msgspec.structs.replace(rights, privileged=True)
+    import shutil
+
     columns, rows = shutil.get_terminal_size((0, 0)) if request.tty else (0, 0)
     return msgspec.structs.replace(
         base,

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from pathlib import Path
 
 import msgspec
 
-from minidock import network, steps
+from minidock import files, network, steps
 from minidock.engine import volumes
 from minidock.engine.create import timestamp
 from minidock.engine.record import Record, Records, alive, replace
@@ -112,7 +111,7 @@ def clear(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> 
     gone = run_dir.with_name(f"{run_dir.name}.{os.getpid()}{GONE}")
     with contextlib.suppress(FileNotFoundError):
         os.rename(run_dir, gone)
-        shutil.rmtree(gone)
+        files.remove_tree(gone)
 
 
 def remove_files(layout: Layout, record: Record) -> None:
@@ -121,7 +120,7 @@ def remove_files(layout: Layout, record: Record) -> None:
     directory = layout.container(record.id)
     with contextlib.suppress(FileNotFoundError):
         records.path(record.id).unlink()
-        shutil.rmtree(directory)
+        files.remove_tree(directory)
     records.release_name(record.name, record.id)
     if record.host_config.auto_remove:
         volumes.remove_anonymous(layout, record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,13 +53,22 @@ def summaries(layout: Layout, *, filters: dict[str, list[str]]) -> list[ImageSum
         )
         for image in ImageStore(layout).images()
     ]
-    kept = [row for row in rows if _matches(row, filters, rows)]
+    named = [_only_named(row, filters["reference"]) for row in rows] if "reference" in filters else rows
+    kept = [row for row in named if _matches(row, filters, rows)]
     return sorted(kept, key=lambda row: row.created, reverse=True)
 
 
-def _matches(row: ImageSummary, filters: dict[str, list[str]], rows: list[ImageSummary]) -> bool:
+def _only_named(row: ImageSummary, patterns: list[str]) -> ImageSummary:
+    """With only those of its names that fit: NAME or NAME:TAG, with wildcards."""
     import fnmatch
 
+    def fits(tag: str) -> bool:
+        return any(fnmatch.fnmatch(name, pattern) for pattern in patterns for name in (tag, tag.rpartition(":")[0]))
+
+    return msgspec.structs.replace(row, repo_tags=[tag for tag in row.repo_tags if fits(tag)])
+
+
+def _matches(row: ImageSummary, filters: dict[str, list[str]], rows: list[ImageSummary]) -> bool:
     for key, values in filters.items():
         if key == "dangling":
             wanted = values[-1].lower() in ("1", "true")
@@ -68,8 +76,7 @@ def _matches(row: ImageSummary, filters: dict[str, list[str]], rows: list[ImageS
         elif key == "label":
             ok = all(_has_label(row.labels, value) for value in values)
         elif key == "reference":
-            ok = any(fnmatch.fnmatch(tag, value) or fnmatch.fnmatch(tag.rpartition(":")[0], value)
-                     for tag in row.repo_tags for value in values)  # fmt: skip
+            ok = bool(row.repo_tags)
         elif key in ("before", "since"):
             name = values[-1]
             other = next((item for item in rows if name in item.repo_tags or item.id.startswith(name)), None)
@@ -132,7 +139,11 @@ _EMPTY_CONFIG: dict[str, Any] = {
 def tag(layout: Layout, source: str, target: str) -> None:
     """Raises ImageNotFound, and UsageError for a name that can't be one."""
     store = ImageStore(layout)
-    store.tag(store.find(source), target)
+    image = store.find(source)
+    try:
+        store.tag(image, target)
+    except UsageError as error:
+        raise UsageError(f'Error parsing reference: "{target}" is not a valid repository/tag: {error}') from error
 
 
 def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
@@ -141,7 +152,7 @@ def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
     image = store.find(ref)
     users = [record for record in Records(layout).all() if record.image_id == image.id]
     by_id = ref.removeprefix("sha256:") and image.id.removeprefix("sha256:").startswith(ref.removeprefix("sha256:"))
-    tags = image.tags if by_id else [reference.familiar(ref)]
+    tags = image.tags if by_id else [reference.familiar(reference.normalise(ref))]
     if by_id and len(image.tags) > 1 and not force:
         raise ImageInUse(
             f"conflict: unable to delete {ref[:12]} (must be forced) - image is referenced in multiple repositories"
@@ -154,8 +165,7 @@ def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
         store.untag(name)
         rows.append(("Untagged", name))
     if last and not users:
-        rows += [("Deleted", digest) for digest in [image.id, *reversed(image.config.rootfs.diff_ids)]]
-        store.delete(image.id)
+        rows += [("Deleted", digest) for digest in store.delete(image.id)]
         store.gc()
     return rows
 
@@ -212,6 +222,8 @@ def import_tar(
 def unix(created: str) -> int:
     """RFC 3339 → Unix seconds; 0 for what isn't a time."""
     try:
+        import calendar
+
         return calendar.timegm(time.strptime(created[:19], "%Y-%m-%dT%H:%M:%S"))
     except ValueError:
         return 0

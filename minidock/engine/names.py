@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 
 MOODS = """
 able amazed awake brave bright calm candid cheerful clever cosy curious daring eager earnest fair fearless fond free
@@ -22,4 +22,10 @@ stroustrup tanenbaum tarjan thompson torvalds turing wall wilkes wirth zuse
 
 def invent() -> str:
     """`curious_hopper`."""
-    return f"{secrets.choice(MOODS.split())}_{secrets.choice(PEOPLE.split())}"
+    return f"{_any_of(MOODS)}_{_any_of(PEOPLE)}"
+
+
+def _any_of(words: str) -> str:
+    """By the kernel's random numbers: the module `random` takes 2 ms to load."""
+    choices = words.split()
+    return choices[int.from_bytes(os.urandom(4), "big") % len(choices)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 
 from minidock import files
@@ -43,7 +42,8 @@ def _half_started(layout: Layout) -> None:
     records = Records(layout)
     for name in _entries(layout.run / "containers"):
         if name.endswith(GONE):
-            shutil.rmtree(layout.run / "containers" / name, ignore_errors=True)
+            with contextlib.suppress(OSError):  # somebody else is at it too
+                files.remove_tree(layout.run / "containers" / name)
             continue
         with _if_free(layout, f"container-{name}") as free:
             if not free:
@@ -65,7 +65,8 @@ def _half_created(layout: Layout) -> None:
     with _if_free(layout, "creating") as free:
         for path in entries if free else []:
             if not (path / "container.json").exists():
-                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    files.remove_tree(path)
 
 
 def _entries(path: os.PathLike[str]) -> list[str]:

@@ -6,12 +6,11 @@ empty one gets what the image has at that place. A *tmpfs* is made at each start
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+from minidock import files
 from minidock.engine.record import Record
 from minidock.errors import MinidockError, UsageError
 from minidock.model import MountPoint, MountRequest
@@ -38,7 +37,7 @@ def prepare(layout: Layout, record: Record) -> list[MountPoint]:
     for destination in record.config.volumes:
         clean = os.path.normpath(destination)
         if clean not in points and clean not in record.host_config.tmpfs:
-            points[clean] = _volume(layout, secrets.token_hex(32), clean, "", {})
+            points[clean] = _volume(layout, os.urandom(32).hex(), clean, "", {})
     return [points[destination] for destination in sorted(points, key=lambda path: (path.count("/"), path))]
 
 
@@ -63,7 +62,7 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
     if request.type == "tmpfs":
         return MountPoint(type="tmpfs", source="", destination=destination, rw=not request.read_only)
     if request.type == "volume":
-        name = request.source or secrets.token_hex(32)
+        name = request.source or os.urandom(32).hex()
         labels = request.volume_options.labels if request.volume_options else {}
         mode = "z" if request.source else ""
         return _volume(layout, name, destination, mode, labels, rw=not request.read_only)
@@ -95,7 +94,7 @@ def _volume(
     layout: Layout, name: str, destination: str, mode: str, labels: dict[str, str], *, rw: bool = True
 ) -> MountPoint:
     """Made when it isn't there; a volume is nothing but its directory."""
-    if "/" in name or name in (".", "..") or not name:
+    if not _is_name(name):
         raise UsageError(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
@@ -105,6 +104,12 @@ def _volume(
     return MountPoint(
         type="volume", source=str(data), destination=destination, mode=mode or "z", rw=rw, name=name, driver="local"
     )
+
+
+def _is_name(name: str) -> bool:
+    """[a-zA-Z0-9][a-zA-Z0-9_.-]*"""
+    rest = name.replace("_", "").replace(".", "").replace("-", "")
+    return name.isascii() and name[:1].isalnum() and (rest or "a").isalnum()
 
 
 def oci_mounts(record: Record) -> list[Mount]:
@@ -152,13 +157,10 @@ def fresh(record: Record) -> Iterable[MountPoint]:
 
 def remove_anonymous(layout: Layout, record: Record) -> None:
     """With `rm -v` and `run --rm`: volumes that were made for this container alone, known by their 64-digit names."""
-    import shutil
-
     named = {bind.split(":", 1)[0] for bind in record.host_config.binds}
     for point in record.mounts:
         if point.type == "volume" and len(point.name) == 64 and point.name not in named:
             directory = layout.volumes / point.name
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(directory)
+            files.remove_tree(directory)
             if directory.exists():
                 raise MinidockError(f"can't remove the volume {point.name}")

@@ -15,7 +15,6 @@ capset, setresuid, write, close or execve makes the container fail to start, as 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +22,7 @@ from typing import ClassVar
 import msgspec
 
 from minidock import spec
+from minidock.digests import hex_digest
 from minidock.errors import SystemCallFailed, Unsupported, UsageError
 from minidock.files import write_atomic
 from minidock.kernel import syscalls
@@ -126,7 +126,7 @@ def compiled(profile: spec.Seccomp, cache: Path | None = None) -> bytes:
 
 
 def _key(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hex_digest("\0".join(parts).encode())[:32]
 
 
 def _keep(path: Path, data: bytes) -> None:

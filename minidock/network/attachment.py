@@ -10,13 +10,13 @@ and removing them 70 ms, too much for each `run --rm`. `teardown` removes them.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 
 import msgspec
 
 from minidock import files
+from minidock.digests import hex_digest
 from minidock.errors import NetworkNotFound, UsageError
 from minidock.kernel import link
 from minidock.kernel.address import AddAddress
@@ -192,4 +192,4 @@ def host_end(container: str) -> str:
 
 def network_id(layout: Layout, name: str) -> str:
     """The id of a network that every instance has: 64 hexadecimal digits, always the same ones."""
-    return hashlib.sha256(f"{layout.root} {name}".encode()).hexdigest()
+    return hex_digest(f"{layout.root} {name}".encode())
