@@ -55,8 +55,8 @@ class ImageNotFound(NotFound):
 
 
 class ContainerNotFound(NotFound):
-    def __init__(self, name: str, *, hint: str = "") -> None:
-        super().__init__(f"No such container: {name}", hint=hint)
+    def __init__(self, name: str, *, hint: str = "", prefix: str = "") -> None:
+        super().__init__(f"{prefix}No such container: {name}", hint=hint)
 
 
 class NetworkNotFound(NotFound):

@@ -4,8 +4,6 @@ The command line fills `ContainerConfig` and `HostConfig` from flags, the engine
 `inspect` and the REST API show them again: one shape all the way.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

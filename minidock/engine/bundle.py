@@ -36,6 +36,9 @@ CGROUP = Mount(
 )
 MQUEUE = Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=["nosuid", "noexec", "nodev"])
 
+# In a network namespace of its own, a container's users may ping, and listen below port 1024: Docker's since 20.10.
+NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+
 NAMESPACES = ("mount", "network", "uts", "pid", "ipc", "cgroup")
 
 
@@ -78,11 +81,11 @@ def oci_spec(
         process=process,
         hostname=config.hostname if own_uts else "",
         domainname=config.domainname if own_uts else "",
-        mounts=[*_base_mounts(host, joined), *_files(layout, record), *volumes.oci_mounts(record), *_init(host)],
+        mounts=[*_base_mounts(host, joined), *_ordered(layout, record), *_init(host)],
         annotations=host.annotations,
         linux=spec.Linux(
             namespaces=namespaces,
-            sysctl=host.sysctls,
+            sysctl={**(NETWORK_SYSCTLS if not joined.get("network") else {}), **host.sysctls},
             cgroups_path=f"{host.cgroup_parent or layout.cgroup_parent}/{record.id}",
             resources=resources(host),
             devices=_devices(host),
@@ -142,14 +145,21 @@ def _bind(source: str, destination: str) -> Mount:
 
 
 def _files(layout: Layout, record: Record) -> list[Mount]:
-    """The three files that minidock writes for the container; writable, as in Docker."""
+    """The three files that minidock writes for the container: as writable as its root."""
     directory = layout.container(record.id)
     taken = {point.destination for point in record.mounts}
     rows = []
     for name in ("resolv.conf", "hostname", "hosts"):
         if f"/etc/{name}" not in taken:
-            rows.append(_bind(str(directory / name), f"/etc/{name}"))
+            words = ["rbind", "rprivate", *(["ro"] if record.host_config.readonly_rootfs else [])]
+            rows.append(Mount(destination=f"/etc/{name}", type="bind", source=str(directory / name), options=words))
     return rows
+
+
+def _ordered(layout: Layout, record: Record) -> list[Mount]:
+    """The files and the user's mounts, parents before what lies below them, whoever asked for which."""
+    rows = [*_files(layout, record), *volumes.oci_mounts(record)]
+    return sorted(rows, key=lambda mount: mount.destination.count("/"))
 
 
 INIT = Path(__file__).resolve().parent.parent / "bin" / "minidock-init"

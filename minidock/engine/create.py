@@ -24,7 +24,7 @@ from minidock.kernel.execute import DEFAULT_PATH
 from minidock.model import ContainerConfig, Created, CreateRequest, HostConfig
 from minidock.paths import Layout
 
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 MINIMUM_MEMORY = 6 << 20
 """Docker's: with less, the container's first process is killed before it runs the command."""
 
@@ -59,7 +59,7 @@ def _write(layout: Layout, record: Record) -> None:
 
 def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None) -> Record:
     """The record as it would be, without writing anything: what --dry-run shows."""
-    if request.name and not NAME.fullmatch(request.name):
+    if request.name and not re.fullmatch(NAME, request.name):
         raise UsageError(
             f"Invalid container name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
         )

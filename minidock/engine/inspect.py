@@ -39,15 +39,10 @@ def container(layout: Layout, ref: str) -> dict[str, Any]:
         "ExecIDs": None,
         "HostConfig": {**host, **_paths(record)},
         "GraphDriver": _graph(layout, record),
-        "Mounts": [_mount(item) for item in msgspec.to_builtins(record.mounts)],
+        "Mounts": msgspec.to_builtins(record.mounts),
         "Config": _config(record),
         "NetworkSettings": _network(layout, record),
     }
-
-
-def _mount(item: dict[str, Any]) -> dict[str, Any]:
-    """A bind has no name and no driver, as in Docker."""
-    return {key: value for key, value in item.items() if key not in ("Name", "Driver") or value}
 
 
 def _paths(record: Record) -> dict[str, Any]:
@@ -57,12 +52,18 @@ def _paths(record: Record) -> dict[str, Any]:
     return {
         "MaskedPaths": masks.MASKED if host.masked_paths is None else host.masked_paths or None,
         "ReadonlyPaths": masks.READONLY if host.readonly_paths is None else host.readonly_paths or None,
-        "CapAdd": host.cap_add or None,
-        "CapDrop": host.cap_drop or None,
+        "CapAdd": _capabilities(host.cap_add),
+        "CapDrop": _capabilities(host.cap_drop),
         "SecurityOpt": host.security_opt or None,
         "Binds": host.binds or None,
-        "Ulimits": host.ulimits and msgspec.to_builtins(host.ulimits),
+        "Ulimits": [{"Name": limit.name, "Hard": limit.hard, "Soft": limit.soft} for limit in host.ulimits],
     }
+
+
+def _capabilities(names: list[str]) -> list[str] | None:
+    """Docker shows the kernel's names, however they were spelled."""
+    spelled = (name.upper() for name in names)
+    return [name if name.startswith("CAP_") or name == "ALL" else f"CAP_{name}" for name in spelled] or None
 
 
 def _config(record: Record) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def _config(record: Record) -> dict[str, Any]:
         if not config.get(key):
             config.pop(key, None)
     config["Volumes"] = config["Volumes"] or None
+    config["Labels"] = dict(sorted(config["Labels"].items()))
     return config
 
 

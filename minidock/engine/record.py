@@ -4,8 +4,6 @@ A name is claimed by creating `names/NAME` with O_EXCL, so two commands can't bo
 whole; readers need no lock. What changes a container holds `containers-ID.lock` meanwhile.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

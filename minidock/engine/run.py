@@ -10,11 +10,12 @@ import sys
 import msgspec
 
 from minidock.engine.finish import finish
+from minidock.engine.record import Records
 from minidock.engine.start import Started, start
 from minidock.engine.stop import send
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.paths import Layout
-from minidock.runtime import attach
+from minidock.runtime import attach, shim
 from minidock.runtime.terminal import parse_detach_keys
 from minidock.steps import SILENT, Narrator
 
@@ -32,12 +33,18 @@ class Streams(msgspec.Struct, frozen=True):
 def start_detached(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> None:
     """Leave it to its shim at once."""
     started = start(layout, ref, narrator=narrator)
-    _leave(socket.socket(fileno=started.client))
+    if started is not None:
+        _leave(socket.socket(fileno=started.client))
 
 
 def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narrator = SILENT) -> int:
     """The exit code; everything is cleaned up by then. 0 when the user detached, and the shim has it."""
     started = start(layout, ref, narrator=narrator)
+    if started is None:
+        record = Records(layout).find(ref)
+        client = attach.connect(shim.attach_socket(layout.container_run(record.id)))
+        attach.own(client)
+        started = Started(record, client.detach())
     client = socket.socket(fileno=started.client)
     outcome = _stream(client, started, streams)
     if outcome.detached:

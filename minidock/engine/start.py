@@ -20,7 +20,7 @@ from minidock.engine import bundle, etc, security, volumes
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear, refresh
 from minidock.engine.record import Record, Records, alive, replace, ticks
-from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
+from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError, NotRunning, UsageError
 from minidock.kernel import cgroups, copy_up, overlay
 from minidock.model import ContainerState
 from minidock.network import Attachment
@@ -40,14 +40,17 @@ class Started(msgspec.Struct, frozen=True):
     """Descriptor of our end of the first client's socket pair."""
 
 
-def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started:
-    """Start a created or exited container. Raises what failed, with nothing left; the record then tells it too."""
+def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started | None:
+    """Start a created or exited container; None when it runs already.
+
+    Raises what failed, with nothing left; the record then tells it too.
+    """
     records = Records(layout)
     record = refresh(layout, records.find(ref))
     with records.locked(record.id):
         record = records.read(record.id)
         if alive(record):
-            raise Conflict(f"Container {record.name} is already started")
+            return None
         try:
             return _start(layout, records, record, narrator)
         except MinidockError as error:

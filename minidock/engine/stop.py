@@ -66,7 +66,10 @@ def await_end(record: Record, seconds: float | None) -> bool:
 def kill(layout: Layout, ref: str, *, signal: str = "KILL") -> None:
     """Raises NotRunning, UsageError. After SIGKILL it waits for the end, so that the next command finds it ended."""
     number = signal_number(signal)
-    record = refresh(layout, Records(layout).find(ref))
+    try:
+        record = refresh(layout, Records(layout).find(ref))
+    except ContainerNotFound as error:
+        raise ContainerNotFound(ref, prefix=f"Cannot kill container: {ref}: ") from error
     if not record.state.running:
         raise Conflict(f"Cannot kill container: {ref}: Container {record.id} is not running")
     send(record, number)

@@ -1,7 +1,7 @@
 """execve: the last thing the runtime does in the container. The process stays, everything in it becomes the program.
 
 What is kept: the pid, namespaces, cgroup, root, credentials and open descriptors without close-on-exec. What a runtime
-must put right before: Python ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored across execve(2).
+must put right before: Python ignores SIGPIPE and SIGXFSZ, nohup(1) SIGHUP, and what is ignored stays ignored.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _refusal(name: str, number: int | None, call: str) -> MinidockError:
 
 def execute(path: str, args: list[str], env: list[str]) -> NoReturn:
     """Become the program. Returns only by raising: CommandNotExecutable or CommandNotFound, saying why."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     # Docker's images may hold names without "="; execve(2) passes on what it is given, os.execve only a mapping.

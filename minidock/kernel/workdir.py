@@ -7,7 +7,7 @@ import shlex
 import stat
 from typing import ClassVar
 
-from minidock.errors import MinidockError
+from minidock.errors import CommandNotExecutable, MinidockError
 from minidock.kernel import rootpath
 from minidock.steps import Live, Step
 
@@ -18,27 +18,39 @@ class EnterDirectory(Step, frozen=True):
     """Made when missing, as Docker does. While we are still root: the user may not be allowed to enter by path."""
 
     path: str
+    make: bool = True
+    """False for `exec`, which must not change what the container has."""
     man: ClassVar[str] = "chdir(2)"
 
     def describe(self) -> str:
         return f"enter the working directory {self.path}"
 
     def shell(self) -> str:
-        return f"mkdir -p {shlex.quote(self.path)} && cd {shlex.quote(self.path)}"
+        path = shlex.quote(self.path)
+        return f"mkdir -p {path} && cd {path}" if self.make else f"cd {path}"
 
     def apply(self, live: Live) -> None:
-        root = rootpath.open_root("/")
-        try:
-            directory = rootpath.make_directories(root, self.path)
-        except NotADirectoryError as error:
-            raise MinidockError(f"Cannot mkdir: {self.path} is not a directory") from error
-        os.close(directory)
-        os.close(root)
+        if self.make:
+            self._make()
         # By name, not by the descriptor: a working directory outside the root could be smuggled in through one
         # (CVE-2024-21626), and the kernel would say "(unreachable)" here.
-        os.chdir(self.path)
+        try:
+            os.chdir(self.path)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise CommandNotExecutable(f'chdir to cwd ("{self.path}") set in config.json failed: {reason}') from error
         if not os.getcwd().startswith("/"):
             raise MinidockError(f"the working directory {self.path} is outside the container's root")
+
+
+    def _make(self) -> None:
+        root = rootpath.open_root("/")
+        try:
+            os.close(rootpath.make_directories(root, self.path))
+        except NotADirectoryError as error:
+            raise MinidockError(f"Cannot mkdir: {self.path} is not a directory") from error
+        finally:
+            os.close(root)
 
 
 class OwnStandardStreams(Step, frozen=True):

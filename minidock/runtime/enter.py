@@ -36,7 +36,7 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
         size = process.console_size
         child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
     child.append(workdir.OwnStandardStreams(process.user.uid))
-    child.append(workdir.EnterDirectory(process.cwd))
+    child.append(workdir.EnterDirectory(process.cwd, make=False))
     child += rights(spec, process, cache)
     return Plan(
         before=cgroups.before,
