@@ -15,7 +15,7 @@ from ..model import ContainerConfig, CreateRequest, HostConfig
 from .parse_mounts import check_mount
 
 LEAST_MEMORY = 6 << 20
-NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 
 
 def check(request: CreateRequest) -> list[str]:
@@ -43,7 +43,7 @@ def _check_text(request: CreateRequest) -> None:
 
 
 def check_name(name: str) -> None:
-    if name and not NAME.fullmatch(name):
+    if name and not re.fullmatch(NAME, name, re.ASCII):
         raise UsageError(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
 
 
@@ -155,7 +155,7 @@ def _check_namespaces(config: ContainerConfig, host: HostConfig) -> None:
     ipc = host.ipc_mode
     known = ("", "none", "private", "shareable", "host")
     if ipc not in known and not (ipc.startswith("container:") and ipc != "container:"):
-        raise UsageError(f"invalid IPC mode: {ipc}")
+        raise UsageError(f"Invalid IPC mode: {ipc}")
 
 
 def _check_targets(config: ContainerConfig, host: HostConfig) -> None:

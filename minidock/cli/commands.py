@@ -94,7 +94,7 @@ class Verb(click.Command):
         return f"{ctx.command_path} {self.usage}".rstrip()
 
     def invoke(self, ctx: click.Context) -> object:
-        """Call the function. What `run` and `create` can't do is told in Docker's form: one line, code 125."""
+        """Call the function. What `run` can't do is told in Docker's form: a line, and where help is."""
         try:
             return super().invoke(ctx)
         except MinidockError as error:
@@ -102,14 +102,7 @@ class Verb(click.Command):
                 raise error.__cause__ from error  # nobody reads our output any more: that is told to nobody
             if not self.runs:
                 raise
-            raise self._complaint(ctx, error) from error
-
-    def _complaint(self, ctx: click.Context, error: MinidockError) -> Complaint:
-        if isinstance(error, UsageError):
-            how = f"Run '{ctx.command_path} --help' for more information"
-            return Complaint(f"minidock: {one_line(error)}\n\n{how}", 125)
-        code = error.exit_code if isinstance(error, CommandNotExecutable | CommandNotFound) else 125
-        return Complaint(f"minidock: {one_line(error)}", code)
+            raise complaint(error) from error
 
     def get_help(self, ctx: click.Context) -> str:
         from .help import verb_help
@@ -136,6 +129,13 @@ def one_line(error: MinidockError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
+def complaint(error: MinidockError) -> Complaint:
+    """An error of `run`, and of the flags of `create`: the message and where help is; 125, or the command's 126, 127."""
+    code = error.exit_code if isinstance(error, CommandNotExecutable | CommandNotFound) else 125
+    path = click.get_current_context().command_path
+    return Complaint(f"minidock: {one_line(error)}\n\nRun '{path} --help' for more information", code)
+
+
 def verb(
     name: str,
     brief: str,
@@ -153,7 +153,7 @@ def verb(
     """Make a function a command. It is called with the flags' values by key, and `arguments` when it takes any.
 
     `least` and `most` count the arguments; `most` is `least` when not given. `aliases` are the full names of the same
-    command, for its help. `runs` marks those whose failures exit with 125.
+    command, for its help. `runs` marks `run`, whose failures exit with 125.
     """
 
     def decorate(function: Callable[..., Any]) -> Verb:

@@ -42,18 +42,21 @@ def say(line: str) -> None:
 
 
 def each(references: list[str], act: Callable[[str], object], *, show: bool = True) -> list[str]:
-    """Do the same to several: print the name of each that worked, tell about each that didn't; returns the latter."""
+    """Do the same to several: print the name of each that worked, tell about each that didn't; returns the latter.
+
+    An `act` that answers False has told about it itself.
+    """
     from .commands import one_line
 
     failed = []
     for reference in references:
         try:
-            act(reference)
+            done = act(reference)
         except MinidockError as error:
             say(f"Error: {one_line(error)}")
             failed.append(reference)
         else:
-            if show:
+            if show and done is not False:
                 print(reference, flush=True)
     return failed
 

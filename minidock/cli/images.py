@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import MinidockError, NotFound
+from ..errors import MinidockError, NotFound, UsageError
 from . import context
-from .commands import UNLIMITED, one_line, verb
+from .commands import UNLIMITED, Complaint, one_line, verb
 from .flags import boolean, many, refused, text
 from .tables import FORMAT_HELP, Columns, Listing, group_filters, parse_filter
 
@@ -93,11 +93,19 @@ def _names(image: ImageSummary, only: list[str], digests: bool) -> list[tuple[st
     rows = []
     for name in image.repo_tags:
         repository, _, tag = name.rpartition(":")
-        if name != f"{NONE}:{NONE}":
+        if name != f"{NONE}:{NONE}" and (not only or any(_fits(repository, tag, pattern) for pattern in only)):
             rows.append((repository, tag, digest_of.get(repository, NONE)))
-    tagged = {repository for repository, _, _ in rows}
-    rows += [(name, NONE, digest) for name, digest in digest_of.items() if name not in tagged and name != NONE]
-    return rows or [(NONE, NONE, NONE)]
+    if image.repo_tags:
+        return rows
+    return [(name, NONE, digest) for name, digest in digest_of.items() if name != NONE] or [(NONE, NONE, NONE)]
+
+
+def _fits(repository: str, tag: str, pattern: str) -> bool:
+    """Whether `images PATTERN` means this name: `bb`, `bb:1`, `b*`; a path's last part needs the whole path."""
+    from fnmatch import fnmatchcase
+
+    names = {repository, repository.removeprefix("docker.io/").removeprefix("library/")}
+    return any(fnmatchcase(name, pattern) or fnmatchcase(f"{name}:{tag}", pattern) for name in names)
 
 
 def columns(image: ImageSummary, repository: str, tag: str, digest: str, no_trunc: bool) -> Columns:
@@ -159,4 +167,11 @@ def rmi(arguments: list[str], force: bool, no_prune: bool) -> None:
     examples="minidock tag busybox:latest registry.example.org/team/busybox:1",
 )
 def tag(arguments: list[str]) -> None:
-    context.engine().tag(arguments[0], arguments[1])
+    try:
+        context.engine().tag(arguments[0], arguments[1])
+    except UsageError as error:
+        import re
+
+        wrong = next((name for name in arguments if not re.fullmatch(r"[a-z0-9][\w./:@-]*", name)), arguments[1])
+        sentence = f'Error parsing reference: "{wrong}" is not a valid repository/tag: {error.message}'
+        raise Complaint(sentence, 1) from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..errors import NotFound
 from . import context
-from .commands import UNLIMITED, Complaint, verb
+from .commands import UNLIMITED, Complaint, one_line, verb
 from .flags import boolean, number, refused, spelling, text
 from .parse_values import detach_keys as parse_detach_keys
 
@@ -89,7 +90,14 @@ def kill(arguments: list[str], signal: str) -> None:
 
     check_signal(signal)
     engine = context.engine()
-    context.fail_after(context.each(arguments, lambda name: engine.kill(name, signal=signal or "KILL")))
+
+    def act(name: str) -> None:
+        try:
+            engine.kill(name, signal=signal or "KILL")
+        except NotFound as error:
+            raise NotFound(f"Cannot kill container: {name}: {error.message}", hint=error.hint) from error
+
+    context.fail_after(context.each(arguments, act))
 
 
 @verb(
@@ -110,10 +118,20 @@ def kill(arguments: list[str], signal: str) -> None:
     """,
 )
 def rm(arguments: list[str], force: bool, volumes: bool) -> None:
+    """With --force a container that isn't there is told, and is no failure: the wish is fulfilled."""
     engine = context.engine()
-    context.fail_after(
-        context.each(arguments, lambda name: engine.remove(name.strip("/"), force=force, volumes=volumes))
-    )
+
+    def act(name: str) -> bool:
+        try:
+            engine.remove(name.strip("/"), force=force, volumes=volumes)
+        except NotFound as error:
+            if not force:
+                raise
+            context.say(f"Error: {one_line(error)}")
+            return False
+        return True
+
+    context.fail_after(context.each(arguments, act))
 
 
 @verb(

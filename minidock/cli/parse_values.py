@@ -100,7 +100,7 @@ def _is_address(raw: str) -> bool:
 
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 
 
 def domain(raw: str) -> str:
@@ -108,7 +108,7 @@ def domain(raw: str) -> str:
     bare = raw.strip(" ")
     if bare == ".":
         return bare
-    if len(bare) < 255 and _DOMAIN.fullmatch(bare):
+    if len(bare) < 255 and re.fullmatch(_DOMAIN, bare):
         return bare
     raise UsageError(f"{raw} is not a valid domain")
 

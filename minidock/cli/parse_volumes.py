@@ -35,6 +35,8 @@ def parse_volumes(words: Sequence[str]) -> tuple[list[str], list[str]]:
         if len(parts) == 1:
             anonymous.append(_target(word, word, "volume"))
             continue
+        if len(parts) > 4:
+            raise UsageError(f"invalid spec: {word}: too many colons")
         if len(parts) > 3 or (len(parts) == 2 and parts[1] in MODES and not parts[1].startswith("/")):
             raise UsageError(f"invalid volume specification: '{word}'")
         source = _host_path(parts[0])

@@ -160,7 +160,8 @@ def ports(found: list[PortSummary]) -> str:
         mapped = port.public_port > 0
         shift = port.public_port - port.private_port if mapped else 0
         key = (port.ip, port.type, mapped, shift)
-        if groups and groups[-1][:4] == key and port.private_port - groups[-1][5] in (0, 1):
+        # As Docker: what has another number outside than inside stands alone.
+        if groups and groups[-1][:4] == key and not shift and port.private_port - groups[-1][5] in (0, 1):
             groups[-1] = (*key, groups[-1][4], port.private_port)
         else:
             groups.append((*key, port.private_port, port.private_port))

@@ -12,7 +12,7 @@ import click
 
 from ..errors import MinidockError, UsageError
 from . import context
-from .commands import UNLIMITED, Complaint, verb
+from .commands import UNLIMITED, Complaint, complaint, verb
 from .flags import FlagValue
 from .run_flags import CREATE_FLAGS, RUN_FLAGS
 
@@ -92,7 +92,6 @@ def _remove_unstarted(engine: Engine, identifier: str) -> None:
     most=UNLIMITED,
     aliases=("minidock container create", "minidock create"),
     interspersed=False,
-    runs=True,
     examples="""
         minidock create --name web -p 8080:80 busybox httpd -f
         minidock start -a web
@@ -108,8 +107,11 @@ def _request(arguments: list[str], flags: dict[str, FlagValue]) -> tuple[CreateR
     from .parse_values import pull_policy
     from .request import build
 
-    flags["pull"] = pull_policy(flags["pull"])
-    request = build(arguments[0], arguments[1:], flags)
+    try:
+        flags["pull"] = pull_policy(flags["pull"])
+        request = build(arguments[0], arguments[1:], flags)
+    except UsageError as error:
+        raise complaint(error) from error
     return request, check(request)
 
 

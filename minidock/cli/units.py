@@ -58,7 +58,7 @@ def cpus(raw: str) -> int:
 
 _DURATION_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
 _DURATION_UNITS["h"] = 3600 * 10**9
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_DURATION_PART = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 
 
 def duration(raw: str) -> int:
@@ -72,7 +72,8 @@ def duration(raw: str) -> int:
         return 0
     total = Fraction(0)
     at = 0
-    while found := _DURATION_PART.match(rest, at):
+    part = re.compile(_DURATION_PART, re.ASCII)
+    while found := part.match(rest, at):
         total += Fraction(found[1].rstrip(".")) * _DURATION_UNITS[found[2]]
         at = found.end()
     if not rest or at != len(rest):

@@ -25,6 +25,7 @@ from minidock.errors import (
     ImageNotFound,
     MinidockError,
     StepFailed,
+    UsageError,
 )
 from minidock.model import ContainerSummary, Created, ImageSummary, NetworkModeOnly, PortSummary
 from minidock.steps import SILENT, Step
@@ -81,6 +82,8 @@ def gone(name: str, **_: Any) -> None:
 
 # run and create
 
+HELP = "\n\nRun 'minidock run --help' for more information\n"
+
 
 def test_run_creates_starts_and_passes_the_exit_code_on(engine: Engine) -> None:
     engine.answers["start_attached"] = 42
@@ -116,17 +119,17 @@ def test_warnings_are_told_once(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (MinidockError("no"), 125, "minidock: no\n"),
-        (MinidockError("no", hint="try"), 125, "minidock: no (try)\n"),
-        (StepFailed("mount", "EPERM"), 125, "minidock: can't mount: EPERM\n"),
-        (CommandNotFound("no such command"), 127, "minidock: no such command\n"),
-        (CommandNotExecutable("not executable"), 126, "minidock: not executable\n"),
+        (MinidockError("no"), 125, "minidock: no"),
+        (MinidockError("no", hint="try"), 125, "minidock: no (try)"),
+        (StepFailed("mount", "EPERM"), 125, "minidock: can't mount: EPERM"),
+        (CommandNotFound("no such command"), 127, "minidock: no such command"),
+        (CommandNotExecutable("not executable"), 126, "minidock: not executable"),
     ],
 )
 def test_what_run_cannot_do(engine: Engine, error: MinidockError, code: int, message: str) -> None:
     engine.answers["start_attached"] = error
     result = minidock("run", "busybox")
-    assert (result.exit_code, result.stderr, result.stdout) == (code, message, "")
+    assert (result.exit_code, result.stderr, result.stdout) == (code, message + HELP, "")
     assert "remove" not in engine.names()
 
 
@@ -135,7 +138,7 @@ def test_a_container_that_never_started_is_removed_with_rm(engine: Engine) -> No
     engine.answers["inspect"] = {"State": {"Status": "created"}}
     engine.answers["remove"] = ContainerNotFound(ID)  # somebody has been quicker
     result = minidock("run", "-d", "--rm", "busybox")
-    assert (result.exit_code, result.stderr) == (125, "minidock: no\n")
+    assert (result.exit_code, result.stderr) == (125, "minidock: no" + HELP)
     assert engine.call("remove") == ((ID,), {"force": True, "volumes": True})
 
 
@@ -177,7 +180,7 @@ app.main({words!r})
 def test_missing_image(engine: Engine) -> None:
     engine.answers["ensure_image"] = ImageNotFound("nope", hint="")
     result = minidock("run", "nope")
-    assert (result.exit_code, result.stderr) == (125, "minidock: No such image: nope\n")
+    assert (result.exit_code, result.stderr) == (125, "minidock: No such image: nope" + HELP)
     assert engine.names() == ["ensure_image"]
 
 
@@ -242,7 +245,7 @@ def test_the_id_file(engine: Engine, tmp_path: Path) -> None:
 
 def test_no_id_file_is_left_when_nothing_was_created(engine: Engine, tmp_path: Path) -> None:
     engine.answers["create"] = MinidockError("no")
-    assert minidock("create", "--cidfile", str(tmp_path / "cid"), "busybox").exit_code == 125
+    assert minidock("create", "--cidfile", str(tmp_path / "cid"), "busybox").exit_code == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -331,7 +334,35 @@ def test_what_works_is_done_and_the_rest_is_told(engine: Engine, verb: str, meth
     engine.answers[method] = gone
     result = minidock(verb, "a", "nope", "b")
     assert (result.exit_code, result.stdout) == (1, "a\nb\n")
-    assert result.stderr == "Error: No such container: nope\n"
+    before = "Cannot kill container: nope: " if verb == "kill" else ""
+    assert result.stderr == f"Error: {before}No such container: nope\n"
+
+
+def test_rm_of_nothing_by_force_is_no_failure(engine: Engine) -> None:
+    engine.answers["remove"] = gone
+    result = minidock("rm", "-f", "nope", "a")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "a\n", "Error: No such container: nope\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--name", "x"], 1, "Error: Invalid container name (x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed\n"),
+        (["-p", "x"], 125, "minidock: invalid containerPort: x\n\nRun 'minidock create --help' for more information\n"),
+    ],
+)
+def test_create_tells_what_the_flags_and_what_the_engine_refuses(
+    engine: Engine, words: list[str], code: int, message: str
+) -> None:
+    result = minidock("create", *words, "busybox")
+    assert (result.exit_code, result.stderr) == (code, message)
+
+
+def test_a_name_that_is_none(engine: Engine) -> None:
+    engine.answers["tag"] = UsageError("invalid reference format")
+    result = minidock("tag", "a", "X Y")
+    sentence = 'Error parsing reference: "X Y" is not a valid repository/tag: invalid reference format\n'
+    assert (result.exit_code, result.stderr) == (1, sentence)
 
 
 def test_start_counts_what_failed(engine: Engine) -> None:
@@ -591,6 +622,7 @@ def test_bad_formats_of_lists(engine: Engine) -> None:
         ([PortSummary(80, "tcp", "0.0.0.0", 8080), PortSummary(80, "tcp", "::", 8080)],
          "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"),
         ([PortSummary(n, "tcp", "0.0.0.0", n) for n in (82, 80, 81)], "0.0.0.0:80-82->80-82/tcp"),
+        ([PortSummary(n, "tcp", "", n + 1) for n in (80, 81)], "81->80/tcp, 82->81/tcp"),
         ([PortSummary(80, "tcp"), PortSummary(81, "tcp"), PortSummary(53, "udp")], "53/udp, 80-81/tcp"),
         ([PortSummary(80, "tcp", "0.0.0.0", 9000), PortSummary(81, "tcp", "0.0.0.0", 9005)],
          "0.0.0.0:9000->80/tcp, 0.0.0.0:9005->81/tcp"),
@@ -625,6 +657,7 @@ def test_images(engine: Engine) -> None:
         "<none>         <none>    bbbbbbbbbbbb   N/A           0B",
     ]
     assert minidock("image", "ls", "-q").stdout == "aaaaaaaaaaaa\naaaaaaaaaaaa\nbbbbbbbbbbbb\n"
+    assert minidock("images", "-q", "bb").stdout == "aaaaaaaaaaaa\nbbbbbbbbbbbb\n"  # of an image, the names asked for
     digests = minidock("images", "--digests", "--format", "{{.Digest}}").stdout.splitlines()
     assert digests == ["sha256:" + "e" * 64, "<none>", "<none>"]
 

@@ -188,7 +188,7 @@ HERE = f"Range of CPUs is from 0.01 to {CPUS}.00, as there are only {CPUS} CPUs 
         (["--uts", "private"], "--uts: invalid UTS mode"),
         (["--cgroupns", "foo"], "--cgroupns: invalid CGROUP mode"),
         (["--userns", "private"], "--userns: invalid USER mode"),
-        (["--ipc", "foo"], "invalid IPC mode: foo"),
+        (["--ipc", "foo"], "Invalid IPC mode: foo"),
         (["--security-opt", "foo"], 'Invalid --security-opt: "foo"'),
         (["--security-opt", "foo=bar"], 'invalid --security-opt 2: "foo=bar"'),
         (["--security-opt", "no-new-privileges=maybe"], 'invalid --security-opt 2: "no-new-privileges=maybe"'),
