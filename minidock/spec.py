@@ -5,7 +5,7 @@ one that somebody else wrote. Names are the specification's, camelCase on the wi
 where: "Expected `int`, got `str` - at `$.linux.resources.memory.limit`".
 """
 
-from __future__ import annotations
+# Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
 from typing import Any
 

@@ -4,6 +4,8 @@ A name is claimed by creating `names/NAME` with O_EXCL, so two commands can't bo
 whole; readers need no lock. What changes a container holds `containers-ID.lock` meanwhile.
 """
 
+# Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
+
 import contextlib
 import os
 from collections.abc import Iterator

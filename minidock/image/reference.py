@@ -19,13 +19,13 @@ MAX_NAME = 255
 """Longest domain and path together, in characters."""
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
-_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+_SHA256 = r"sha256:[0-9a-f]{64}"
+_IDENTIFIER = r"[0-9a-f]{64}"
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -66,16 +66,16 @@ class Reference(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> Reference:
     """Read a name as people write it. Raises MinidockError with Docker's words."""
-    if _IDENTIFIER.fullmatch(text):
+    if re.fullmatch(_IDENTIFIER, text):
         raise _invalid(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
     rest, digest = _cut_digest(text)
     domain, path = _split_domain(rest)
     path, colon, tag = path.partition(":")
     if path != path.lower():
         raise _invalid(f"invalid reference format: repository name ({path}) must be lowercase")
-    if colon and not _TAG.fullmatch(tag):
+    if colon and not re.fullmatch(_TAG, tag):
         raise _invalid("invalid reference format")
-    if not _PATH.fullmatch(path) or not _DOMAIN.fullmatch(domain):
+    if not re.fullmatch(_PATH, path) or not re.fullmatch(_DOMAIN, domain):
         raise _invalid("invalid reference format")
     if len(domain) + 1 + len(path) > MAX_NAME:
         raise _invalid(f"repository name must not be more than {MAX_NAME} characters")
@@ -86,9 +86,9 @@ def _cut_digest(text: str) -> tuple[str, str]:
     rest, at, digest = text.partition("@")
     if not at:
         return text, ""
-    if not _DIGEST.fullmatch(digest):
+    if not re.fullmatch(_DIGEST, digest):
         raise _invalid("invalid reference format")
-    if not _SHA256.fullmatch(digest):
+    if not re.fullmatch(_SHA256, digest):
         known = digest.startswith("sha256:")
         raise _invalid("invalid reference format" if known else "unsupported digest algorithm")
     return rest, digest
@@ -114,7 +114,7 @@ def _invalid(message: str) -> MinidockError:
 
 def is_digest(text: str) -> bool:
     """Is this `sha256:` and 64 lower case hexadecimal digits: what may become a file name in the store?"""
-    return _SHA256.fullmatch(text) is not None
+    return re.fullmatch(_SHA256, text) is not None
 
 
 def is_identifier(text: str) -> bool:

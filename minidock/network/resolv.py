@@ -19,9 +19,9 @@ STUB = "127.0.0.53"
 PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"]
 """What Docker falls back to when the host knows no name server that a container could reach."""
 
-NAMESERVER = re.compile(r"^[ \t]*nameserver[ \t]+(\S+).*\n?", re.MULTILINE)
-SEARCH = re.compile(r"^[ \t]*search[ \t]+(.+)$", re.MULTILINE)
-OPTIONS = re.compile(r"^[ \t]*options[ \t]+(.+)$", re.MULTILINE)
+NAMESERVER = r"(?m)^[ \t]*nameserver[ \t]+(\S+).*\n?"
+SEARCH = r"(?m)^[ \t]*search[ \t]+(.+)$"
+OPTIONS = r"(?m)^[ \t]*options[ \t]+(.+)$"
 
 LOCAL_NAMES = """\
 127.0.0.1\tlocalhost
@@ -39,7 +39,7 @@ def host_resolver_config(etc: Path = ETC_RESOLV_CONF, systemd: Path = SYSTEMD_RE
         text = etc.read_text(errors="replace")
     except FileNotFoundError:
         return ""
-    if set(NAMESERVER.findall(text)) == {STUB} and systemd.exists():
+    if set(re.findall(NAMESERVER, text)) == {STUB} and systemd.exists():
         return systemd.read_text(errors="replace")
     return text
 
@@ -52,7 +52,7 @@ def resolver_config(host_text: str, host: HostConfig, mode: str) -> str:
     """
     if host.dns or host.dns_search or host.dns_options:
         return _built(
-            host.dns or NAMESERVER.findall(host_text if mode == "host" else _reachable(host_text)),
+            host.dns or re.findall(NAMESERVER, host_text if mode == "host" else _reachable(host_text)),
             host.dns_search or _words(SEARCH, host_text),
             host.dns_options or _words(OPTIONS, host_text),
         )
@@ -61,8 +61,8 @@ def resolver_config(host_text: str, host: HostConfig, mode: str) -> str:
 
 def _reachable(text: str) -> str:
     """Without name servers on a loopback address (that would be the container itself) and without IPv6 ones."""
-    kept = NAMESERVER.sub(lambda line: "" if _is_out_of_reach(line[1]) else line[0], text)
-    if NAMESERVER.search(kept):
+    kept = re.sub(NAMESERVER, lambda line: "" if _is_out_of_reach(line[1]) else line[0], text)
+    if re.search(NAMESERVER, kept):
         return kept
     lines = [f"nameserver {server}\n" for server in PUBLIC_SERVERS]
     return kept + ("\n" if kept and not kept.endswith("\n") else "") + "".join(lines)
@@ -72,9 +72,9 @@ def _is_out_of_reach(server: str) -> bool:
     return server.startswith("127.") or ":" in server
 
 
-def _words(kind: re.Pattern[str], text: str) -> list[str]:
+def _words(kind: str, text: str) -> list[str]:
     """The words of the last line of that kind: resolv.conf(5), the last instance wins."""
-    lines = kind.findall(text)
+    lines = re.findall(kind, text)
     return lines[-1].split() if lines else []
 
 
