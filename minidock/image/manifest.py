@@ -6,11 +6,11 @@ they become file names, sizes before anything is read, and JSON that doesn't fit
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, TypeVar
 
 import msgspec
 
+from minidock.digests import hex_digest
 from minidock.errors import InvalidImage
 from minidock.model import Healthcheck
 
@@ -233,4 +233,4 @@ def encode_config(config: ImageConfig) -> bytes:
 
 
 def digest_of(raw: bytes) -> str:
-    return "sha256:" + hashlib.sha256(raw).hexdigest()
+    return "sha256:" + hex_digest(raw)
