@@ -30,22 +30,21 @@ from .flags import boolean, many, refused, text
     """,
 )
 def load(input: str, platform: str, quiet: bool) -> None:
+    # --quiet: there is no progress to leave out, and the names are the result
     from pathlib import Path
 
-    say = _silent if quiet else context.say
     if input:
         _must_open(input)
-        names = context.engine().load(Path(input), platform=platform, say=say)
+        context.engine().load(Path(input), platform=platform, say=_print)
     else:
         if os.isatty(0) or stat.S_ISCHR(os.fstat(0).st_mode):
             raise Complaint("requested load from stdin, but stdin is empty", 1)
-        names = context.engine().load(sys.stdin.buffer, platform=platform, say=say)
-    for line in names:
-        print(line)
+        context.engine().load(sys.stdin.buffer, platform=platform, say=_print)
 
 
-def _silent(line: str) -> None:
-    """--quiet."""
+def _print(line: str) -> None:
+    """Each image as it comes."""
+    print(line, flush=True)
 
 
 def _must_open(path: str) -> None:

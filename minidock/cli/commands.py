@@ -94,7 +94,7 @@ class Verb(click.Command):
         return f"{ctx.command_path} {self.usage}".rstrip()
 
     def invoke(self, ctx: click.Context) -> object:
-        """Call the function. What `run` can't do is told in Docker's form: a line, and where help is."""
+        """Call the function. What `run` can't do is told in Docker's form: one line, and where help is."""
         try:
             return super().invoke(ctx)
         except MinidockError as error:
@@ -130,7 +130,7 @@ def one_line(error: MinidockError) -> str:
 
 
 def complaint(error: MinidockError) -> Complaint:
-    """An error of `run`, and of the flags of `create`: the message and where help is; 125, or the command's 126, 127."""
+    """An error of `run`, and of the flags of `create`: the message, and where help is. 125, or 126 and 127."""
     code = error.exit_code if isinstance(error, CommandNotExecutable | CommandNotFound) else 125
     path = click.get_current_context().command_path
     return Complaint(f"minidock: {one_line(error)}\n\nRun '{path} --help' for more information", code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import MinidockError, NotFound, UsageError
+from ..errors import MinidockError, NotFound
 from . import context
 from .commands import UNLIMITED, Complaint, one_line, verb
 from .flags import boolean, many, refused, text
@@ -169,7 +169,9 @@ def rmi(arguments: list[str], force: bool, no_prune: bool) -> None:
 def tag(arguments: list[str]) -> None:
     try:
         context.engine().tag(arguments[0], arguments[1])
-    except UsageError as error:
+    except MinidockError as error:
+        if not error.message.startswith("invalid reference format"):
+            raise
         import re
 
         wrong = next((name for name in arguments if not re.fullmatch(r"[a-z0-9][\w./:@-]*", name)), arguments[1])

@@ -90,14 +90,7 @@ def kill(arguments: list[str], signal: str) -> None:
 
     check_signal(signal)
     engine = context.engine()
-
-    def act(name: str) -> None:
-        try:
-            engine.kill(name, signal=signal or "KILL")
-        except NotFound as error:
-            raise NotFound(f"Cannot kill container: {name}: {error.message}", hint=error.hint) from error
-
-    context.fail_after(context.each(arguments, act))
+    context.fail_after(context.each(arguments, lambda name: engine.kill(name, signal=signal or "KILL")))
 
 
 @verb(
