@@ -30,11 +30,12 @@ def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callab
             raise
     from minidock.image import builtin
 
+    shown = reference.familiar(reference.normalise(name))
+    say(f"Unable to find image '{shown}' locally")
     familiar, _, tag = reference.familiar(name).partition(":")
     if familiar not in builtin.names() or tag not in ("", "latest"):
         hint = f"load one with minidock load; built in are {', '.join(sorted(builtin.names()))}"
         raise ImageNotFound(name, hint=hint)
-    say(f"Unable to find image '{familiar}:latest' locally; making it from the recipe rootfs/{familiar}")
     builtin.build(store, familiar, say=say)
 
 
@@ -195,7 +196,7 @@ def _refuse_used(ref: str, image: Image, users: list[Record], *, by_id: bool, fo
 
 
 def load(layout: Layout, source: BinaryIO | Path, *, platform: str, say: Callable[[str], None]) -> list[str]:
-    """Lines as `docker load` prints them."""
+    """Lines as `docker load` prints them, each handed to `say` as soon as its image is there."""
     from minidock.image import archive
 
     return archive.load(ImageStore(layout), source, platform=platform or None, say=say)
