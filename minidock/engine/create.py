@@ -31,8 +31,9 @@ MINIMUM_MEMORY = 6 << 20
 
 def create(layout: Layout, request: CreateRequest) -> Created:
     """Raises ImageNotFound, NameInUse, UsageError; leaves nothing behind then."""
-    record = draft(layout, request)
-    warnings = check(record.host_config)
+    image = ImageStore(layout).find(request.config.image)
+    record = draft(layout, request, image=image)
+    warnings = [*_foreign(image, request.platform), *check(record.host_config)]
     with repair.creating(layout):
         _write(layout, record)
     return Created(record.id, warnings)
@@ -144,6 +145,19 @@ def environment(config: ContainerConfig) -> list[str]:
     if config.tty:
         base.append("TERM=xterm")
     return merge_env(base, config.env)
+
+
+def _foreign(image: Image, asked: str) -> list[str]:
+    """An image of another kind of machine may run, with an emulator that the host has registered (binfmt_misc)."""
+    from minidock.image.platforms import MACHINES
+
+    here, _ = MACHINES.get(os.uname().machine, (os.uname().machine, ""))
+    if asked or image.architecture in ("", here):
+        return []
+    return [
+        f"The requested image's platform ({image.platform}) does not match the detected host platform "
+        f"(linux/{here}) and no specific platform was requested"
+    ]
 
 
 def check(host: HostConfig) -> list[str]:

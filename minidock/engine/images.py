@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from minidock.engine.record import Record, Records
-from minidock.errors import ImageInUse, ImageNotFound, UsageError
+from minidock.errors import ImageInUse, ImageNotFound, InvalidImage, UsageError
 from minidock.image import reference
 from minidock.image.store import Image, ImageStore
 from minidock.model import ImageSummary
@@ -23,7 +23,7 @@ def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callab
     if policy not in ("always", "missing", "never"):
         raise UsageError(f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\"")
     try:
-        store.find(name)
+        _check_platform(name, store.find(name), platform)
         return
     except ImageNotFound:
         if policy == "never":
@@ -37,6 +37,20 @@ def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callab
         hint = f"load one with minidock load; built in are {', '.join(sorted(builtin.names()))}"
         raise ImageNotFound(name, hint=hint)
     builtin.build(store, familiar, say=say)
+
+
+def _check_platform(name: str, image: Image, asked: str) -> None:
+    """Raises InvalidImage when --platform names another one than the image that is here has."""
+    if not asked:
+        return
+    from minidock.image.platforms import parse_platform
+
+    wanted = parse_platform(asked)
+    if (image.os, image.architecture) != (wanted.os, wanted.architecture):
+        raise InvalidImage(
+            f"image with reference {name} was found but its platform ({image.platform}) does not match the specified "
+            f"platform ({wanted.os}/{wanted.architecture})"
+        )
 
 
 def summaries(layout: Layout, *, filters: dict[str, list[str]]) -> list[ImageSummary]:
