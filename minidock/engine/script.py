@@ -3,17 +3,19 @@
 The script does by hand what the steps do by system calls, with sh, util-linux, iproute2 and nft. It has the same three
 processes: the script itself is A, `unshare --fork` is B, and what it forks becomes the container. Once the root has
 been swapped no program of the host can be found any more, so the few that are still needed are lent: copied with
-their libraries into the container's own /dev, a tmpfs, and taken away when the command runs.
+their libraries onto a tmpfs in the container's /dev. In the end that is the current directory, and so still there
+for the last two programs, setpriv and env, when it is unmounted already: the command never sees it.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
 from minidock import network
-from minidock.engine import create, etc, start
-from minidock.engine.record import Record
+from minidock.engine import create, etc, start, volumes
+from minidock.engine.record import Record, replace
 from minidock.kernel import capabilities, credentials, no_new_privs, seccomp
 from minidock.kernel.cgroup_join import EnterCgroup
 from minidock.kernel.namespaces import KINDS, JoinNamespace, NewCgroupNamespace
@@ -31,7 +33,7 @@ RIGHTS = (
 )
 """Steps that setpriv(1) does in one go, as it becomes the command."""
 
-LENT = "env setpriv mount umount mkdir touch prlimit dirname"
+LENT = "env setpriv mount umount mkdir rmdir touch cat prlimit dirname"
 
 HEAD = """\
 #!/bin/sh
@@ -43,7 +45,11 @@ export RUN
 PID=
 clean_up() {
     status=$?
-    [ -z "$PID" ] || kill -KILL "$PID" 2>/dev/null || :
+    trap '' EXIT INT TERM
+    if [ -n "$PID" ]; then
+        kill -KILL "$PID" 2>/dev/null || :
+        wait 2>/dev/null || :
+    fi
 %(undo)s
     rm -rf "$RUN"
     exit $status
@@ -56,17 +62,27 @@ LEND = """\
 # Programs of the host for the time after the pivot, when the host's files are gone: with their loader and libraries.
 LENT=%(rootfs)s/dev/.lent
 mkdir "$LENT"
+mount -t tmpfs -o mode=755 tmpfs "$LENT"
 for tool in %(tools)s; do
     program=$(command -v $tool)
     cp "$program" "$LENT/"
-    for library in $(ldd "$program" | grep -o '/[^ ]*'); do cp -n "$library" "$LENT/"; done
+    # ld.so(8): instead of running, the program lists its loader and libraries
+    for word in $(LD_TRACE_LOADED_OBJECTS=1 "$program"); do
+        case $word in
+            /*/ld-*) cp "$word" "$LENT/loader" ;;
+            /*) cp -n "$word" "$LENT/" ;;
+        esac
+    done
 done
-loader=$(ldd "$(command -v mount)" | grep -o '/[^ ]*/ld-[^ ]*')
-cp "$loader" "$LENT/loader"
 lent() { program=$1; shift; /dev/.lent/loader --library-path /dev/.lent "/dev/.lent/$program" "$@"; }
 """
 
 AFTER_PIVOT = "\n".join(f'{tool}() {{ lent {tool} "$@"; }}' for tool in LENT.split() if tool not in ("env", "setpriv"))
+
+GIVE_BACK = """\
+cd /dev/.lent
+./loader --library-path . ./umount -l /dev/.lent
+./loader --library-path . ./rmdir /dev/.lent"""
 
 BIRTH = """\
 mkfifo "$RUN/proceed"
@@ -82,13 +98,6 @@ export PID
 
 TAIL = """\
 echo proceed > "$RUN/proceed"
-# The lent programs go once the command runs, which is when the loader has made place for it.
-while [ -e "/proc/$PID/root/dev/.lent" ] && [ ! -e "$RUN/became" ]; do
-    case $(readlink "/proc/$PID/exe" 2>/dev/null) in
-        */sh|*/dash|*/bash|*/unshare|/dev/.lent/*|*/ld-*|'') [ -d "/proc/$PID" ] || break; sleep 0.01 ;;
-        *) rm -rf "/proc/$PID/root/dev/.lent"; break ;;
-    esac
-done
 status=0
 wait $SHIM || status=$?
 PID=
@@ -96,19 +105,41 @@ exit $status
 """
 
 
+class ByHand(Layout):
+    """The same instance, but for the one container that the script makes: its files lie in directories of their own.
+
+    Any command of minidock would take a directory without a record for what a killed one left, and remove it.
+    """
+
+    def __init__(self, layout: Layout, container_id: str) -> None:
+        super().__init__(layout.root)
+        self.own = container_id
+
+    def container(self, container_id: str) -> Path:
+        return self.root / "by-hand" / container_id if container_id == self.own else super().container(container_id)
+
+    def container_run(self, container_id: str) -> Path:
+        if container_id == self.own:
+            return self.run / "by-hand" / container_id[:12]
+        return super().container_run(container_id)
+
+
 def dry_run(layout: Layout, request: CreateRequest) -> Plan:
     """The plan of a container that nobody creates."""
-    return _prepared(layout, request)[1]
+    return _prepared(layout, request, by_hand=False)[1]
 
 
 def as_shell(layout: Layout, request: CreateRequest) -> str:
     """The whole script."""
-    record, plan, texts = _prepared(layout, request)
-    directory = layout.container(record.id)
-    rootfs = layout.container_run(record.id) / "rootfs"
+    record, plan, texts = _prepared(layout, request, by_hand=True)
+    place = ByHand(layout, record.id)
+    directory, rootfs = place.container(record.id), place.container_run(record.id) / "rootfs"
     made = [f"{directory}/upper", f"{directory}/work", str(rootfs)]
+    made += [point.source for point in record.mounts if point.source and not os.path.lexists(point.source)]
     undo = [f"    {line}" for step in reversed(plan.before) for line in step.undo_shell().splitlines()]
-    undo.append(f"    rm -rf {shlex.quote(str(directory))} {shlex.quote(str(rootfs.parent))}")
+    undo.append(f"    rm -rf {' '.join(map(shlex.quote, [*_own(record), str(directory), str(rootfs.parent)]))}")
+    parents = [str(directory.parent), str(rootfs.parent.parent)]
+    undo.append(f"    rmdir {' '.join(map(shlex.quote, parents))} 2>/dev/null || :")
     parts = [
         HEAD % {"undo": "\n".join(undo)},
         "# Files of the container\n" + f"mkdir -p {' '.join(map(shlex.quote, made))}",
@@ -126,11 +157,22 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
     return "\n".join(parts)
 
 
-def _prepared(layout: Layout, request: CreateRequest) -> tuple[Record, Plan, dict[str, str]]:
+def _own(record: Record) -> list[str]:
+    """Volumes for this container alone: as with --rm they go with it."""
+    named = {bind.split(":", 1)[0] for bind in record.host_config.binds}
+    return [
+        str(Path(point.source).parent)
+        for point in record.mounts
+        if point.type == "volume" and len(point.name) == 64 and point.name not in named
+    ]
+
+
+def _prepared(layout: Layout, request: CreateRequest, *, by_hand: bool) -> tuple[Record, Plan, dict[str, str]]:
     record = create.draft(layout, request)
+    record = replace(record, mounts=volumes.plan(layout, record))
     attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested, dry_run=True)
     texts = etc.texts(layout, record, attachment)
-    plan, _ = start.prepare(layout, record, attachment)
+    plan, _ = start.prepare(ByHand(layout, record.id) if by_hand else layout, record, attachment)
     return record, plan, texts
 
 
@@ -179,11 +221,9 @@ def _child(plan: Plan, rootfs: Path) -> str:
 
 
 def _become(plan: Plan) -> list[str]:
-    """The last line: setpriv takes the rights away and becomes the command, by way of env for a clean environment."""
+    """The last line: setpriv takes the rights away, env gives environment and directory and becomes the command."""
     options = [word for step in plan.child if isinstance(step, RIGHTS) for word in step.setpriv()]
-    env = " ".join(shlex.quote(line) for line in plan.execute.env)
-    command = " ".join(shlex.quote(word) for word in plan.execute.args)
-    loader = "/dev/.lent/loader --library-path /dev/.lent"
-    setpriv = f"{loader} /dev/.lent/setpriv {' '.join(map(shlex.quote, options))}"
-    return [f"# {plan.execute.describe()}", f"exec {loader} /dev/.lent/env -i {env} {setpriv} {command}"]
-
+    env = shlex.join(["-i", f"--chdir={plan.execute.cwd}", *plan.execute.env])
+    loader = "./loader --library-path ."
+    become = f"exec {loader} ./setpriv {shlex.join(options)}" if options else "exec"
+    return [GIVE_BACK, f"# {plan.execute.describe()}", f"{become} {loader} ./env {env} {shlex.join(plan.execute.args)}"]

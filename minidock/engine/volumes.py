@@ -25,6 +25,18 @@ def prepare(layout: Layout, record: Record) -> list[MountPoint]:
 
     Raises UsageError for a mount that can't be right, in Docker's words.
     """
+    points = plan(layout, record)
+    for point in points:
+        if point.source and not os.path.lexists(point.source):
+            Path(point.source).mkdir(parents=True, exist_ok=True)
+    return points
+
+
+def plan(layout: Layout, record: Record) -> list[MountPoint]:
+    """The mount points as they would be; nothing is made. What of their sources is missing, `prepare` makes.
+
+    Raises UsageError for a mount that can't be right, in Docker's words.
+    """
     points: dict[str, MountPoint] = {}
     for bind in record.host_config.binds:
         point = _from_bind(layout, bind)
@@ -49,8 +61,6 @@ def _from_bind(layout: Layout, bind: str) -> MountPoint:
     destination = _absolute(destination, bind)
     if not source.startswith("/"):
         return _volume(layout, source, destination, options, {}, rw="ro" not in words)
-    if not os.path.lexists(source):
-        Path(source).mkdir(parents=True, exist_ok=True)
     propagation = next((word for word in words if word in PROPAGATIONS), "rprivate")
     return MountPoint(
         type="bind", source=source, destination=destination, mode=options, rw="ro" not in words, propagation=propagation
@@ -69,12 +79,8 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
     if request.type != "bind":
         raise UsageError(f'invalid mount config: mount type "{request.type}" unknown')
     options = request.bind_options
-    if not os.path.lexists(request.source):
-        if not (options and options.create_mountpoint):
-            raise UsageError(
-                f'invalid mount config for type "bind": bind source path does not exist: {request.source}'
-            )
-        Path(request.source).mkdir(parents=True, exist_ok=True)
+    if not os.path.lexists(request.source) and not (options and options.create_mountpoint):
+        raise UsageError(f'invalid mount config for type "bind": bind source path does not exist: {request.source}')
     propagation = (options.propagation if options else "") or "rprivate"
     return MountPoint(
         type="bind", source=request.source, destination=destination, rw=not request.read_only, propagation=propagation
@@ -93,14 +99,13 @@ def _absolute(destination: str, shown: str) -> str:
 def _volume(
     layout: Layout, name: str, destination: str, mode: str, labels: dict[str, str], *, rw: bool = True
 ) -> MountPoint:
-    """Made when it isn't there; a volume is nothing but its directory."""
+    """A volume is nothing but its directory."""
     if not _is_name(name):
         raise UsageError(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
     data = layout.volumes / name / "_data"
-    data.mkdir(parents=True, exist_ok=True)
     return MountPoint(
         type="volume", source=str(data), destination=destination, mode=mode or "z", rw=rw, name=name, driver="local"
     )
@@ -137,9 +142,7 @@ def _oci(point: MountPoint, record: Record) -> Mount:
 
 def _tmpfs(destination: str, words: list[str]) -> Mount:
     """Docker's defaults, unless the words say otherwise: the later of two wins."""
-    return Mount(
-        destination=destination, type="tmpfs", source="tmpfs", options=["nosuid", "nodev", "noexec", *words]
-    )
+    return Mount(destination=destination, type="tmpfs", source="tmpfs", options=["nosuid", "nodev", "noexec", *words])
 
 
 def fresh(record: Record) -> Iterable[MountPoint]:
@@ -151,8 +154,15 @@ def fresh(record: Record) -> Iterable[MountPoint]:
     }
     for point in record.mounts:
         nocopy = point.destination in kept or "nocopy" in point.mode.split(",")
-        if point.type == "volume" and not nocopy and not os.listdir(point.source):
+        if point.type == "volume" and not nocopy and not _holds_anything(point.source):
             yield point
+
+
+def _holds_anything(source: str) -> bool:
+    try:
+        return bool(os.listdir(source))
+    except FileNotFoundError:  # a dry run: nobody has made it
+        return False
 
 
 def remove_anonymous(layout: Layout, record: Record) -> None:

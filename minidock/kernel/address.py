@@ -47,7 +47,7 @@ class AddAddress(Step, frozen=True):
         add = f"ip addr add {self.address} brd + dev {self.name}"
         if not self.shared:
             return add
-        return f"ip -4 addr show dev {self.name} | grep -q 'inet {self.address} ' || {add}"
+        return f"case $(ip -4 addr show dev {self.name}) in *'inet {self.address} '*) ;; *) {add} ;; esac"
 
     def apply(self, live: Live) -> None:
         dotted, _, prefix = self.address.partition("/")

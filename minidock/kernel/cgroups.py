@@ -54,6 +54,18 @@ class MakeCgroup(Step, frozen=True):
     def shell(self) -> str:
         return shlex.join(["mkdir", "-p", *self.directories])
 
+    def undo_shell(self) -> str:
+        everybody = " ".join(shlex.quote(f"{directory}/cgroup.procs") for directory in self.directories)
+        ours = shlex.join(self.directories)
+        lines = [
+            f"kill -KILL $(cat {everybody}) 2>/dev/null || :",
+            f"rmdir {ours} 2>/dev/null || {{ sleep 0.1; rmdir --ignore-fail-on-non-empty {ours} 2>/dev/null || :; }}",
+        ]
+        if self.parents_up_to:
+            parents = shlex.join([os.path.dirname(directory) for directory in self.directories])
+            lines.append(f"rmdir {parents} 2>/dev/null || :")
+        return "\n".join(lines)
+
     def apply(self, live: Live) -> None:
         for directory in self.directories:
             cgroup_tree.make(directory)

@@ -30,7 +30,7 @@ class InheritCpuset(Step, frozen=True):
 
     def shell(self) -> str:
         lines = [
-            f"grep -q . {shlex.quote(f'{child}/{name}')} || cat {shlex.quote(f'{parent}/{name}')} > "
+            f'[ -n "$(cat {shlex.quote(f"{child}/{name}")})" ] || cat {shlex.quote(f"{parent}/{name}")} > '
             f"{shlex.quote(f'{child}/{name}')}"
             for parent, child in zip(self.levels, self.levels[1:], strict=False)
             for name in FILES

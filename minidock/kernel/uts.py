@@ -24,7 +24,7 @@ class SetHostname(Step, frozen=True):
         return f"set the host name to {self.name}"
 
     def shell(self) -> str:
-        return f"hostname {shlex.quote(self.name)}"
+        return f"echo {shlex.quote(self.name)} > /proc/sys/kernel/hostname"
 
     def apply(self, live: Live) -> None:
         syscalls.sethostname(self.name)

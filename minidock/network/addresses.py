@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from pathlib import Path
 from typing import ClassVar
 
@@ -60,7 +61,13 @@ class HoldAddress(Step, frozen=True):
         return f"hold the address {self.address} for the container"
 
     def shell(self) -> str:
-        return f"# {self.address} is ours as long as {self.path} says so"
+        path = shlex.quote(self.path)
+        claim = f'{{"address": "{self.address}", "container": "{self.container}", "pid": %s, "ticks": %s}}'
+        ticks = "$(cut -d' ' -f22 /proc/$$/stat)"
+        return f"mkdir -p $(dirname {path})\nprintf '{claim}\\n' $$ \"{ticks}\" > {path}"
+
+    def undo_shell(self) -> str:
+        return f"rm -f {shlex.quote(self.path)}"
 
     def apply(self, live: Live) -> None:
         if _holder(Path(self.path)) != self.container:

@@ -39,11 +39,11 @@ class PassFirewalls(Step, frozen=True):
         return f"ask firewalls that drop forwarded packets by policy (Docker's, ufw's) to let {self.bridge} pass"
 
     def shell(self) -> str:
-        chain = "nft list chain ip filter FORWARD 2>/dev/null"
         rules = "".join(f"add rule ip filter FORWARD {words}\n" for words in self.rules())
         return (
-            f"if {chain} | grep -q 'policy drop' && ! {chain} | grep -q '\"{self.bridge}\"'; then\n"
-            f"nft -f - <<'EOF'\n{rules}EOF\nfi"
+            "case $(nft list chain ip filter FORWARD 2>/dev/null) in\n"
+            f"*'\"{self.bridge}\"'*) ;;\n"
+            f"*'policy drop'*) nft -f - <<'EOF'\n{rules}EOF\n;;\nesac"
         )
 
     def rules(self) -> list[str]:

@@ -91,7 +91,7 @@ class SetUpNat(Step, frozen=True):
         return TABLE.format(table=self.table, bridge=self.bridge, subnet=self.subnet)
 
     def shell(self) -> str:
-        return f"nft -f - <<'EOF'\n{self.rules()}EOF"
+        return f"nft list table ip {self.table} >/dev/null 2>&1 || nft -f - <<'EOF'\n{self.rules()}EOF"
 
     def apply(self, live: Live) -> None:
         layout = Layout(Path(self.root))
