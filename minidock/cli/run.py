@@ -46,8 +46,7 @@ def run(arguments: list[str], **flags: FlagValue) -> None:
     request, warnings = _request(arguments, flags)
     engine = context.engine()
     if flags["dry_run"] or flags["as_shell"]:
-        _ensure_image(engine, request, flags)
-        return _only_tell(engine, request, as_shell=flags["as_shell"])
+        return _only_tell(engine, request, flags)
     if flags["detach"] and flags["attach"]:
         raise Complaint("conflicting options: cannot specify both --attach and --detach", 1)
     config = request.config
@@ -167,11 +166,12 @@ def _narrator(wanted: bool) -> Narrator:
     return Explain(sys.stderr)
 
 
-def _only_tell(engine: Engine, request: CreateRequest, *, as_shell: bool) -> None:
-    if as_shell:
+def _only_tell(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue]) -> None:
+    if flags["as_shell"]:
+        _ensure_image(engine, request, flags)
         print(engine.as_shell(request), end="")
         return
     from .explain import plan_lines
 
-    for line in plan_lines(engine.dry_run(request)):
+    for line in plan_lines(engine.dry_run(request, say=context.say)):
         print(line)

@@ -144,11 +144,11 @@ class Engine:
 
     # telling without doing
 
-    def dry_run(self, request: CreateRequest) -> Plan:
-        """The plan of a container that nobody creates; needs no root."""
+    def dry_run(self, request: CreateRequest, *, say: Callable[[str], None]) -> Plan:
+        """The plan of a container that nobody creates; needs no root, nor the image."""
         from minidock.engine import script
 
-        return script.dry_run(self.layout, request)
+        return script.dry_run(self.layout, request, say)
 
     def as_shell(self, request: CreateRequest) -> str:
         """A script for sh, util-linux, iproute2 and nft that makes the same container."""

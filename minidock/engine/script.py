@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from minidock import network
 from minidock.engine import create, etc, start, volumes
 from minidock.engine.record import Record, replace
+from minidock.errors import ImageNotFound
+from minidock.image.manifest import ImageConfig, RunConfig
+from minidock.image.store import Image
 from minidock.kernel import capabilities, credentials, no_new_privs, seccomp
 from minidock.kernel.cgroup_join import EnterCgroup
 from minidock.kernel.namespaces import KINDS, JoinNamespace, NewCgroupNamespace
@@ -32,6 +36,20 @@ RIGHTS = (
     no_new_privs.SetNoNewPrivs,
 )
 """Steps that setpriv(1) does in one go, as it becomes the command."""
+
+STAND_IN = Image(
+    id="",
+    tags=[],
+    digests=[],
+    config=ImageConfig(config=RunConfig(cmd=["sh"])),
+    diff_ids=[],
+    size=0,
+    created="",
+    manifest_digest="",
+    architecture="",
+    os="linux",
+)
+"""The image of a dry run that has none: no layers, nothing configured but a command."""
 
 LENT = "env setpriv mount umount mkdir rmdir touch cat prlimit dirname"
 
@@ -124,14 +142,21 @@ class ByHand(Layout):
         return super().container_run(container_id)
 
 
-def dry_run(layout: Layout, request: CreateRequest) -> Plan:
-    """The plan of a container that nobody creates."""
-    return _prepared(layout, request, by_hand=False)[1]
+def dry_run(layout: Layout, request: CreateRequest, say: Callable[[str], None]) -> Plan:
+    """The plan of a container that nobody creates. Without the image, or the right to read it, an empty one stands in,
+    and `say` is told."""
+    try:
+        record = create.draft(layout, request)
+    except (PermissionError, ImageNotFound) as error:
+        why = "isn't here" if isinstance(error, ImageNotFound) else "can't be read without root"
+        say(f"the image {request.config.image} {why}: this is the plan for an empty one")
+        record = create.draft(layout, request, image=STAND_IN)
+    return _prepared(layout, record, by_hand=False)[1]
 
 
 def as_shell(layout: Layout, request: CreateRequest) -> str:
     """The whole script."""
-    record, plan, texts = _prepared(layout, request, by_hand=True)
+    record, plan, texts = _prepared(layout, create.draft(layout, request), by_hand=True)
     place = ByHand(layout, record.id)
     directory, rootfs = place.container(record.id), place.container_run(record.id) / "rootfs"
     made = [f"{directory}/upper", f"{directory}/work", str(rootfs)]
@@ -167,8 +192,7 @@ def _own(record: Record) -> list[str]:
     ]
 
 
-def _prepared(layout: Layout, request: CreateRequest, *, by_hand: bool) -> tuple[Record, Plan, dict[str, str]]:
-    record = create.draft(layout, request)
+def _prepared(layout: Layout, record: Record, *, by_hand: bool) -> tuple[Record, Plan, dict[str, str]]:
     record = replace(record, mounts=volumes.plan(layout, record))
     attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested, dry_run=True)
     texts = etc.texts(layout, record, attachment)
