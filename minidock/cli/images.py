@@ -109,7 +109,8 @@ def _fits(repository: str, tag: str, pattern: str) -> bool:
 
 
 def columns(image: ImageSummary, repository: str, tag: str, digest: str, no_trunc: bool) -> Columns:
-    from .units import human_duration, human_size
+    from ..engine.durations import human_duration
+    from .units import human_size
 
     return {
         "Repository": lambda: repository,

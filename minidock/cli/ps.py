@@ -136,7 +136,7 @@ def _image(row: ContainerSummary, no_trunc: bool) -> str:
 
 
 def _age(created: int) -> str:
-    from .units import human_duration
+    from ..engine.durations import human_duration
 
     return f"{human_duration(time.time() - created)} ago"
 

@@ -123,28 +123,3 @@ def human_size(count: float, *, digits: int = 3, base: float = 1000.0, binary: b
         count /= base
         step += 1
     return f"{count:.{digits}g}{names[step]}".replace("e+03", "000")
-
-
-def human_duration(seconds: float) -> str:
-    """How long, in the words of `docker ps`: "Less than a second", "About a minute", "2 hours"."""
-    whole = int(seconds)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    minutes = whole // 60
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    hours = int(seconds / 3600 + 0.5)
-    if hours == 1:
-        return "About an hour"
-    for limit, unit, name in ((48, 1, "hours"), (24 * 14, 24, "days"), (24 * 60, 24 * 7, "weeks")):
-        if hours < limit:
-            return f"{hours // unit} {name}"
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24 // 30} months"
-    return f"{int(seconds / 3600) // 24 // 365} years"

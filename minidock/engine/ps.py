@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from minidock.engine import repair
+from minidock.engine.durations import human_duration
 from minidock.engine.finish import refresh
 from minidock.engine.images import unix
 from minidock.engine.record import Record, Records
@@ -87,34 +88,6 @@ def status(record: Record) -> str:
         return "Created"
     ago = human_duration(time.time() - unix(state.finished_at))
     return f"Exited ({state.exit_code}) {ago} ago"
-
-
-def human_duration(seconds: float) -> str:
-    """Docker's words (go-units HumanDuration)."""
-    whole = int(seconds)
-    minutes, hours = whole // 60, round(whole / 3600)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    days = whole // 86400
-    if days < 14:
-        return f"{days} days"
-    if days < 60:
-        return f"{days // 7} weeks"
-    if days < 730:
-        return f"{days // 30} months"
-    return f"{days // 365} years"
 
 
 # filters: Docker's, each a predicate of record, value and all records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minidock.cli import units
+from minidock.engine.durations import human_duration
 from minidock.errors import UsageError
 
 
@@ -164,4 +165,4 @@ def test_binary_sizes() -> None:
     ],
 )
 def test_human_durations(seconds: float, wanted: str) -> None:
-    assert units.human_duration(seconds) == wanted
+    assert human_duration(seconds) == wanted
