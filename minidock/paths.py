@@ -1,13 +1,13 @@
 """Where everything lies. An instance is its root directory: two roots never meet (DESIGN: instances don't meet).
 
-    /var/lib/minidock/            --root, MINIDOCK_ROOT: survives a reboot
-        images/                   the image store (minidock.image.store)
-        containers/<id>/          container.json, <id>-json.log, hostname, hosts, resolv.conf, upper/ and work/
-        names/<name>              the id of who has claimed the name
-        networks/  volumes/
-    /run/minidock/                gone after a reboot, as are the mounts and processes that it tells about
-        locks/                    one file a lock, held with flock(2)
-        containers/<id>/          journal.json, config.json, attach.sock, exit.json, exec/, rootfs/ (mount point)
+/var/lib/minidock/            --root, MINIDOCK_ROOT: survives a reboot
+    images/                   the image store (minidock.image.store)
+    containers/<id>/          container.json, <id>-json.log, hostname, hosts, resolv.conf, upper/ and work/
+    names/<name>              the id of who has claimed the name
+    networks/  volumes/
+/run/minidock/                gone after a reboot, as are the mounts and processes that it tells about
+    locks/                    one file a lock, held with flock(2)
+    containers/<id>/          journal.json, config.json, attach.sock, exit.json, exec/, rootfs/ (mount point)
 """
 
 from __future__ import annotations

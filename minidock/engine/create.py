@@ -61,9 +61,7 @@ def _write(layout: Layout, record: Record) -> None:
 def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None) -> Record:
     """The record as it would be, without writing anything: what --dry-run shows."""
     if request.name and not re.fullmatch(NAME, request.name):
-        raise UsageError(
-            f"Invalid container name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )
+        raise UsageError(f"Invalid container name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     store = ImageStore(layout)
     image = image or store.find(request.config.image)
     container_id = os.urandom(32).hex()
@@ -173,9 +171,7 @@ def check(host: HostConfig) -> list[str]:
         raise UsageError("Minimum memory limit can not be less than memory reservation limit")
     online = os.cpu_count() or 1
     if host.nano_cpus < 0 or host.nano_cpus > online * 1_000_000_000:
-        raise UsageError(
-            f"Range of CPUs is from 0.01 to {online:d}.00, as there are only {online:d} CPUs available"
-        )
+        raise UsageError(f"Range of CPUs is from 0.01 to {online:d}.00, as there are only {online:d} CPUs available")
     if host.nano_cpus and (host.cpu_quota or host.cpu_period):
         raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if host.auto_remove and host.restart_policy.name not in ("", "no"):

@@ -154,5 +154,3 @@ def _accounts(record: Record) -> tuple[bytes | None, bytes | None]:
         return read("/etc/passwd"), read("/etc/group")
     finally:
         os.close(root)
-
-

@@ -21,7 +21,7 @@ def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callab
     """Have the image, or make it when a recipe exists. Raises ImageNotFound in Docker's words."""
     store = ImageStore(layout)
     if policy not in ("always", "missing", "never"):
-        raise UsageError(f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\"")
+        raise UsageError(f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"')
     try:
         _check_platform(name, store.find(name), platform)
         return

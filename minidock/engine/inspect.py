@@ -105,9 +105,7 @@ def _network(layout: Layout, record: Record) -> dict[str, Any]:
         "SandboxID": network.network_id(layout, record.id) if record.state.running else "",
         "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.state.running else "",
         "HairpinMode": False,
-        "Ports": {
-            key: None if rows is None else msgspec.to_builtins(rows) for key, rows in record.ports.items()
-        },
+        "Ports": {key: None if rows is None else msgspec.to_builtins(rows) for key, rows in record.ports.items()},
         "EndpointID": first.endpoint_id,
         "Gateway": first.gateway,
         "IPAddress": first.ip_address,

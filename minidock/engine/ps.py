@@ -18,9 +18,7 @@ from minidock.paths import Layout
 Filters = dict[str, list[str]]
 
 
-def containers(
-    layout: Layout, *, everything: bool, last: int, filters: Filters, size: bool
-) -> list[ContainerSummary]:
+def containers(layout: Layout, *, everything: bool, last: int, filters: Filters, size: bool) -> list[ContainerSummary]:
     """Newest first. Only running ones unless `everything`, `last` or a filter that asks for others."""
     repair.repair(layout)
     records = [refresh(layout, record) for record in Records(layout).all()]

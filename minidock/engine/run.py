@@ -86,5 +86,3 @@ def _leave(client: socket.socket) -> None:
     """From now on the shim cleans up by itself."""
     attach.own(client, False)
     client.close()
-
-

@@ -121,9 +121,7 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     directory = layout.container(record.id)
     root: list[steps.Step] = [overlay.MountOverlay(lower, f"{directory}/upper", f"{directory}/work", rootfs)]
     root += [copy_up.CopyUp(rootfs, point.destination, point.source) for point in volumes.fresh(record)]
-    group = cgroups.plan(
-        cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True
-    )
+    group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
     extras = Extras(attachment.before, attachment.joined, attachment.child, root)
     return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
 

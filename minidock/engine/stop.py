@@ -126,5 +126,3 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
             from minidock.engine.volumes import remove_anonymous
 
             remove_anonymous(layout, record)
-
-

@@ -36,7 +36,7 @@ class Execute(Step, frozen=True):
         return f"become {' '.join(shlex.quote(word) for word in self.args)}"
 
     def shell(self) -> str:
-        return "exec env -i \"$@\""
+        return 'exec env -i "$@"'
 
     def apply(self, live: Live) -> None:
         execute(find(self.args[0], environment(self.env).get("PATH", DEFAULT_PATH), self.cwd), self.args, self.env)

@@ -130,9 +130,7 @@ class BindMount(Step, frozen=True):
         options = parse(self.options)
         recursive = syscalls.AT_RECURSIVE if options.recursive else 0
         try:
-            copy = syscalls.open_tree(
-                syscalls.AT_FDCWD, self.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive
-            )
+            copy = syscalls.open_tree(syscalls.AT_FDCWD, self.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)
         except MinidockError as error:
             raise MinidockError(f"bind source path does not exist: {self.source}", hint=str(error)) from error
         empty = syscalls.AT_EMPTY_PATH

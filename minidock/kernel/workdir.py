@@ -42,7 +42,6 @@ class EnterDirectory(Step, frozen=True):
         if not os.getcwd().startswith("/"):
             raise MinidockError(f"the working directory {self.path} is outside the container's root")
 
-
     def _make(self) -> None:
         root = rootpath.open_root("/")
         try:

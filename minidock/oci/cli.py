@@ -129,9 +129,7 @@ def spec(bundle: str) -> None:
 
 
 def _create(runtime: Runtime, container_id: str, bundle: str, console: str, pid_file: str) -> int:
-    made = runtime.create(
-        container_id, Path(bundle).resolve(), console=Path(console) if console else None
-    )
+    made = runtime.create(container_id, Path(bundle).resolve(), console=Path(console) if console else None)
     if pid_file:
         from minidock.files import write_atomic
 

@@ -52,5 +52,3 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
 def _same(one: str, other: str) -> bool:
     """setns(2) into the user namespace that one is in already is EINVAL; into others it would be idle."""
     return os.stat(one).st_ino == os.stat(other).st_ino
-
-

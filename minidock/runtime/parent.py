@@ -192,4 +192,3 @@ def kill(pid: int) -> None:
     """SIGKILL, to a process that may be gone already."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-

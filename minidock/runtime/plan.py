@@ -234,5 +234,3 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     if caps:
         steps.append(capabilities.set_capabilities(caps))
     return [*steps, *filters] if process.no_new_privileges else steps
-
-
