@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,6 +35,13 @@ VICTIM = "/{victim}"
 @pytest.fixture(autouse=True)
 def root() -> None:
     require_root()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ImageStore]:
+    layout = Layout(tmp_path / "root")
+    yield ImageStore(layout)
+    shutil.rmtree(layout.run, ignore_errors=True)
 
 
 @pytest.fixture
@@ -243,8 +251,7 @@ CONTAINED: dict[str, tuple[Parts, dict[str, str | None]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_hostile_layer_is_refused(name: str, tmp_path: Path, victim: Path) -> None:
-    store = ImageStore(Layout(tmp_path / "root"))
+def test_a_hostile_layer_is_refused(name: str, store: ImageStore, victim: Path) -> None:
     raw = REFUSED[name](victim)
     before = snapshot(victim)
     with pytest.raises(MinidockError) as caught:
@@ -412,8 +419,7 @@ ARCHIVES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_a_hostile_archive_is_refused(name: str, tmp_path: Path, victim: Path) -> None:
-    store = ImageStore(Layout(tmp_path / "root"))
+def test_a_hostile_archive_is_refused(name: str, store: ImageStore, victim: Path) -> None:
     before = snapshot(victim)
     said: list[str] = []
     with pytest.raises(MinidockError) as caught:
@@ -455,27 +461,26 @@ def spoilers() -> Iterator[tuple[str, Callable[[Path, Path], object]]]:
 
 
 @pytest.mark.parametrize(("name", "spoil"), list(spoilers()), ids=lambda value: value if isinstance(value, str) else "")
-def test_a_hostile_directory_is_refused(name: str, spoil: Callable[[Path, Path], object], tmp_path: Path) -> None:
+def test_a_hostile_directory_is_refused(
+    name: str, spoil: Callable[[Path, Path], object], store: ImageStore, tmp_path: Path
+) -> None:
     top, blob = layout_directory(tmp_path / "layout")
     spoil(top, blob)
-    store = ImageStore(Layout(tmp_path / "root"))
     with pytest.raises(MinidockError):
         load(store, top, say=lambda line: None)
     assert_empty(store)
 
 
-def test_the_good_directory_is_taken(tmp_path: Path) -> None:
+def test_the_good_directory_is_taken(store: ImageStore, tmp_path: Path) -> None:
     top, _ = layout_directory(tmp_path / "layout")
-    store = ImageStore(Layout(tmp_path / "root"))
     assert load(store, top, say=lambda line: None) == ["Loaded image: test:latest"]
     assert check(store) == []
 
 
-def test_a_bomb_ends_at_the_size_that_its_manifest_says(tmp_path: Path) -> None:
+def test_a_bomb_ends_at_the_size_that_its_manifest_says(store: ImageStore) -> None:
     """The blob is endless; no more than the declared bytes of it are read."""
     from minidock.image.compression import CHUNK
 
-    store = ImageStore(Layout(tmp_path / "root"))
     given = 0
 
     def endless(n: int) -> bytes:
