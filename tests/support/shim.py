@@ -167,6 +167,8 @@ class Shim:
         return found
 
     def records(self) -> list[dict[str, str]]:
+        if not self.log.path.exists():
+            return []
         return [msgspec.json.decode(line) for line in self.log.path.read_bytes().splitlines()]
 
     def wait(self) -> int:
