@@ -18,6 +18,7 @@ ffi.set_source(
     "minidock._native",
     "\n".join(f'#include "{HERE / part}.c"' for part in PARTS),
     depends=[str(HERE / f"{part}.{ending}") for part in PARTS for ending in "hc"],
+    py_limited_api=False,  # the interpreter's fork hooks (clone.c) are not part of the stable ABI
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
 )
 
