@@ -1,6 +1,8 @@
 /* The door to system calls: one function a call, nothing else. Newer calls go through syscall(2) because Debian 12's
  * glibc has no wrappers for all of them; the structures they take are declared here as the kernel's headers have them. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
