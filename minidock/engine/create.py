@@ -31,10 +31,12 @@ MINIMUM_MEMORY = 6 << 20
 
 def create(layout: Layout, request: CreateRequest) -> Created:
     """Raises ImageNotFound, NameInUse, UsageError; leaves nothing behind then."""
-    image = ImageStore(layout).find(request.config.image)
-    record = draft(layout, request, image=image)
-    warnings = [*_foreign(image, request.platform), *check(record.host_config)]
-    with repair.creating(layout):
+    store = ImageStore(layout)
+    # From the look at the image to the written record nobody may remove it: its layers are ours from then on.
+    with repair.creating(layout), store.bringing_in():
+        image = store.find(request.config.image)
+        record = draft(layout, request, image=image)
+        warnings = [*_foreign(image, request.platform), *check(record.host_config)]
         _write(layout, record)
     return Created(record.id, warnings)
 
