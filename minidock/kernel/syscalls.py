@@ -22,7 +22,7 @@ AT_RECURSIVE = 0x8000  # fcntl.h
 
 HINTS = {
     errno.EPERM: "this needs root: try sudo",
-    errno.ENOSYS: "this kernel is too old for that call: minidock needs Linux 5.10 or newer",
+    errno.ENOSYS: "this kernel is too old for that call: minidock needs Linux 5.12 or newer",
 }
 """What an errno means whatever the call was; calls add their own where they know better."""
 
