@@ -58,8 +58,9 @@ HEAD = """\
 # What `minidock run` would do for this container, by hand.
 # Needs root, util-linux, iproute2, nftables; says what it does with: sh -x SCRIPT
 set -eu
-RUN=$(mktemp -d /run/by-hand.XXXXXX)
+RUN=%(run)s
 export RUN
+mkdir -p "$RUN"
 PID=
 clean_up() {
     status=$?
@@ -69,7 +70,6 @@ clean_up() {
         wait 2>/dev/null || :
     fi
 %(undo)s
-    rm -rf "$RUN"
     exit $status
 }
 trap clean_up EXIT
@@ -146,16 +146,20 @@ def dry_run(layout: Layout, request: CreateRequest, say: Callable[[str], None]) 
     """The plan of a container that nobody creates. Without the image, or the right to read it, an empty one stands in,
     and `say` is told."""
     try:
-        record = create.draft(layout, request)
-    except (PermissionError, ImageNotFound) as error:
-        why = "isn't here" if isinstance(error, ImageNotFound) else "can't be read without root"
-        say(f"the image {request.config.image} {why}: this is the plan for an empty one")
-        record = create.draft(layout, request, image=STAND_IN)
-    return _prepared(layout, record, by_hand=False)[1]
+        return _prepared(layout, create.draft(layout, request), by_hand=False)[1]
+    except ImageNotFound:
+        why = "isn't here"
+    except PermissionError:
+        why = "can't be read without root"
+    plan = _prepared(layout, create.draft(layout, request, image=STAND_IN), by_hand=False)[1]
+    say(f"the image {request.config.image} {why}: this is the plan for an empty one")
+    return plan
 
 
 def as_shell(layout: Layout, request: CreateRequest) -> str:
-    """The whole script."""
+    """The whole script. The instance's subnet is chosen now, so that later commands use the one in the script."""
+    if request.host_config.network_mode in ("", "default", "bridge") and os.access(layout.root, os.W_OK):
+        network.default_network(layout)
     record, plan, texts = _prepared(layout, create.draft(layout, request), by_hand=True)
     place = ByHand(layout, record.id)
     directory, rootfs = place.container(record.id), place.container_run(record.id) / "rootfs"
@@ -166,7 +170,7 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
     parents = [str(directory.parent), str(rootfs.parent.parent)]
     undo.append(f"    rmdir {' '.join(map(shlex.quote, parents))} 2>/dev/null || :")
     parts = [
-        HEAD % {"undo": "\n".join(undo)},
+        HEAD % {"undo": "\n".join(undo), "run": shlex.quote(str(rootfs.parent))},
         "# Files of the container\n" + f"mkdir -p {' '.join(map(shlex.quote, made))}",
         *(_here(f"{directory}/{name}", text) for name, text in texts.items()),
         "\n# On the host",
@@ -174,7 +178,7 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
         "\n# The first process, which waits until it is told to proceed",
         "exec 3<&0",
         _here("$RUN/child.sh", _child(plan, rootfs), quoted=False),
-        f"# {plan.spawn.describe()}",
+        _comment(plan.spawn),
         BIRTH % {"unshare": _unshare(plan)},
         *map(_told, plan.joined),
         TAIL,
@@ -201,13 +205,21 @@ def _prepared(layout: Layout, record: Record, *, by_hand: bool) -> tuple[Record,
 
 
 def _told(step: Step) -> str:
-    return f"# {step.describe()}\n{step.shell()}"
+    return f"{_comment(step)}\n{step.shell()}"
+
+
+def _comment(step: Step) -> str:
+    """What the step says, each line of it behind a #: the command may have several."""
+    return "\n".join(f"# {line}" for line in step.describe().splitlines())
 
 
 def _here(path: str, text: str, *, quoted: bool = True) -> str:
     """A file by a here-document."""
     shown = shlex.quote(path) if quoted else f'"{path}"'
-    return f"cat > {shown} <<'END-OF-FILE'\n{text.rstrip()}\nEND-OF-FILE"
+    end = "END-OF-FILE"
+    while end in text.splitlines():
+        end += "-"
+    return f"cat > {shown} <<'{end}'\n{text.rstrip()}\n{end}"
 
 
 def _unshare(plan: Plan) -> str:
@@ -250,4 +262,4 @@ def _become(plan: Plan) -> list[str]:
     env = shlex.join(["-i", f"--chdir={plan.execute.cwd}", *plan.execute.env])
     loader = "./loader --library-path ."
     become = f"exec {loader} ./setpriv {shlex.join(options)}" if options else "exec"
-    return [GIVE_BACK, f"# {plan.execute.describe()}", f"{become} {loader} ./env {env} {shlex.join(plan.execute.args)}"]
+    return [GIVE_BACK, _comment(plan.execute), f"{become} {loader} ./env {env} {shlex.join(plan.execute.args)}"]

@@ -19,7 +19,7 @@ from typing import ClassVar, NoReturn
 import msgspec
 
 from minidock.errors import MinidockError
-from minidock.kernel import namespaces, syscalls
+from minidock.kernel import execute, namespaces, syscalls
 from minidock.runtime import child
 from minidock.runtime.plan import Plan
 from minidock.runtime.stdio import Stdio
@@ -57,6 +57,30 @@ class Go(Step, frozen=True):
         live.actions["exec"]()
 
 
+class Narration:
+    """What is told of A's steps: all but the two by which A lets C make its own, which stand in their place."""
+
+    def __init__(self, narrator: Narrator, execute: Step) -> None:
+        self.narrator = narrator
+        self.execute = execute
+
+    def started(self, step: Step) -> None:
+        if not isinstance(step, Proceed):
+            self.narrator.started(self.execute if isinstance(step, Go) else step)
+
+    def done(self, step: Step, seconds: float) -> None:
+        if not isinstance(step, Proceed):
+            self.narrator.done(self.execute if isinstance(step, Go) else step, seconds)
+
+    def failed(self, step: Step, error: BaseException) -> None:
+        if not isinstance(step, Proceed):
+            self.narrator.failed(self.execute if isinstance(step, Go) else step, error)
+
+    def undone(self, step: Step) -> None:
+        if not isinstance(step, Proceed | Go):
+            self.narrator.undone(step)
+
+
 class Birth:
     """The making of one container, seen from A. Owns the wire; `shim` is the program that B becomes."""
 
@@ -75,6 +99,7 @@ class Birth:
         self.before_exec = before_exec
         self.narrator = narrator
         self.live = Live()
+        self.ready = Message("ready")
         self.wire, self._theirs = Wire.pair()
 
     def start(self) -> int:
@@ -84,7 +109,7 @@ class Birth:
         """
         self.live.actions.update(spawn=self._spawn, proceed=self._proceed, exec=self._exec)
         try:
-            apply_all(host_steps(self.plan), self.live, self.narrator)
+            apply_all(host_steps(self.plan), self.live, Narration(self.narrator, self.plan.execute))
         finally:
             self.wire.close()
             self.stdio.close()
@@ -147,6 +172,7 @@ class Birth:
         while True:
             message = self._listen()
             if message.kind == "ready":
+                self.ready = message
                 return
             step = self.plan.child[message.step]
             if message.kind == "started":
@@ -158,8 +184,12 @@ class Birth:
         self.before_exec(self.live.pid)
         self._tell("exec")
         message = self.wire.receive()
-        if message is not None:
-            raise Failures.unpack(message)
+        if message is None:
+            return
+        if message.kind == "refused":
+            ready = self.ready
+            raise execute.refused(ready.message, message.number, missing=ready.hint, malformed=ready.call)
+        raise Failures.unpack(message)
 
     def _tell(self, kind: str) -> None:
         try:

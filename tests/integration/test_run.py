@@ -93,10 +93,11 @@ def test_start_again_keeps_what_was_written(box: Minidock) -> None:
 
 def test_exec_is_in_all_namespaces_and_the_cgroup(box: Minidock) -> None:
     box("run", "-d", "--name", "host", "--memory", "64m", "busybox", "sleep", "60", check=True)
-    listing = "readlink /proc/self/ns/pid /proc/self/ns/net /proc/self/ns/mnt /proc/self/ns/uts; cat /proc/self/cgroup"
+    listing = "for name in pid net mnt uts; do readlink /proc/self/ns/$name; done; cat /proc/self/cgroup"
     inside = box("exec", "host", "sh", "-c", listing, check=True).stdout
     first = box("exec", "host", "sh", "-c", listing.replace("self", "1"), check=True).stdout
     assert inside == first
+    assert len(re.findall(r"\w+:\[\d+\]", inside)) == 4
     status = box("exec", "host", "grep", "-E", "^(Cap|Seccomp)", "/proc/self/status", check=True).stdout
     assert status == box("exec", "host", "grep", "-E", "^(Cap|Seccomp)", "/proc/1/status", check=True).stdout
 
