@@ -124,6 +124,11 @@ def undo_all(steps: Sequence[Step], live: Live, narrator: Narrator = SILENT) -> 
 # The journal: a list of steps as JSON that a person can read, and that a later minidock can undo.
 
 
+def takes_back(step: Step) -> bool:
+    """Whether the step has anything to undo; only such need to be in a journal."""
+    return type(step).undo is not Step.undo
+
+
 def to_journal(steps: Iterable[Step]) -> bytes:
     """The steps as JSON: a list of {"step": "minidock.kernel.overlay:MountOverlay", "values": {...}}."""
     rows = [

@@ -31,6 +31,9 @@ from minidock.runtime.plan import Extras, Plan, plan
 from minidock.runtime.stdio import Stdio
 from minidock.steps import SILENT, Narrator
 
+LOG_SIZE = 10 << 20
+"""Bytes of a log file before it is rotated, when nobody has said."""
+
 
 class Started(msgspec.Struct, frozen=True):
     """A running container, and our connection to its shim: owner until told otherwise."""
@@ -71,7 +74,8 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     etc.write(layout, record, attachment)
     made, config = prepare(layout, record, attachment)
     files.write_json(run_dir / "config.json", config, durable=False)
-    files.write_atomic(run_dir / "journal.json", steps.to_journal(host_steps(made)[:-2]), durable=False)
+    journal = steps.to_journal(filter(steps.takes_back, host_steps(made)))
+    files.write_atomic(run_dir / "journal.json", journal, durable=False)
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, True)
@@ -178,14 +182,16 @@ def _shim(layout: Layout, record: Record, pid: int, stdio: Stdio, inherit: list[
 
 def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
     """Where the container's output goes; None with --log-driver none. Rotated by default, unlike Docker's."""
-    from minidock.engine.sizes import parse_size
-
     settings = record.host_config.log_config
     if settings.type == "none":
         return None
     if settings.type not in ("", "json-file"):
         raise UsageError(f'logger: no log driver named "{settings.type}" is registered', hint="json-file or none")
-    size = parse_size(settings.config.get("max-size", "10m"))
+    size = LOG_SIZE
+    if "max-size" in settings.config:
+        from minidock.engine.sizes import parse_size
+
+        size = parse_size(settings.config["max-size"])
     return shim.LogFile(Records(layout).log_path(record.id), size, int(settings.config.get("max-file", "3")))
 
 

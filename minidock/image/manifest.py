@@ -4,7 +4,7 @@ The two families differ in media types only. What is read here comes from strang
 they become file names, sizes before anything is read, and JSON that doesn't fit raises InvalidImage.
 """
 
-from __future__ import annotations
+# Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
 from typing import Any, TypeVar
 

@@ -1,6 +1,6 @@
 """What the store writes down about layers and images, and the image as it shows it to others."""
 
-from __future__ import annotations
+# Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
 import msgspec
 
