@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = {
     "minidock-shim": "native/shim.c",
     "minidock-init": "native/init.c",
+    "minidock-exec": "native/exec.c",
     "hello": "rootfs/hello-world/hello.c",
 }
 CFLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from typing import ClassVar, NoReturn
 
 from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError
-from minidock.steps import Live, Step
+from minidock.kernel import syscalls
+from minidock.steps import Step
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -37,9 +38,6 @@ class Execute(Step, frozen=True):
 
     def shell(self) -> str:
         return 'exec env -i "$@"'
-
-    def apply(self, live: Live) -> None:
-        execute(find(self.args[0], environment(self.env).get("PATH", DEFAULT_PATH), self.cwd), self.args, self.env)
 
 
 def environment(env: list[str]) -> dict[str, str]:
@@ -90,20 +88,25 @@ def _refusal(name: str, number: int | None, call: str) -> MinidockError:
     return CommandNotExecutable(f'exec: "{name}": {os.strerror(number).lower()}')
 
 
-def execute(path: str, args: list[str], env: list[str]) -> NoReturn:
-    """Become the program. Returns only by raising: CommandNotExecutable or CommandNotFound, saying why."""
+def execute(program: int, wire: int, path: str, args: list[str], env: list[str]) -> NoReturn:
+    """Become the command, by way of minidock-exec (native/exec.c), which `program` is a descriptor of.
+
+    Raises SystemCallFailed when that fails; what execve(2) says of `path` goes over the descriptor `wire`.
+    """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    # Docker's images may hold names without "="; execve(2) passes on what it is given, os.execve only a mapping.
-    try:
-        os.execve(path, args, environment(env))
-    except OSError as error:
-        reason = explain(path, error.errno or 0)
-        text = f"exec {path}: {os.strerror(error.errno or 0).lower()}"
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise CommandNotFound(text, hint=reason) from error
-        raise CommandNotExecutable(text, hint=reason) from error
+    if wire >= 0:
+        os.set_inheritable(wire, True)
+    syscalls.execveat(program, "", ["minidock:[init]", str(wire), path, *args], env, syscalls.AT_EMPTY_PATH)
+
+
+def refused(path: str, number: int, *, missing: str, malformed: str) -> MinidockError:
+    """What execve(2) said of a file that is there and executable; the reasons are explain()'s."""
+    text = f"exec {path}: {os.strerror(number).lower()}"
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return CommandNotFound(text, hint=missing)
+    return CommandNotExecutable(text, hint=malformed if number == errno.ENOEXEC else "")
 
 
 def explain(path: str, number: int) -> str:
@@ -156,18 +159,15 @@ def check_env(env: Mapping[str, str]) -> None:
 
 
 def demo() -> None:
-    """Show the reason that execve(2) has for a script with a missing interpreter."""
+    """Show what is said of a script whose interpreter is missing."""
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as file:
         file.write("#!/no/such/shell\n")
     os.chmod(file.name, 0o700)
-    try:
-        execute(file.name, [file.name], [])
-    except MinidockError as error:
-        print(f"{error} — {error.hint}")
-    finally:
-        os.unlink(file.name)
+    error = refused(file.name, errno.ENOENT, missing=explain(file.name, errno.ENOENT), malformed="")
+    print(f"{error} ({error.hint})")
+    os.unlink(file.name)
 
 
 if __name__ == "__main__":

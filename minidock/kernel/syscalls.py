@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from minidock import _native
 from minidock.errors import SystemCallFailed
@@ -255,6 +256,19 @@ def bpf(command: int, attributes: object, size: int) -> int:
 
 
 # processes
+
+
+def execveat(dirfd: int, path: Pathlike, args: Sequence[str], env: Sequence[str], flags: int) -> NoReturn:
+    """execveat(2). Environment lines are passed on as they are; returns only by raising."""
+
+    def array(words: Sequence[str]) -> tuple[object, list[object]]:
+        kept = [ffi.new("char[]", os.fsencode(word)) for word in words]
+        return ffi.new("char *[]", [*kept, ffi.NULL]), kept
+
+    argv, _kept_args = array(args)  # cffi frees what nobody refers to
+    envp, kept_env = array(env)
+    lib.md_execveat(dirfd, _bytes(path), argv, envp, flags)
+    raise failed("execveat", (dirfd, path, list(args), f"{len(kept_env)} variables", flags))
 
 
 def pidfd_send_signal(pidfd: int, number: int) -> None:

@@ -7,12 +7,14 @@ it is the command; run the user's program only if every step succeeded.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from typing import NoReturn
 
 from minidock.kernel import execute, syscalls
+from minidock.runtime import seal
 from minidock.runtime.plan import Plan
 from minidock.runtime.sync import Failures, Message, Wire
 from minidock.steps import Live, wrap
@@ -47,12 +49,13 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         message = inherited.wire.receive()
         if message is None or message.kind != "proceed":
             os._exit(1)  # A is gone, and with it the reason for us to be
+        program = seal.seal()
         live = Live(os.getpid())
         live.fds["console"] = inherited.console
         for step, _ in enumerate(plan.child):
             _apply(plan, step, live, inherited)
         step = len(plan.child)
-        _become(plan, inherited)
+        _become(plan, inherited, program)
     except BaseException as error:  # noqa: BLE001 - the one place: told to A, then _exit
         told = wrap(plan.child[step], error) if isinstance(error, OSError) and 0 <= step < len(plan.child) else error
         _tell(inherited.wire, Failures.pack(step, told))
@@ -81,22 +84,24 @@ def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
     inherited.wire.send(Message("done", index, seconds=time.perf_counter() - begun))
 
 
-def _become(plan: Plan, inherited: Inheritance) -> None:
-    """Find the command as the container's user would, say ready, and on A's word become it."""
+def _become(plan: Plan, inherited: Inheritance, program: int) -> None:
+    """Find the command as the container's user would, say ready, and on A's word become it.
+
+    With "ready" A gets what can be said if execve(2) refuses: by then we are a program that can't explain.
+    """
     wire = inherited.wire
     command = plan.execute
     path = execute.environment(command.env).get("PATH", execute.DEFAULT_PATH)
     executable = execute.find(command.args[0], path, command.cwd)
-    wire.send(Message("ready"))
+    missing, malformed = (execute.explain(executable, number) for number in (errno.ENOENT, errno.ENOEXEC))
+    wire.send(Message("ready", message=executable, hint=missing, call=malformed))
     message = wire.receive()
     if message is None or message.kind not in ("exec", "park"):
         os._exit(1)
     if message.kind == "park":
         _park(wire, inherited.start_line)
     os.umask(plan.umask)
-    # Nothing but 0, 1 and 2 reaches the program; the wire too goes with the exec, which is how A learns of it.
-    syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
-    execute.execute(executable, command.args, command.env)
+    execute.execute(program, wire.end.fileno(), executable, command.args, command.env)
 
 
 def _park(wire: Wire, start_line: int) -> None:

@@ -7,7 +7,7 @@
     │ ◀───────────────────────── ready  │   every step succeeded, the command was found
     │  exec ──────────────────────────▶ │
     │ ◀──────────────── end of file     │   close-on-exec: the command runs
-    │ ◀──────────────────────── failed  │   execve said no
+    │ ◀─────────────────────── refused  │   execve said no: the errno
 
 A socket pair of SOCK_SEQPACKET: a message is a JSON object and arrives whole. Either side reads end-of-file when the
 other is gone, and then gives up: fail closed.
@@ -27,7 +27,10 @@ LARGEST = 65536
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`kind` is proceed, exec, started, done, failed or ready; `step` an index into the child's steps."""
+    """`kind` is proceed, exec, park, started, done, failed, ready or refused; `step` an index into the child's steps.
+
+    With ready: `message` is the file that will be executed, `hint` and `call` why ENOENT or ENOEXEC would be.
+    """
 
     kind: str
     step: int = -1

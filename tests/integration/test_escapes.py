@@ -1,0 +1,80 @@
+"""Ways out of a container that other runtimes once left open; none may work here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.instance import REPOSITORY, Minidock
+from tests.support.needs import require_root
+
+pytestmark = pytest.mark.vm
+
+SEALED = """
+import os, sys
+from minidock.runtime import seal
+program = seal.seal()
+try:
+    os.open(f"/proc/self/fd/{program}", os.O_WRONLY)
+except OSError as error:
+    print(error.errno)
+try:
+    import wave
+except ImportError:
+    print("no import")
+print(oct(os.stat("/proc/self/fd").st_uid))
+"""
+
+
+def test_the_last_program_before_the_command_can_t_be_written_and_nothing_is_imported() -> None:
+    """CVE-2019-5736: a container must not get at the runtime's own program by /proc/PID/exe."""
+    require_root()
+    script = ["unshare", "--mount", sys.executable, "-c", SEALED]
+    lines = subprocess.run(script, capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout.split("\n")
+    assert lines[0] == str(errno.EROFS)
+    assert lines[1] == "no import"
+
+
+def test_an_image_can_t_start_the_host_s_python(minidock: Minidock, busybox_image: Path, tmp_path: Path) -> None:
+    """The same, by the image's side of it: its command asks for whatever the runtime is."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    script = tmp_path / "evil"
+    script.write_text("#!/proc/self/exe\nprint('python runs in here')\n")
+    script.chmod(0o755)
+    for command in (["/evil"], ["/proc/self/exe", "-c", "print('python runs in here')"]):
+        result = minidock("run", "--rm", "-v", f"{script}:/evil", "busybox", *command)
+        assert "python" not in (result.stdout + result.stderr).lower()
+        assert result.returncode != 0
+
+
+def test_exec_by_a_link_to_our_program(minidock: Minidock, busybox_image: Path) -> None:
+    minidock("load", "-i", str(busybox_image), check=True)
+    minidock(
+        "run", "-d", "--name", "trap", "busybox", "sh", "-c", "ln -sf /proc/self/exe /bin/id; sleep 60", check=True
+    )
+    result = minidock("exec", "trap", "id", "-c", "print('python runs in here')")
+    assert "python" not in (result.stdout + result.stderr).lower()
+    assert result.returncode != 0
+
+
+@pytest.mark.parametrize("where", ["/proc/self/fd/7", "/proc/self/fd/8", "/proc/self/fd/9"])
+def test_a_working_directory_can_t_be_a_descriptor_of_ours(minidock: Minidock, busybox_image: Path, where: str) -> None:
+    """CVE-2024-21626: runc left a descriptor of the host's cgroup open, and `-w` found it."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    result = minidock("run", "--rm", "-w", f"{where}/../../../../..", "busybox", "cat", "etc/hostname")
+    assert os.uname().nodename not in result.stdout.split()
+
+
+def test_the_host_s_kernel_settings_can_t_be_written(minidock: Minidock, busybox_image: Path) -> None:
+    minidock("load", "-i", str(busybox_image), check=True)
+    script = "echo '|/evil' > /proc/sys/kernel/core_pattern; echo 1 > /proc/sys/kernel/panic; mount -t proc p /mnt"
+    result = minidock("run", "--rm", "busybox", "sh", "-c", script)
+    assert result.returncode != 0
+    assert result.stderr.count("ead-only file system") == 2
+    assert "permission denied" in result.stderr
+    assert Path("/proc/sys/kernel/core_pattern").read_text() != "|/evil\n"
