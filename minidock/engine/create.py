@@ -15,6 +15,7 @@ import msgspec
 
 from minidock import files
 from minidock.engine import repair, volumes
+from minidock.engine.environment import merge_env
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
 from minidock.errors import MinidockError, NameInUse, UsageError
@@ -125,18 +126,6 @@ def _complete_env(asked: list[str], image: list[str]) -> list[str]:
     names = {line.partition("=")[0] for line in asked}
     kept = [line for line in image if line.partition("=")[0] not in names]
     return [*(line for line in asked if "=" in line), *kept]
-
-
-def merge_env(base: list[str], over: list[str]) -> list[str]:
-    """`over` replaces variables of the same name where they stand, and adds the others; a name alone removes it."""
-    rows = {line.partition("=")[0]: line for line in base}
-    for line in over:
-        name, equals, _ = line.partition("=")
-        if equals:
-            rows[name] = line
-        else:
-            rows.pop(name, None)
-    return list(rows.values())
 
 
 def environment(config: ContainerConfig) -> list[str]:

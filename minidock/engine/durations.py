@@ -1,4 +1,7 @@
-"""How long ago, as people say it: go-units' HumanDuration, which `ps` and `images` of Docker use."""
+"""Times as they are written down, and how long ago they are as people say it.
+
+As go-units' HumanDuration, which `ps` and `images` of Docker use.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +29,13 @@ def human_duration(seconds: float) -> str:
     if hours < 24 * 365 * 2:
         return f"{hours // 24 // 30} months"
     return f"{int(seconds / 3600) // 24 // 365} years"
+
+
+def unix(written: str) -> int:
+    """RFC 3339 → Unix seconds; 0 for what isn't a time."""
+    from datetime import UTC, datetime
+
+    try:
+        return int(datetime.fromisoformat(written[:19]).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0

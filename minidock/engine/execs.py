@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, spec
-from minidock.engine import create, security
-from minidock.engine.finish import refresh
-from minidock.engine.record import Record, Records, ticks
+from minidock.engine import security
+from minidock.engine.environment import merge_env
+from minidock.engine.record import Record, Records, refresh, ticks
 from minidock.errors import Conflict, MinidockError
 from minidock.kernel import cgroups, credentials
 from minidock.model import ExecRequest
@@ -112,13 +112,13 @@ def _process(layout: Layout, record: Record, config: spec.Spec, request: ExecReq
     if base is None:
         raise MinidockError(f"the bundle of {record.name} has no process")
     user = base.user
-    env = create.merge_env(base.env, request.env)
+    env = merge_env(base.env, request.env)
     if request.user:
         found = credentials.find_user(*_accounts(record), request.user)
         user = spec.User(uid=found.uid, gid=found.gid, additional_gids=found.additional_gids)
         env = credentials.with_home([line for line in env if not line.startswith("HOME=")], found.home)
     if request.tty:
-        env = create.merge_env(["TERM=xterm"], env)
+        env = merge_env(["TERM=xterm"], env)
     rights = security.parse(record.host_config)
     if request.privileged:
         rights = msgspec.structs.replace(rights, privileged=True)

@@ -18,7 +18,7 @@ from minidock.engine import volumes
 from minidock.engine.create import timestamp
 from minidock.engine.record import Record, Records, alive, replace
 from minidock.engine.repair import GONE
-from minidock.errors import ContainerNotFound, MinidockError
+from minidock.errors import MinidockError
 from minidock.kernel import oom
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
@@ -26,15 +26,6 @@ from minidock.steps import SILENT, Live, Narrator
 
 PATIENCE = 2.0
 """Seconds that a shim gets to write down the exit of a process that has ended already."""
-
-
-def refresh(layout: Layout, record: Record) -> Record:
-    """The record as it truly is: one that says running and isn't gets finished first."""
-    if record.state.running and not alive(record):
-        with contextlib.suppress(ContainerNotFound):
-            return finish(layout, record.id)
-        return replace(record, state=msgspec.structs.replace(record.state, status="removing", running=False, pid=0))
-    return record
 
 
 def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> Record:

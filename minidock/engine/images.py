@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
+from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records
 from minidock.errors import ImageInUse, ImageNotFound, InvalidImage, UsageError
 from minidock.image import reference
@@ -232,13 +232,3 @@ def import_tar(
         ImageStore(layout), source, reference=name, message=message, changes=changes, platform=platform
     )
     return image.id
-
-
-def unix(created: str) -> int:
-    """RFC 3339 → Unix seconds; 0 for what isn't a time."""
-    try:
-        import calendar
-
-        return calendar.timegm(time.strptime(created[:19], "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return 0

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minidock import __version__
-from minidock.engine.finish import refresh
-from minidock.engine.record import Records
+from minidock.engine.record import Records, refresh
 from minidock.image.store import ImageStore
 from minidock.kernel import cgroups
 from minidock.paths import Layout

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 
 from minidock import network
-from minidock.engine.finish import refresh
-from minidock.engine.record import Record, Records
+from minidock.engine.record import Record, Records, refresh
 from minidock.model import EndpointSettings
 from minidock.paths import Layout
 
@@ -67,7 +66,7 @@ def _capabilities(names: list[str]) -> list[str] | None:
 
 
 def _config(record: Record) -> dict[str, Any]:
-    from minidock.engine.create import merge_env
+    from minidock.engine.environment import merge_env
     from minidock.kernel.execute import DEFAULT_PATH
 
     config: dict[str, Any] = msgspec.to_builtins(record.config)

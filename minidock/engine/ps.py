@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 
 from minidock.engine import repair
-from minidock.engine.durations import human_duration
-from minidock.engine.finish import refresh
-from minidock.engine.images import unix
-from minidock.engine.record import Record, Records
+from minidock.engine.durations import human_duration, unix
+from minidock.engine.record import Record, Records, refresh
 from minidock.errors import ContainerNotFound, UsageError
 from minidock.model import ContainerSummary, NetworkModeOnly, PortSummary
 from minidock.paths import Layout

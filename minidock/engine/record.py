@@ -149,3 +149,14 @@ def ticks(pid: int) -> int:
 def alive(record: Record) -> bool:
     """Whether the container's first process is there: that one, not another with its number."""
     return record.state.pid > 0 and ticks(record.state.pid) == record.start_ticks != 0
+
+
+def refresh(layout: Layout, record: Record) -> Record:
+    """The record as it truly is: one that says running and isn't gets finished first."""
+    if not record.state.running or alive(record):
+        return record
+    from minidock.engine.finish import finish  # networks, volumes and more: not for those who only look
+
+    with contextlib.suppress(ContainerNotFound):
+        return finish(layout, record.id)
+    return replace(record, state=msgspec.structs.replace(record.state, status="removing", running=False, pid=0))

@@ -35,7 +35,6 @@ def repair(layout: Layout) -> None:
 
 
 def _half_started(layout: Layout) -> None:
-    from minidock.engine.finish import clear
     from minidock.engine.record import Records, alive
     from minidock.errors import ContainerNotFound
 
@@ -51,10 +50,16 @@ def _half_started(layout: Layout) -> None:
             try:
                 record = records.find(name)
             except ContainerNotFound:
-                clear(layout, name)
+                _clear(layout, name)
                 continue
             if not record.state.running and not alive(record):
-                clear(layout, record.id)
+                _clear(layout, record.id)
+
+
+def _clear(layout: Layout, container_id: str) -> None:
+    from minidock.engine.finish import clear  # loaded only when there is something to repair
+
+    clear(layout, container_id)
 
 
 def _half_created(layout: Layout) -> None:

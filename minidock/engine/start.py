@@ -18,8 +18,8 @@ import msgspec
 from minidock import files, network, spec, steps
 from minidock.engine import bundle, etc, security, volumes
 from minidock.engine.create import timestamp
-from minidock.engine.finish import clear, refresh
-from minidock.engine.record import Record, Records, alive, replace, ticks
+from minidock.engine.finish import clear
+from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
 from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError, NotRunning, UsageError
 from minidock.kernel import cgroups, copy_up, overlay
 from minidock.model import ContainerState

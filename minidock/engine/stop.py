@@ -11,8 +11,8 @@ import os
 import select
 import signal as signals
 
-from minidock.engine.finish import clear, finish, refresh, remove_files
-from minidock.engine.record import Record, Records, alive
+from minidock.engine.finish import clear, finish, remove_files
+from minidock.engine.record import Record, Records, alive, refresh
 from minidock.errors import Conflict, ContainerNotFound, NotRunning, UsageError
 from minidock.kernel import syscalls
 from minidock.paths import Layout
