@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.instance import Minidock, leftovers
+from tests.support.needs import IN_VM
 
 pytestmark = pytest.mark.vm
 
@@ -55,6 +56,7 @@ def test_kill_9_of_shim_and_container(minidock: Minidock, busybox_image: Path) -
     _nothing_left(minidock)
 
 
+@pytest.mark.skipif(IN_VM, reason="needs the feature quick-machine")
 def test_24_at_once(minidock: Minidock, busybox_image: Path) -> None:
     minidock("load", "-i", str(busybox_image), check=True)
     command = ["run", "--rm", "-p", "80", "busybox", "sh", "-c", "ip -o -4 addr show eth0; sleep 1"]

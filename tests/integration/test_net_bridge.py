@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -231,7 +232,9 @@ def test_the_shell_lines_make_the_same(lab: Lab, layout: Layout, bridge_exists: 
     sh(f"PID={pid}\n{script(made.joined)}")
     (layout.root / "child.sh").write_text(script(made.child))
     sh(f"nsenter -t {pid} -n sh -e {layout.root}/child.sh")
-    by_hand = inside_facts(pid)
+    deadline = time.monotonic() + 5
+    while "NO-CARRIER" in str(by_hand := inside_facts(pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
     with listen(pid, "tcp", 80) as server:
         assert ask(0, "tcp", "127.0.0.1", 8080, server)
     rules = without_elements(sh("nft list ruleset"))
@@ -243,6 +246,9 @@ def test_the_shell_lines_make_the_same(lab: Lab, layout: Layout, bridge_exists: 
     network.teardown(layout)
     by_steps = lab.start(layout, 2, {"80/tcp": [PortBinding("", "8080")]})
     if by_steps.address == address:
+        deadline = time.monotonic() + 5  # the bridge takes a moment to give the cable its carrier
+        while inside_facts(by_steps.live.pid) != by_hand and time.monotonic() < deadline:
+            time.sleep(0.02)
         assert inside_facts(by_steps.live.pid) == by_hand
     assert without_elements(sh("nft list ruleset")) == rules
 
