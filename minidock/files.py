@@ -21,22 +21,51 @@ T = TypeVar("T")
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Replace the file by `data`. `durable` syncs file and directory; leave it out below /run, which dies anyway."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
+    """Replace the file by `data`. `durable` syncs file and directory; leave it out below /run, which dies anyway.
+
+    What a killed writer leaves, `.NAME.tmp`, the next writer of the same file takes over.
+    """
+    temporary = aside(path)
+    with os.fdopen(_claim_aside(temporary, mode), "wb") as file:
+        try:
+            file.truncate()
             file.write(data)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+            os.rename(temporary, path)
+        except BaseException:
+            if _is_at(file.fileno(), temporary):
+                os.unlink(temporary)
+            raise
     if durable:
         sync_directory(path.parent)
+
+
+def aside(path: Path) -> Path:
+    """Where a file's next contents are written before they take its place."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _claim_aside(temporary: Path, mode: int) -> int:
+    """Open the file for us alone: a lock keeps other writers off until ours is renamed, and dies with a killed one."""
+    while True:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if _is_at(fd, temporary):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # whoever had the lock has renamed or removed what we have open
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 def sync_directory(path: Path) -> None:

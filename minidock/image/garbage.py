@@ -69,6 +69,8 @@ def collect(store: ImageStore, keep: Collection[str]) -> int:
         for path in _entries(store.blobs):
             if f"sha256:{path.name}" not in needed.blobs:
                 freed += _remove(path)
+        for path in store.records.glob(".*"):  # a writer was killed
+            freed += _remove(path)
         return freed
 
 

@@ -1,12 +1,13 @@
 """`--as-shell`, `--dry-run`, `--explain`: the plan told instead of done, or while it is done.
 
 The script must make the container that the real command makes: the same shell program runs in both, says all that it
-can see of itself, and the two reports are compared line by line. Known and meant to differ: the seccomp filter and
-the session keyring, which no tool on Debian 12 can make.
+can see of itself, and the two reports are compared line by line. Known and meant to differ: the seccomp filter, the
+session keyring and, without a v1 devices hierarchy, the device filter, which no tool that a script may call can make.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ import pytest
 
 from minidock.paths import Layout
 from tests.support.instance import CGROUPS, COMMAND, Minidock, leftovers, settled
-from tests.support.needs import require_root, require_tool
+from tests.support.needs import has_feature, require_root, require_tool
 
 pytestmark = pytest.mark.vm
 
@@ -61,6 +62,7 @@ section writable; for place in / /dev /proc/sys /sys /etc; do
     (: > $place/.probe) 2>/dev/null && { rm $place/.probe; echo "$place"; }
 done
 """
+FILTERED, UNFILTERED = (f"head: /tmp/disk: {os.strerror(each)}" for each in (errno.EPERM, errno.ENXIO))
 NAMESPACES = "for name in cgroup ipc mnt net pid uts user; do readlink /proc/self/ns/$name; done"
 
 OPTIONS = [
@@ -144,7 +146,10 @@ def test_the_script_makes_the_same_container(box: Minidock, tools: str, tmp_path
     words += ["--env", f"OPTIONS={options}"]
     real = box("run", "--rm", *words, "busybox", *program)
     by_hand = run_script(script_of(box, *words, "busybox", *program), tools)
-    assert normal(by_hand.stdout) == normal(real.stdout)
+    made, wanted = normal(by_hand.stdout), normal(real.stdout)
+    if not has_feature("cgroup-v1") and FILTERED in wanted:  # the script has said that it can't filter devices there
+        made[made.index(UNFILTERED)] = FILTERED
+    assert made == wanted
     assert (by_hand.stderr, by_hand.returncode) == (real.stderr, real.returncode)
     assert real.returncode == 7
     assert len(real.stdout.splitlines()) > 100, "the report is empty: two empty ones are equal"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from minidock import files
 
@@ -45,3 +49,32 @@ def test_removing_leaves_no_descriptor_open(tmp_path: Path) -> None:
     (tmp_path / "tree" / "a" / "b").mkdir(parents=True)
     files.remove_tree(tmp_path / "tree")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_a_killed_writer_left_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.aside(path).write_bytes(b"half of something longer")
+    files.write_atomic(path, b"whole")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"whole")]
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "directory" / "full").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        files.write_atomic(tmp_path / "directory", b"")
+    assert [each.name for each in tmp_path.iterdir()] == ["directory"]
+
+
+def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
+    """Four processes, 200 writes each, of different lengths: whoever looks sees one of them, whole."""
+    path = tmp_path / "file"
+    script = (
+        "import sys, pathlib; from minidock import files\n"
+        "for _ in range(200): files.write_atomic(pathlib.Path(sys.argv[1]), sys.argv[2].encode(), durable=False)"
+    )
+    texts = [letter * (1000 * (number + 1)) for number, letter in enumerate("abcd")]
+    writers = [subprocess.Popen([sys.executable, "-c", script, path, text]) for text in texts]
+    while any(writer.poll() is None for writer in writers):
+        assert not path.exists() or path.read_text() in texts
+    assert [writer.returncode for writer in writers] == [0] * 4
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
