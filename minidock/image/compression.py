@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from minidock.errors import InvalidImage
+from minidock.errors import InvalidImage, MinidockError
 
 Read = Callable[[int], bytes]
 
@@ -43,6 +43,24 @@ class Digesting:
         if self._limit is not None and self.count > self._limit:
             raise InvalidImage(f"{self._what} is longer than the {self._limit} bytes that its manifest says")
         return data
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._hash.hexdigest()
+
+
+class Hashing:
+    """Passes bytes on to `write`, counts and hashes them: Digesting's other direction."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def write(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.count += len(data)
+        self._write(data)
 
     @property
     def digest(self) -> str:
@@ -139,6 +157,34 @@ def _decoder(name: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]
     import bz2
 
     return bz2.BZ2Decompressor, (OSError, ValueError)
+
+
+class Packing:
+    """Bytes in, a packed stream out to `write`: gzip, zstd, or as they are (""). The same bytes give the same bytes."""
+
+    def __init__(self, name: str, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._encoder = _encoder(name) if name else None
+
+    def write(self, data: bytes) -> None:
+        packed = self._encoder.compress(data) if self._encoder else data
+        if packed:
+            self._write(packed)
+
+    def end(self) -> None:
+        if self._encoder:
+            self._write(self._encoder.flush())
+
+
+def _encoder(name: str) -> Any:  # noqa: ANN401 - the modules have no common type
+    """Levels that keep up with a disk: a layer is written once, and often read on the same machine only."""
+    if name == "gzip":
+        from isal import isal_zlib
+
+        return isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)  # 31: with gzip's header, of no time and no name
+    if name == "zstd":
+        return zstd_module().ZstdCompressor(level=3)
+    raise MinidockError(f"can't pack a layer with {name!r}", hint="gzip, zstd, or an empty name for none")
 
 
 def zstd_module() -> Any:  # noqa: ANN401 - the two modules have no common type

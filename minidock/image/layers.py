@@ -1,4 +1,7 @@
-"""Takes layers in: one pass over the bytes files the blob, hashes it packed and unpacked, and unpacks the tree."""
+"""Takes layers in: one pass over the bytes files the blob, hashes it packed and unpacked, and unpacks the tree.
+
+`commit` is the way from the other side: a tree that is here already becomes blob and layer.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from minidock import files
 from minidock.errors import InvalidImage
 
 from . import manifest as docs
-from .compression import CHUNK, Digesting, Read, unpacked
+from .compression import CHUNK, Digesting, Hashing, Packing, Read, unpacked
 from .manifest import Descriptor
 from .trees import remove_tree
 
 if TYPE_CHECKING:
-    from .store import ImageStore, Layer
+    from .store import ImageStore, Layer, LayerRecord
 
 LOCKS = 64
 """How many lock files layers share: enough for different layers seldom to meet, few enough not to litter."""
@@ -160,6 +163,59 @@ def _unpack(store: ImageStore, read: Read, diff_id: str, place: Path) -> None:
     result = unpack(read, diff)
     record = LayerRecord(result.size, result.entries, result.opaque)
     files.write_json(place / "layer" / "layer.json", record, durable=False)
+
+
+def commit(store: ImageStore, upper: Path, *, packing: str, move: bool, clamp: int | None) -> Layer:
+    """Make a layer of an overlay's upper directory. Memory stays the same whatever its size.
+
+    With `move` the directory itself becomes the layer, and is gone from its place; it has to be on the store's file
+    system. Otherwise it is copied, and may go on changing. After an error it is where it was.
+    """
+    from .copytree import copy_upper, settle
+
+    with workplace(store) as place:
+        (place / "layer").mkdir()
+        tree = upper if move else place / "layer" / "diff"
+        if not move:
+            tree.mkdir()
+            tree.chmod(0o755)
+        with _opened(upper) as source, _opened(tree) as made:
+            if move:
+                settle(made, clamp=clamp)
+            else:
+                copy_upper(source, made, clamp=clamp)
+            layer, record = _pack(made, place / "blob", packing, clamp)
+        files.write_json(place / "layer" / "layer.json", record, durable=False)
+        if move:
+            os.rename(upper, place / "layer" / "diff")
+        _publish(store, place, layer.diff_id, layer.blob.digest)
+        return layer
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _pack(tree: int, path: Path, packing: str, clamp: int | None) -> tuple[Layer, LayerRecord]:
+    """The tree's tar, packed, into a new file: hashed before and after packing, in one pass."""
+    from . import diff
+    from .store import Layer, LayerRecord
+
+    with open(path, "xb") as blob:
+        outer = Hashing(blob.write)
+        packer = Packing(packing, outer.write)
+        inner = Hashing(packer.write)
+        written = diff.write_layer(diff.changes(tree), inner.write, clamp=clamp)
+        packer.end()
+        blob.flush()
+        os.fsync(blob.fileno())
+    described = Descriptor(_media_type(packing), outer.digest, outer.count)
+    return Layer(inner.digest, described), LayerRecord(written.size, written.entries, written.opaque)
 
 
 def _publish(store: ImageStore, place: Path, diff_id: str, digest: str) -> None:

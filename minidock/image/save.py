@@ -27,9 +27,7 @@ from .garbage import chain_ids
 from .manifest import Index
 from .store import Image, ImageStore
 from .tarheader import BLOCK, DIRECTORY, REGULAR
-
-RECORD = 20 * BLOCK
-"""tar's own unit of writing; some readers want the archive's length to be a multiple of it."""
+from .tarwriter import RECORD
 
 
 class Saved(msgspec.Struct, frozen=True):

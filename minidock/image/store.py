@@ -221,6 +221,18 @@ class ImageStore:
 
         return take_in(self, read, Descriptor(media_type, digest, -1 if size is None else size), diff_id)
 
+    def commit_layer(
+        self, upper: Path, *, packing: str = "gzip", move: bool = False, clamp: int | None = None
+    ) -> Layer:
+        """Make a layer of an overlay's upper directory (image.diff): blob, diff id and tree. Within bringing_in().
+
+        `move` gives the directory away, for a build step that is through; else it is copied, and its container lives
+        on. `packing` is gzip, zstd or "" for none; `clamp` the latest time of a file, in seconds since 1970.
+        """
+        from .layers import commit
+
+        return commit(self, upper, packing=packing, move=move, clamp=clamp)
+
     # Images
 
     @contextlib.contextmanager
