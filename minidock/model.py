@@ -344,3 +344,27 @@ class ImageSummary(Api, frozen=True):
     labels: dict[str, str] = {}
     containers: int = -1
     parent_id: str = ""
+
+
+# What happened.
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Whom an event is about. A container's attributes are its labels, and `image`, `name` and what the verb adds."""
+
+    id: str = msgspec.field(name="ID")
+    attributes: dict[str, str] = msgspec.field(name="Attributes")
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """API `EventMessage`. `status`, `id` and `origin` repeat the rest for old clients, for containers and images."""
+
+    status: str = ""
+    id: str = ""
+    origin: str = msgspec.field(name="from", default="")
+    type: str = msgspec.field(name="Type", default="")
+    action: str = msgspec.field(name="Action", default="")
+    actor: Actor = msgspec.field(name="Actor", default=Actor("", {}))
+    scope: str = ""
+    time: int = 0
+    nanoseconds: int = msgspec.field(name="timeNano", default=0)

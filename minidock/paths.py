@@ -5,6 +5,7 @@
     containers/<id>/          container.json, <id>-json.log, hostname, hosts, resolv.conf, upper/ and work/
     names/<name>              the id of who has claimed the name
     networks/  volumes/
+    events/log                what happened, a line of JSON each (minidock.engine.events); log.1 is the older part
 /run/minidock/                gone after a reboot, as are the mounts and processes that it tells about
     locks/                    one file a lock, held with flock(2)
     containers/<id>/          journal.json, config.json, attach.sock, exit.json, exec/, rootfs/ (mount point)
@@ -33,6 +34,7 @@ class Layout:
         self.containers = self.root / "containers"
         self.networks = self.root / "networks"
         self.volumes = self.root / "volumes"
+        self.events = self.root / "events"
         self.cgroup_parent = f"/minidock{tag}"
         """Cgroup of the instance, relative to each hierarchy's mount."""
         self.nft_table = f"minidock{tag}"

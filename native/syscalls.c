@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -187,4 +188,14 @@ int md_sched_setattr(int pid, void *attr, unsigned int flags)
 int md_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
     return (int)syscall(SYS_execveat, dirfd, path, argv, envp, flags);
+}
+
+int md_inotify_init1(int flags)
+{
+    return inotify_init1(flags);
+}
+
+int md_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    return inotify_add_watch(fd, path, mask);
 }

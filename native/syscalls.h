@@ -46,3 +46,7 @@ int md_personality(unsigned long persona);
 int md_ioprio_set(int which, int who, int ioprio);
 int md_sched_setattr(int pid, void *attr, unsigned int flags);
 int md_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
+
+/* inotify(7): inotify_init1(2), inotify_add_watch(2) */
+int md_inotify_init1(int flags);
+int md_inotify_add_watch(int fd, const char *path, uint32_t mask);

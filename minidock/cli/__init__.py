@@ -38,6 +38,7 @@ TOP = {
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
     "create": Entry("run:create", "Create a new container"),
+    "events": Entry("events:events", "Get real time events from the server"),
     "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": Entry("inspect:inspect", "Return low-level information on minidock objects"),
     "kill": Entry("lifecycle:kill", "Kill one or more running containers"),

@@ -141,7 +141,14 @@ def wait(arguments: list[str]) -> None:
     context.fail_after(context.each(arguments, lambda name: print(engine.wait(name), flush=True), show=False))
 
 
-@verb("cleanup", "Undo what a container that has ended left on the host", "CONTAINER", least=1, hidden=True)
+@verb(
+    "cleanup",
+    "Undo what a container that has ended left on the host",
+    "CONTAINER [EXEC]",
+    least=1,
+    most=2,
+    hidden=True,
+)
 def cleanup(arguments: list[str]) -> None:
-    """Run by a container's shim when the command that started it is gone."""
-    context.engine().cleanup(arguments[0])
+    """Run by the shim of a container, or of an exec, when the command that started it is gone."""
+    context.engine().cleanup(*arguments)

@@ -41,7 +41,14 @@ image = Noun(
     also={"list": "ls", "remove": "rm"},
 )
 
-system = Noun("system", "Manage minidock", {"info": Entry("system:info", "Display system-wide information")})
+system = Noun(
+    "system",
+    "Manage minidock",
+    {
+        "events": Entry("events:events", "Get real time events from the server"),
+        "info": Entry("system:info", "Display system-wide information"),
+    },
+)
 
 
 @verb("help", "Show the help of a command", "[COMMAND]...", least=0, most=9, hidden=True)

@@ -94,10 +94,11 @@ _FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d")
 
 def moment(raw: str, name: str, *, now: float | None = None) -> float:
     """Seconds since 1970 of --since and --until: a duration back from now, RFC 3339 (local when zoneless), seconds."""
-    try:
-        return (time.time() if now is None else now) - duration(raw) / 1e9
-    except UsageError:
-        pass
+    if raw != "0":  # the beginning, not just now
+        try:
+            return (time.time() if now is None else now) - duration(raw) / 1e9
+        except UsageError:
+            pass
     if re.fullmatch(r"\d+(\.\d+)?", raw, re.ASCII):
         return float(raw)
     from datetime import datetime

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
-    from minidock.model import ContainerSummary, Created, CreateRequest, ExecRequest, ImageSummary
+    from minidock.model import ContainerSummary, Created, CreateRequest, Event, ExecRequest, ImageSummary
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
 
@@ -83,13 +83,19 @@ class Engine:
 
         return execs.execute(self.layout, ref, request, sig_proxy=sig_proxy)
 
-    def cleanup(self, container_id: str) -> None:
-        """What a shim becomes in the end: finish the container when nobody else did."""
-        from minidock.engine import finish
+    def cleanup(self, container_id: str, exec_id: str = "") -> None:
+        """What a shim becomes in the end: finish the container, or the exec in it, when nobody else did."""
         from minidock.errors import ContainerNotFound
 
         try:
-            finish.finish(self.layout, container_id)
+            if exec_id:
+                from minidock.engine import execs
+
+                execs.finish(self.layout, container_id, exec_id)
+            else:
+                from minidock.engine import finish
+
+                finish.finish(self.layout, container_id)
         except ContainerNotFound:
             return  # somebody was quicker
 
@@ -205,6 +211,14 @@ class Engine:
         return images.import_tar(self.layout, source, reference, message, changes, platform)
 
     # the system
+
+    def events(
+        self, *, since: float | None = None, until: float | None = None, filters: Filters | None = None
+    ) -> Iterator[Event]:
+        """Past ones when a time is given, then new ones as they come; times are Unix seconds."""
+        from minidock.engine import events
+
+        return events.read(self.layout, since=since, until=until, filters=filters)
 
     def version(self) -> dict[str, Any]:
         from minidock.engine import info

@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from minidock import files
-from minidock.engine import repair, volumes
+from minidock.engine import events, repair, volumes
 from minidock.engine.environment import merge_env
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
@@ -53,12 +53,14 @@ def _write(layout: Layout, record: Record) -> None:
         for part in ("upper", "work"):
             (directory / part).mkdir(mode=0o755)
         _touch_inside(directory / "upper")
-        records.write(replace(record, name=name, mounts=mounted))
+        written = replace(record, name=name, mounts=mounted)
+        records.write(written)
     except BaseException:
         records.release_name(name, record.id)
         with contextlib.suppress(OSError):  # the next command repairs what stays
             files.remove_tree(directory)
         raise
+    events.container(layout, written, "create")
 
 
 def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None) -> Record:

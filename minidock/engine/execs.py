@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, spec
-from minidock.engine import security
+from minidock.engine import events, security
+from minidock.engine.cleanup import cleanup_command
 from minidock.engine.environment import merge_env
 from minidock.engine.record import Record, Records, refresh, ticks
 from minidock.errors import Conflict, MinidockError
@@ -34,19 +35,43 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
         raise Conflict(f"Container {record.id} is not running")
     if record.state.paused:
         raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
-    session = layout.container_run(record.id) / "exec" / os.urandom(6).hex()
+    exec_id = os.urandom(32).hex()
+    session = _session(layout, record.id, exec_id)
     session.mkdir(parents=True, mode=0o700)
+    told = f"{request.cmd[0]} {' '.join(request.cmd[1:])}"
+    for action in ("exec_create", "exec_start"):
+        events.container(layout, record, f"{action}: {told}", {"execID": exec_id})
     try:
-        return _execute(layout, record, request, session, sig_proxy)
-    finally:
-        try:
-            files.remove_tree(session)
-        except OSError:
-            if not request.detach:
-                raise
+        code = _execute(layout, record, request, exec_id, sig_proxy)
+    except BaseException:
+        files.remove_tree(session)
+        raise
+    if code is None:
+        return 0
+    _ended(layout, record, exec_id, code)
+    return code
 
 
-def _execute(layout: Layout, record: Record, request: ExecRequest, session: Path, sig_proxy: bool) -> int:
+def finish(layout: Layout, container_id: str, exec_id: str) -> None:
+    """The end of a command that runs detached: told by its shim, which becomes `container cleanup`."""
+    ended = shim.read_exit(_session(layout, container_id, exec_id))
+    if ended is not None:
+        _ended(layout, Records(layout).find(container_id), exec_id, ended.exit_code)
+
+
+def _ended(layout: Layout, record: Record, exec_id: str, code: int) -> None:
+    events.container(layout, record, "exec_die", {"execID": exec_id, "exitCode": str(code)})
+    files.remove_tree(_session(layout, record.id, exec_id))
+
+
+def _session(layout: Layout, container_id: str, exec_id: str) -> Path:
+    """Run-time files of one exec; its id is cut as a container's is."""
+    return layout.container_run(container_id) / "exec" / exec_id[:12]
+
+
+def _execute(layout: Layout, record: Record, request: ExecRequest, exec_id: str, sig_proxy: bool) -> int | None:
+    """The command's exit code, None when it runs on without us."""
+    session = _session(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
     process = _process(layout, record, config, request)
     group = cgroups.membership(cgroups.discover(), config.linux.cgroups_path, child_joins=True)
@@ -63,14 +88,15 @@ def _execute(layout: Layout, record: Record, request: ExecRequest, session: Path
             if ends.console >= 0
             else shim.Pipes(ends.stdout, ends.stderr, ends.stdin if ends.stdin >= 0 else None)
         )
-        return shim.argv(record.id, pid, session, streams, client_fd=client, stdin_once=True)
+        cleanup = [*cleanup_command(layout, record.id), exec_id]
+        return shim.argv(record.id, pid, session, streams, client_fd=client, stdin_once=True, cleanup=cleanup)
 
     started: list[tuple[int, int]] = []
     birth = Birth(made, stdio, become, before_exec=lambda pid: started.append((pid, ticks(pid))))
     birth.start()
     if request.detach:
         ours.close()
-        return 0
+        return None
     return _stream(ours, record, request, started[0], session, sig_proxy)
 
 
@@ -81,7 +107,7 @@ def _stream(
     process: tuple[int, int],
     session: Path,
     sig_proxy: bool,
-) -> int:
+) -> int | None:
     def pass_on(number: int) -> None:
         pid, start = process
         if ticks(pid) == start:
@@ -95,9 +121,11 @@ def _stream(
         detach_keys=parse_detach_keys(request.detach_keys) or attach.DETACH_KEYS,
         on_signal=pass_on if sig_proxy else None,
     )
-    client.close()
     if outcome.detached:
-        return 0
+        attach.own(client, False)  # from now on it is the shim's
+        client.close()
+        return None
+    client.close()
     if outcome.exit_code is None:
         ended = shim.read_exit(session)
         if ended is None:

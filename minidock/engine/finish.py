@@ -15,12 +15,14 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, steps
-from minidock.engine import volumes
+from minidock.engine import events, volumes
 from minidock.engine.create import timestamp
+from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive, replace
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError
 from minidock.kernel import oom
+from minidock.model import ContainerState
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
 from minidock.steps import SILENT, Live, Narrator
@@ -57,12 +59,23 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
             error=killed.sentence() if killed else "" if ended else "its shim was killed: the exit status is not known",
             finished_at=ended.finished_at if ended else timestamp(),
         )
-        record = replace(record, state=state, endpoints={}, ports={})
+        running, record = record, replace(record, state=state, endpoints={}, ports={})
+        if not record.host_config.auto_remove:
+            records.write(record)
+        _tell(layout, running, state)
         if record.host_config.auto_remove:
             remove_files(layout, record)
-        else:
-            records.write(record)
         return record
+
+
+def _tell(layout: Layout, running: Record, state: ContainerState) -> None:
+    """What has ended, as events: `running` still knows its networks."""
+    if state.oom_killed:
+        events.container(layout, running, "oom")
+    seconds = max(0, unix(state.finished_at) - unix(state.started_at))
+    events.container(layout, running, "die", {"exitCode": str(state.exit_code), "execDuration": str(seconds)})
+    events.networks(layout, running, "disconnect")
+    events.volumes(layout, running, "unmount")
 
 
 def _await_exit(layout: Layout, record: Record) -> shim.Exit | None:
@@ -129,4 +142,5 @@ def remove_files(layout: Layout, record: Record) -> None:
     records.release_name(record.name, record.id)
     if record.host_config.auto_remove:
         volumes.remove_anonymous(layout, record)
+    events.container(layout, record, "destroy")
     layout.lock(f"container-{record.id[:12]}").unlink(missing_ok=True)

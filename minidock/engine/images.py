@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from minidock.engine import events
 from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records
 from minidock.errors import ImageInUse, ImageNotFound, InvalidImage, UsageError
@@ -37,6 +38,7 @@ def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callab
         hint = f"load one with minidock load; built in are {', '.join(sorted(builtin.names()))}"
         raise ImageNotFound(name, hint=hint)
     builtin.build(store, familiar, say=say)
+    _tell(layout, "import", store.find(name))
 
 
 def _check_platform(name: str, image: Image, asked: str) -> None:
@@ -159,6 +161,11 @@ def tag(layout: Layout, source: str, target: str) -> None:
         store.tag(image, target)
     except UsageError as error:
         raise UsageError(f'Error parsing reference: "{target}" is not a valid repository/tag: {error}') from error
+    _tell(layout, "tag", image, reference.familiar(reference.normalise(target)))
+
+
+def _tell(layout: Layout, action: str, image: Image, name: str = "") -> None:
+    events.image(layout, action, image.id, name=name, labels=image.config.config.labels)
 
 
 def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
@@ -178,10 +185,12 @@ def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
     rows = []
     for name in tags:
         store.untag(name)
+        _tell(layout, "untag", image)
         rows.append(("Untagged", name))
     if last and not users:
         rows += [("Deleted", digest) for digest in store.delete(image.id)]
         store.gc()
+        events.image(layout, "delete", image.id)
     return rows
 
 
@@ -213,13 +222,20 @@ def load(layout: Layout, source: BinaryIO | Path, *, platform: str, say: Callabl
     """Lines as `docker load` prints them, each handed to `say` as soon as its image is there."""
     from minidock.image import archive
 
-    return archive.load(ImageStore(layout), source, platform=platform or None, say=say)
+    store = ImageStore(layout)
+    lines = archive.load(store, source, platform=platform or None, say=say)
+    for image_id in dict.fromkeys(store.find(line.partition(": ")[2]).id for line in lines):
+        _tell(layout, "load", store.find(image_id))
+    return lines
 
 
 def save(layout: Layout, names: list[str], out: BinaryIO) -> None:
     from minidock.image import save as saving
 
-    saving.save(ImageStore(layout), names, out)
+    store = ImageStore(layout)
+    saving.save(store, names, out)
+    for name in names:
+        _tell(layout, "save", store.find(name))
 
 
 def import_tar(
@@ -231,4 +247,7 @@ def import_tar(
     image = importer.import_tar(
         ImageStore(layout), source, reference=name, message=message, changes=changes, platform=platform
     )
+    if name:
+        _tell(layout, "tag", image, reference.familiar(reference.normalise(name)))
+    _tell(layout, "import", image)
     return image.id

@@ -9,6 +9,7 @@ import sys
 
 import msgspec
 
+from minidock.engine import events
 from minidock.engine.finish import finish
 from minidock.engine.record import Records
 from minidock.engine.start import Started, start
@@ -39,6 +40,7 @@ def start_detached(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> 
 
 def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narrator = SILENT) -> int:
     """The exit code; everything is cleaned up by then. 0 when the user detached, and the shim has it."""
+    events.container(layout, Records(layout).find(ref), "attach")
     started = start(layout, ref, narrator=narrator)
     if started is None:
         record = Records(layout).find(ref)
@@ -46,7 +48,7 @@ def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narr
         attach.own(client)
         started = Started(record, client.detach())
     client = socket.socket(fileno=started.client)
-    outcome = _stream(client, started, streams)
+    outcome = _stream(layout, client, started, streams)
     if outcome.detached:
         _leave(client)
         return 0
@@ -59,12 +61,12 @@ def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narr
     return outcome.exit_code if outcome.exit_code is not None else record.state.exit_code
 
 
-def _stream(client: socket.socket, started: Started, streams: Streams) -> attach.Outcome:
+def _stream(layout: Layout, client: socket.socket, started: Started, streams: Streams) -> attach.Outcome:
     record = started.record
 
     def pass_on(number: int) -> None:
         with contextlib.suppress(NotRunning):
-            send(record, number)
+            send(layout, record, number)
 
     try:
         return attach.stream(

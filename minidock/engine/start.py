@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from pathlib import Path
 
 import msgspec
 
 from minidock import files, network, spec, steps
-from minidock.engine import bundle, etc, security, volumes
+from minidock.engine import bundle, etc, events, security, volumes
+from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
@@ -92,6 +92,8 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
             record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports
         )
         records.write(found, durable=False)
+        events.networks(layout, found, "connect")
+        events.volumes(layout, found, "mount")
 
     birth = Birth(
         made, stdio, lambda pid: _shim(layout, record, pid, stdio, inherit), before_exec=running, narrator=narrator
@@ -102,8 +104,14 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
         # Gone first, closed second: the shim then finds nothing to clean up, and goes.
         clear(layout, record.id)
         ours.close()
+        left = records.read(record.id)
+        if left.state.running:  # it was written down, but the command could not be executed
+            events.networks(layout, left, "disconnect")
+            events.volumes(layout, left, "unmount")
         raise
-    return Started(records.read(record.id), ours.detach())
+    started = records.read(record.id)
+    events.container(layout, started, "start")
+    return Started(started, ours.detach())
 
 
 def _listen(path: Path) -> socket.socket:
@@ -193,9 +201,3 @@ def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
 
         size = parse_size(settings.config["max-size"])
     return shim.LogFile(Records(layout).log_path(record.id), size, int(settings.config.get("max-file", "3")))
-
-
-def cleanup_command(layout: Layout, container_id: str) -> list[str]:
-    """What the shim becomes at the end, when no command is there to clean up."""
-    python = Path(sys.executable)
-    return [os.fspath(python), "-I", "-m", "minidock", "--root", str(layout.root), "container", "cleanup", container_id]

@@ -11,6 +11,7 @@ import os
 import select
 import signal as signals
 
+from minidock.engine import events
 from minidock.engine.finish import clear, finish, remove_files
 from minidock.engine.record import Record, Records, alive, refresh
 from minidock.errors import Conflict, ContainerNotFound, NotRunning, UsageError
@@ -33,8 +34,11 @@ def signal_number(name: str) -> int:
     raise UsageError(f"Invalid signal: {name}")
 
 
-def send(record: Record, number: int) -> None:
-    """A signal to the container's first process: that one for certain, by a pidfd. Raises NotRunning."""
+def send(layout: Layout, record: Record, number: int) -> None:
+    """A signal to the container's first process: that one for certain, by a pidfd. Raises NotRunning.
+
+    Told as an event before it is sent: what it leads to is told by others, as fast as they can.
+    """
     try:
         pidfd = os.pidfd_open(record.state.pid)
     except (ProcessLookupError, OverflowError, OSError) as error:
@@ -42,6 +46,7 @@ def send(record: Record, number: int) -> None:
     try:
         if not alive(record):
             raise NotRunning(record.id)
+        events.container(layout, record, "kill", {"signal": str(number)})
         syscalls.pidfd_send_signal(pidfd, number)
     finally:
         os.close(pidfd)
@@ -72,7 +77,7 @@ def kill(layout: Layout, ref: str, *, signal: str = "KILL") -> None:
         raise ContainerNotFound(ref, prefix=f"Cannot kill container: {ref}: ") from error
     if not record.state.running:
         raise Conflict(f"Cannot kill container: {ref}: Container {record.id} is not running")
-    send(record, number)
+    send(layout, record, number)
     if number == signals.SIGKILL:
         await_end(record, DEFAULT_TIMEOUT)
         refresh(layout, record)
@@ -87,11 +92,12 @@ def stop(layout: Layout, ref: str, *, timeout: int | None = None, signal: str = 
     patience = timeout if timeout is not None else config.stop_timeout
     patience = DEFAULT_TIMEOUT if patience is None else patience
     with contextlib.suppress(NotRunning):
-        send(record, signal_number(signal or config.stop_signal or "TERM"))
+        send(layout, record, signal_number(signal or config.stop_signal or "TERM"))
         if not await_end(record, None if patience == FOREVER else patience):
-            send(record, signals.SIGKILL)
+            send(layout, record, signals.SIGKILL)
             await_end(record, DEFAULT_TIMEOUT)
     refresh(layout, record)
+    events.container(layout, record, "stop")
 
 
 def wait(layout: Layout, ref: str) -> int:
@@ -115,14 +121,16 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
                 "Stop the container before attempting removal or force remove"
             )
         with contextlib.suppress(NotRunning):
-            send(record, signals.SIGKILL)
+            send(layout, record, signals.SIGKILL)
         await_end(record, DEFAULT_TIMEOUT)
     with contextlib.suppress(ContainerNotFound):
         record = finish(layout, record.id)
     with records.locked(record.id):
+        if not records.path(record.id).exists():
+            return  # somebody was quicker: itself with --rm, or another command
         clear(layout, record.id)
-        remove_files(layout, record)
         if volumes:
             from minidock.engine.volumes import remove_anonymous
 
             remove_anonymous(layout, record)
+        remove_files(layout, record)

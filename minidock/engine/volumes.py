@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minidock import files
+from minidock.engine import events
 from minidock.engine.record import Record
 from minidock.errors import MinidockError, UsageError
 from minidock.model import MountPoint, MountRequest
@@ -29,6 +30,8 @@ def prepare(layout: Layout, record: Record) -> list[MountPoint]:
     for point in points:
         if point.source and not os.path.lexists(point.source):
             Path(point.source).mkdir(parents=True, exist_ok=True)
+            if point.type == "volume":
+                events.emit(layout, "volume", "create", point.name, {"driver": point.driver})
     return points
 
 
@@ -174,3 +177,4 @@ def remove_anonymous(layout: Layout, record: Record) -> None:
             files.remove_tree(directory)
             if directory.exists():
                 raise MinidockError(f"can't remove the volume {point.name}")
+            events.emit(layout, "volume", "destroy", point.name, {"driver": point.driver})

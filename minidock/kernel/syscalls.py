@@ -295,3 +295,22 @@ def ioprio_set(which: int, who: int, priority: int) -> None:
     """ioprio_set(2)."""
     if lib.md_ioprio_set(which, who, priority) != 0:
         raise failed("ioprio_set", (which, who, priority))
+
+
+# inotify
+
+
+def inotify_init1(flags: int) -> int:
+    """inotify_init1(2): a descriptor from which changes of files are read."""
+    fd: int = lib.md_inotify_init1(flags)
+    if fd < 0:
+        raise failed("inotify_init1", (hex(flags),), hint="EMFILE: /proc/sys/fs/inotify/max_user_instances")
+    return fd
+
+
+def inotify_add_watch(fd: int, path: Pathlike, mask: int) -> int:
+    """inotify_add_watch(2): from now on tell what happens to the file, or in the directory."""
+    watch: int = lib.md_inotify_add_watch(fd, _bytes(path), mask)
+    if watch < 0:
+        raise failed("inotify_add_watch", (fd, path, hex(mask)))
+    return watch

@@ -26,7 +26,7 @@ from minidock.errors import (
     MinidockError,
     StepFailed,
 )
-from minidock.model import ContainerSummary, Created, ImageSummary, NetworkModeOnly, PortSummary
+from minidock.model import Actor, ContainerSummary, Created, Event, ImageSummary, NetworkModeOnly, PortSummary
 from minidock.steps import SILENT, Step
 
 ID = "0123456789ab" + "c" * 52
@@ -857,3 +857,62 @@ def test_completion_offers_commands_and_flags(monkeypatch: pytest.MonkeyPatch) -
     assert "plain,images" in complete("minidock im", 1)
     assert "plain,--no-trunc" in complete("minidock ps --no", 2)
     assert "plain,inspect" in complete("minidock container in", 2)
+
+
+# events
+
+
+def event() -> Event:
+    actor = Actor("c" * 64, {"name": "web", "image": "busybox"})
+    nanoseconds = 1795622472_123456789
+    return Event(type="container", action="start", actor=actor, scope="local", nanoseconds=nanoseconds)
+
+
+def test_events_as_lines(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.answers["events"] = [event()]
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert minidock("events").stdout == (
+        f"2026-11-25T16:01:12.123456789Z container start {'c' * 64} (image=busybox, name=web)\n"
+    )
+    monkeypatch.setenv("TZ", "XYZ-5:30")
+    time.tzset()
+    assert minidock("events").stdout.startswith("2026-11-25T21:31:12.123456789+05:30 container start ")
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_events_hands_times_and_filters_on(engine: Engine) -> None:
+    engine.answers["events"] = []
+    minidock("events", "--since", "10", "--until", "20.5", "-f", "event=die", "-f", "event=start", "-f", "label=a=b")
+    [(_, _, keywords)] = engine.calls
+    assert keywords == {"since": 10.0, "until": 20.5, "filters": {"event": ["die", "start"], "label": ["a=b"]}}
+
+
+def test_events_through_a_template(engine: Engine) -> None:
+    engine.answers["events"] = [event()]
+    form = "{{.Type}} {{.Actor.Attributes.name}} {{.Scope}} {{.TimeNano}}"
+    assert minidock("events", "--format", form).stdout == "container web local 1795622472123456789\n"
+    assert minidock("events", "--format", "json").stdout == minidock("events", "--format", "{{json .}}").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--since", "xx"], 1, 'failed to parse value as time or duration: "xx"'),
+        (["--format", "{{.Nope"], 64, "Error parsing format: template: :1: unclosed action"),
+        (["-f", "nosuch=1"], 1, "Error: Invalid filter 'nosuch'"),
+        (["extra"], 1, "minidock: 'minidock events' accepts no arguments"),
+    ],
+)
+def test_events_that_nobody_can_ask_for(engine: Engine, words: list[str], code: int, message: str) -> None:
+    engine.answers["events"] = []
+    result = minidock("events", *words)
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (code, message)
+
+
+def test_a_mistake_in_the_template_shows_before_anything_happens(engine: Engine) -> None:
+    engine.answers["events"] = []
+    result = minidock("events", "--format", "{{.Nope}}")
+    assert result.exit_code == 64
+    assert "can't evaluate field Nope in type" in result.stderr
