@@ -21,9 +21,11 @@ __all__ = ["Docker", "Minidock", "require_feature", "require_root", "require_too
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path) -> Iterator[Layout]:
     """Where an instance of the test's own would lie; nothing is created. Socket paths stay short: see Layout."""
-    return Layout(tmp_path / "root")
+    place = Layout(tmp_path / "root")
+    yield place
+    shutil.rmtree(place.run, ignore_errors=True)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import gzip
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,10 +37,8 @@ def root() -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ImageStore]:
-    layout = Layout(tmp_path / "root")
-    yield ImageStore(layout)
-    shutil.rmtree(layout.run, ignore_errors=True)
+def store(layout: Layout) -> ImageStore:
+    return ImageStore(layout)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,11 +32,9 @@ from tests.support.tarforge import directory, member, symlink, tar
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ImageStore]:
+def store(layout: Layout) -> ImageStore:
     require_root()
-    layout = Layout(tmp_path / "root")
-    yield ImageStore(layout)
-    shutil.rmtree(layout.run, ignore_errors=True)
+    return ImageStore(layout)
 
 
 def take(store: ImageStore, files: dict[str, bytes] | bytes, **options: str) -> list[str]:
@@ -384,11 +381,11 @@ def test_what_is_saved_is_loaded_again_with_all_its_digests(store: ImageStore, t
     raw = saved(store, "oci:1", "a")
     assert raw == saved(store, "oci:1", "a") and len(raw) % 10240 == 0
     assert take(other, raw) == ["Loaded image: oci:1", "Loaded image: a:1", "Loaded image: a:2"]
-    shutil.rmtree(other.layout.run, ignore_errors=True)
     for name in ("oci:1", "a:1"):
         ours, theirs = store.find(name), other.find(name)
         assert (ours.id, ours.manifest_digest) == (theirs.id, theirs.manifest_digest)
     assert saved(other, "oci:1", "a") == raw
+    shutil.rmtree(other.layout.run)
 
 
 def test_what_can_not_be_saved(store: ImageStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -208,6 +209,8 @@ def test_instances_made_at_the_same_moment_get_different_subnets(lab: Lab, tmp_p
     found = in_processes(lambda number: plan(roots[number], 1).gateway, 8)
     assert len(set(found)) == 8
     assert len({layout.bridge for layout in roots}) == 8
+    for layout in roots:
+        shutil.rmtree(layout.run)
 
 
 def test_a_subnet_that_came_into_use_is_left(lab: Lab, layout: Layout) -> None:

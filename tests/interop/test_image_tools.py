@@ -35,11 +35,9 @@ LABEL one=1
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ImageStore]:
+def store(layout: Layout) -> ImageStore:
     require_root()
-    layout = Layout(tmp_path / "root")
-    yield ImageStore(layout)
-    shutil.rmtree(layout.run, ignore_errors=True)
+    return ImageStore(layout)
 
 
 @pytest.fixture(scope="session")

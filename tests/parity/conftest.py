@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -100,6 +101,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     finally:
         holder.kill()
         holder.wait()
+        shutil.rmtree(layout.run, ignore_errors=True)
 
 
 def hold_network() -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,6 +109,7 @@ class Lab:
         try:
             for layout in self._layouts:
                 network.teardown(layout)
+                shutil.rmtree(layout.run, ignore_errors=True)
         finally:
             for entry in subnets.REGISTRY.glob(f"{netns.identity()}-*"):
                 entry.unlink()
