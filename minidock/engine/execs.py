@@ -19,7 +19,8 @@ from minidock.engine.cleanup import cleanup_command
 from minidock.engine.environment import merge_env
 from minidock.engine.record import Record, Records, refresh, ticks
 from minidock.errors import Conflict, MinidockError
-from minidock.kernel import cgroups, credentials
+from minidock.kernel import cgroup_join, credentials
+from minidock.kernel.cgroup_files import discover
 from minidock.model import ExecRequest
 from minidock.paths import Layout
 from minidock.runtime import attach, enter, shim
@@ -74,7 +75,7 @@ def _execute(layout: Layout, record: Record, request: ExecRequest, exec_id: str,
     session = _session(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
     process = _process(layout, record, config, request)
-    group = cgroups.membership(cgroups.discover(), config.linux.cgroups_path, child_joins=True)
+    group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
     made = enter.plan(config, process, record.state.pid, group, layout.run)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, not request.detach)
@@ -150,9 +151,7 @@ def _process(layout: Layout, record: Record, config: spec.Spec, request: ExecReq
     rights = security.parse(record.host_config)
     if request.privileged:
         rights = msgspec.structs.replace(rights, privileged=True)
-    import shutil
-
-    columns, rows = shutil.get_terminal_size((0, 0)) if request.tty else (0, 0)
+    columns, rows = _terminal_size() if request.tty else (0, 0)
     return msgspec.structs.replace(
         base,
         args=request.cmd,
@@ -163,6 +162,14 @@ def _process(layout: Layout, record: Record, config: spec.Spec, request: ExecReq
         user=user,
         capabilities=rights.capabilities(user.uid),
     )
+
+
+def _terminal_size() -> tuple[int, int]:
+    """Columns and rows of ours; zeros when we have none."""
+    for fd in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(fd)
+    return 0, 0
 
 
 def _accounts(record: Record) -> tuple[bytes | None, bytes | None]:
