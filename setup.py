@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = {
     "minidock-shim": "native/shim.c",
     "minidock-init": "native/init.c",
+    "minidock-later": "native/later.c",
     "minidock-exec": "native/exec.c",
     "hello": "rootfs/hello-world/hello.c",
 }

@@ -234,6 +234,23 @@ class EndpointSettings(Api, frozen=True):
 # What a container is now.
 
 
+class HealthResult(Api, frozen=True):
+    """One health check; exit code -1 when it couldn't be made, or took too long."""
+
+    start: str
+    end: str
+    exit_code: int
+    output: str
+
+
+class Health(Api, frozen=True):
+    """API `Health`: starting, healthy or unhealthy, and the last five checks."""
+
+    status: str = "starting"
+    failing_streak: int = 0
+    log: list[HealthResult] = []
+
+
 class ContainerState(Api, frozen=True):
     """API `ContainerState`. Times are RFC 3339 with nanoseconds, or 0001-01-01T00:00:00Z."""
 
@@ -248,6 +265,7 @@ class ContainerState(Api, frozen=True):
     error: str = ""
     started_at: str = "0001-01-01T00:00:00Z"
     finished_at: str = "0001-01-01T00:00:00Z"
+    health: Health | None = None
 
 
 class MountPoint(Api, frozen=True):

@@ -9,9 +9,11 @@
  * init, which therefore is already its child (docs/architecture.md, "The three processes").
  *
  *     shim_buffer.c    a queue of bytes
- *     shim_log.c       Docker's json-file format, rotation
+ *     shim_log.c       Docker's json-file format, and one of our own
+ *     shim_rotate.c    a log's files: the current one, older ones, compressed ones
  *     shim_stdio.c     stdin, stdout, stderr, pty
  *     shim_clients.c   attach.sock and its frames
+ *     shim_probe.c     when the next health check is due
  *     shim.c           options, the loop, the end
  */
 #define _GNU_SOURCE
@@ -56,6 +58,7 @@ static char old_oom_score[16];
 
 static bool init_alive(void) { return exit_code < 0; }
 static void clients_send(unsigned char type, const void *payload, size_t length);
+static void become(char **command);
 
 /* A file in RUNDIR, whole or not at all (rename(2)). A failure is nobody's to hear: we have no terminal. */
 static void write_run_file(const char *name, const char *text, size_t length)
@@ -75,8 +78,10 @@ static void write_run_file(const char *name, const char *text, size_t length)
 
 #include "shim_buffer.c"
 #include "shim_log.c"
+#include "shim_rotate.c"
 #include "shim_stdio.c"
 #include "shim_clients.c"
+#include "shim_probe.c"
 
 /* Options: minidock/runtime/shim.py builds them. */
 
@@ -118,8 +123,12 @@ static const struct {
     {"--dir", .text = &options.dir},
     {"--pid", .number = &options.pid},
     {"--log", .text = &the_log.path},
+    {"--log-attributes", .text = &the_log.attributes},
     {"--log-max-size", .number = &the_log.max_size},
     {"--log-max-files", .number = &the_log.max_files},
+    {"--probe-interval", .number = &probe.interval},
+    {"--probe-start-interval", .number = &probe.start_interval},
+    {"--probe-start-period", .number = &probe.start_period},
     {"--stdin-fd", .descriptor = &input.fd},
     {"--stdout-fd", .descriptor = &outputs[STDOUT].fd},
     {"--stderr-fd", .descriptor = &outputs[STDERR].fd},
@@ -150,10 +159,19 @@ static void set_option(const char *name, const char *value)
 static void parse(char **argument)
 {
     for (argument++; *argument != NULL && options.cleanup == NULL; argument++) {
-        if (strcmp(*argument, "--cleanup") == 0)
+        if (strcmp(*argument, "--cleanup") == 0) {
+            *argument = NULL; /* the probe's words end here */
             options.cleanup = argument + 1;
+        } else if (strcmp(*argument, "--probe") == 0)
+            probe.command = argument + 1;
+        else if (probe.command != NULL)
+            continue;
         else if (strcmp(*argument, "--stdin-once") == 0)
             options.stdin_once = true;
+        else if (strcmp(*argument, "--log-local") == 0)
+            the_log.local = true;
+        else if (strcmp(*argument, "--log-compress") == 0)
+            the_log.compress = true;
         else {
             set_option(argument[0], argument[1]);
             argument++;
@@ -161,8 +179,12 @@ static void parse(char **argument)
     }
     if (options.cleanup != NULL && options.cleanup[0] == NULL)
         usage_error("no command after ", "--cleanup");
+    if (probe.command != NULL && (probe.command[0] == NULL || probe.interval == 0))
+        usage_error("no command or no interval for ", "--probe");
     if (options.id == NULL || options.dir == NULL || options.dir[0] != '/' || options.pid == 0)
         usage_error("needed: ", "--id, --dir (absolute), --pid");
+    if (the_log.attributes != NULL && strlen(the_log.attributes) > LINE_LIMIT)
+        usage_error("too long: ", "--log-attributes");
     if (console_socket >= 0 && (input.fd >= 0 || outputs[STDOUT].fd >= 0 || outputs[STDERR].fd >= 0))
         usage_error("a console replaces the other streams", "");
 }
@@ -289,6 +311,10 @@ static void reap(void)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (pid == options.pid)
             init_has_ended(status);
+        else if (pid == probe.pid)
+            probe_ended(status);
+        else if (pid == the_log.compressor)
+            the_log.compressor = 0;
 }
 
 /* RUNDIR is removed last by whoever cleans up: when it is gone, or another one by now, nothing is left to do. */
@@ -300,20 +326,27 @@ static bool already_clean(void)
         && (stat(options.dir, &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev);
 }
 
-static void clean_up(void)
+/* Another program in our place, or in our child's: it starts as if we had never been. */
+static void become(char **command)
 {
     sigset_t none;
 
-    if (options.cleanup == NULL || already_clean())
-        exit(0);
     set_oom_score(old_oom_score);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
-    execv(options.cleanup[0], options.cleanup);
-    exit(127);
+    execv(command[0], command);
+    _exit(127);
+}
+
+static void clean_up(void)
+{
+    await_compressor();
+    if (options.cleanup == NULL || already_clean())
+        exit(0);
+    become(options.cleanup);
 }
 
 /* The loop. */
@@ -394,8 +427,10 @@ static bool all_sent(void)
  * sent already is looked at before we leave: it may say that somebody is the owner. */
 static int patience(void)
 {
-    if (init_alive())
-        return hung_up ? HUNG_UP_RETRY_MS : -1;
+    if (init_alive()) {
+        int wait = probe_wait();
+        return hung_up && (wait < 0 || wait > HUNG_UP_RETRY_MS) ? HUNG_UP_RETRY_MS : wait;
+    }
     if (owned())
         return -1;
     return all_sent() ? 0 : FAREWELL_MS;
@@ -414,6 +449,7 @@ static void serve(int children)
             return;
         else
             hung_up = false; /* time to look again whether somebody has the terminal open */
+        probe_if_due();
     }
 }
 
@@ -434,6 +470,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &sigchld, NULL);
     int children = signalfd(-1, &sigchld, SFD_CLOEXEC | SFD_NONBLOCK);
     open_streams();
+    probe_begin();
     reap(); /* it may have died before SIGCHLD was ours to see */
     serve(children);
     clean_up();

@@ -1,6 +1,11 @@
-/* The log: Docker's json-file format, byte for byte, so that whatever reads Docker's logs reads ours.
+/* The log, in one of two formats. Docker's json-file, byte for byte, so that whatever reads Docker's logs reads ours:
  *
  *     {"log":"a line\n","stream":"stdout","time":"2026-11-23T22:11:48.123456789Z"}
+ *
+ * and `local`, a quarter of that: the stream's letter, the nanoseconds since 1970 in hexadecimal, the bytes as they
+ * are. A capital letter says that the newline at the end is ours, not the container's:
+ *
+ *     o18a1b2c3d4e5f607 a line
  *
  * A line longer than 16 KiB becomes several records, all but the last without "\n", all with the first one's time.
  * A full disk must not stop the container: what can't be written is lost, and RUNDIR/log-error says why.
@@ -12,6 +17,10 @@ static struct {
     const char *path; /* NULL: this container keeps no log */
     long max_size;    /* bytes; 0: never rotate */
     long max_files;   /* the current one included */
+    bool local;       /* the second of the formats */
+    bool compress;    /* what is rotated away */
+    pid_t compressor; /* gzip at work on it, or 0 */
+    const char *attributes; /* json-file: a JSON object that goes into each record, or NULL */
     int fd;
     long size; /* of the current file, the batch included */
     bool torn; /* the file ends within a record: a write came through only in part */
@@ -57,6 +66,19 @@ static void format_now(char text[TIME_SIZE])
     strcpy(end, "Z");
 }
 
+/* A record's time, as its format has it. */
+static void log_now(char text[TIME_SIZE])
+{
+    struct timespec now;
+
+    if (!the_log.local) {
+        format_now(text);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, TIME_SIZE, "%llx", (unsigned long long)now.tv_sec * 1000000000 + (unsigned long long)now.tv_nsec);
+}
+
 static void log_failed(const char *call)
 {
     char text[PATH_MAX + 128];
@@ -100,26 +122,7 @@ static void log_flush(void)
     the_log.batched = 0;
 }
 
-/* PATH becomes PATH.1, that PATH.2, …; the oldest goes. Followers know their file by its inode. */
-static void log_rotate(void)
-{
-    char older[PATH_MAX], newer[PATH_MAX];
-    struct stat status;
-
-    log_flush();
-    /* Somebody may have emptied the file by hand: then it isn't full after all. */
-    if (the_log.fd >= 0 && fstat(the_log.fd, &status) == 0 && (the_log.size = status.st_size) < the_log.max_size)
-        return;
-    for (long number = the_log.max_files - 1; number > 0; number--) {
-        snprintf(older, sizeof older, "%s.%ld", the_log.path, number);
-        snprintf(newer, sizeof newer, number > 1 ? "%s.%ld" : "%s", the_log.path, number - 1);
-        if (rename(newer, older) != 0 && errno != ENOENT)
-            log_failed("rename");
-    }
-    if (the_log.fd >= 0)
-        close(the_log.fd);
-    log_open(O_TRUNC);
-}
+static void log_rotate(void);
 
 static void batch_add(const char *bytes, size_t length)
 {
@@ -183,23 +186,45 @@ static void batch_add_escaped(const unsigned char *text, size_t length)
     the_log.batched = (size_t)(out - batch);
 }
 
-static void log_record(const char *stream, const char *text, size_t length, const char *time)
+static void log_local_record(const char *stream, const char *text, size_t length, const char *time)
 {
-    enum { FRAME = 128 }; /* bytes of a record around its text */
-    size_t before;
+    bool whole = text[length - 1] == '\n';
+    const char letter = strcmp(stream, "stdout") == 0 ? 'o' : 'e';
 
-    if (the_log.max_size > 0 && the_log.size >= the_log.max_size)
-        log_rotate();
-    if (the_log.batched + FRAME + 6 * length > BATCH_LIMIT)
-        log_flush();
-    before = the_log.batched;
+    batch_add(whole ? &letter : letter == 'o' ? "O" : "E", 1);
+    batch_add(time, strlen(time));
+    batch_add(" ", 1);
+    batch_add(text, length);
+    if (!whole)
+        batch_add("\n", 1);
+}
+
+static void log_json_record(const char *stream, const char *text, size_t length, const char *time)
+{
     batch_add("{\"log\":\"", 8);
     batch_add_escaped((const unsigned char *)text, length);
     batch_add("\",\"stream\":\"", 12);
     batch_add(stream, strlen(stream));
-    batch_add("\",\"time\":\"", 10);
+    if (the_log.attributes != NULL) {
+        batch_add("\",\"attrs\":", 10);
+        batch_add(the_log.attributes, strlen(the_log.attributes));
+        batch_add(",\"time\":\"", 9);
+    } else
+        batch_add("\",\"time\":\"", 10);
     batch_add(time, strlen(time));
     batch_add("\"}\n", 3);
+}
+
+static void log_record(const char *stream, const char *text, size_t length, const char *time)
+{
+    size_t before, around = 128 + (the_log.attributes != NULL ? strlen(the_log.attributes) : 0);
+
+    if (the_log.max_size > 0 && the_log.size >= the_log.max_size && the_log.compressor == 0)
+        log_rotate();
+    if (the_log.batched + around + 6 * length > BATCH_LIMIT)
+        log_flush();
+    before = the_log.batched;
+    (the_log.local ? log_local_record : log_json_record)(stream, text, length, time);
     the_log.size += (long)(the_log.batched - before);
 }
 
@@ -222,7 +247,7 @@ static void log_take(struct line *line, const char *text, size_t length)
         length -= taken;
         if (newline != NULL || line->length == LINE_LIMIT) {
             if (!line->continued)
-                format_now(line->time);
+                log_now(line->time);
             log_record(line->stream, whole, line->length, line->time);
             line->continued = newline == NULL;
             line->length = 0;
@@ -235,7 +260,7 @@ static void log_end(struct line *line)
 {
     if (line->length > 0) {
         if (!line->continued)
-            format_now(line->time);
+            log_now(line->time);
         log_record(line->stream, line->bytes, line->length, line->time);
     }
     line->length = 0;

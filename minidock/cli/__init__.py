@@ -37,6 +37,9 @@ TOP = {
     "container": Entry("nouns:container", "Manage containers", MANAGEMENT),
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
+    "attach": Entry(
+        "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
+    ),
     "create": Entry("run:create", "Create a new container"),
     "events": Entry("events:events", "Get real time events from the server"),
     "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
@@ -44,6 +47,7 @@ TOP = {
     "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
     "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
     "logs": Entry("logs:logs", "Fetch the logs of a container"),
+    "restart": Entry("lifecycle:restart", "Restart one or more containers"),
     "rm": Entry("lifecycle:rm", "Remove one or more containers"),
     "rmi": Entry("images:rmi", "Remove one or more images"),
     "save": Entry("archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),

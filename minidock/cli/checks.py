@@ -11,7 +11,7 @@ import re
 import msgspec
 
 from ..errors import UsageError
-from ..model import ContainerConfig, CreateRequest, HostConfig
+from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig
 from .parse_mounts import check_mount
 
 LEAST_MEMORY = 6 << 20
@@ -116,6 +116,15 @@ def _check_process(config: ContainerConfig, host: HostConfig) -> None:
     if config.working_dir and not config.working_dir.startswith("/"):
         raise UsageError(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
     check_signal(config.stop_signal)
+    _check_health(config)
+
+
+def _check_health(config: ContainerConfig) -> None:
+    check = config.healthcheck or Healthcheck()
+    for name in ("interval", "timeout", "start_period", "start_interval"):
+        if 0 < getattr(check, name) < 1_000_000:
+            member = "".join(word.capitalize() for word in name.split("_"))
+            raise UsageError(f"{member} in Healthcheck cannot be less than 1ms")
 
 
 def check_signal(raw: str) -> None:

@@ -65,4 +65,7 @@ def exec_(
         working_dir=workdir,
         privileged=privileged,
     )
-    raise click.exceptions.Exit(context.engine().exec(arguments[0], request))
+    code = context.engine().exec(arguments[0], request)
+    if code is None:
+        raise Complaint("read escape sequence", 1)
+    raise click.exceptions.Exit(code)

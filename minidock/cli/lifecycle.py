@@ -1,6 +1,8 @@
-"""start, stop, kill, rm, wait: one verb on one or several containers, and the clean-up that shims ask for."""
+"""What is done to one or several containers: start, attach, stop, restart, kill, rm, wait, and what shims ask for."""
 
 from __future__ import annotations
+
+import os
 
 import click
 
@@ -48,6 +50,43 @@ def start(arguments: list[str], attach: bool, interactive: bool, detach_keys: st
 
 
 @verb(
+    "attach",
+    "Attach local standard input, output, and error streams to a running container",
+    "[OPTIONS] CONTAINER",
+    flags=[
+        text("detach-keys", "", "Override the key sequence for detaching a container", parse=parse_detach_keys),
+        boolean("no-stdin", "", "Do not attach STDIN"),
+        boolean("sig-proxy", "", "Proxy all received signals to the process", default=True),
+    ],
+    least=1,
+    aliases=("minidock container attach", "minidock attach"),
+    examples="""
+        minidock attach shell                            ctrl-p ctrl-q leaves it running
+        minidock attach --detach-keys ctrl-x shell
+        minidock attach --no-stdin --sig-proxy=false web
+    """,
+)
+def attach(arguments: list[str], detach_keys: str, no_stdin: bool, sig_proxy: bool) -> None:
+    engine = context.engine()
+    facts = engine.inspect(arguments[0])
+    state, config = facts["State"], facts["Config"]
+    for problem, sentence in (
+        (not state["Running"], "a stopped container, start it first"),
+        (state["Paused"], "a paused container, unpause it first"),
+        (state["Restarting"], "a restarting container, wait until it is running"),
+    ):
+        if problem:
+            raise Complaint(f"You cannot attach to {sentence}", 1)
+    stdin = config["OpenStdin"] and not no_stdin
+    if stdin and config["Tty"] and not os.isatty(0):
+        raise Complaint("the input device is not a TTY", 1)
+    code = engine.attach(arguments[0], stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy)
+    if code is None:
+        raise Complaint("read escape sequence", 1)
+    raise click.exceptions.Exit(code)
+
+
+@verb(
     "stop",
     "Stop one or more running containers",
     f"[OPTIONS] {SEVERAL}",
@@ -70,6 +109,31 @@ def stop(arguments: list[str], signal: str, timeout: int | None) -> None:
     check_signal(signal)
     engine = context.engine()
     context.fail_after(context.each(arguments, lambda name: engine.stop(name, timeout=timeout, signal=signal)))
+
+
+@verb(
+    "restart",
+    "Restart one or more containers",
+    f"[OPTIONS] {SEVERAL}",
+    flags=[
+        text("signal", "s", "Signal to send to the container"),
+        TIMEOUT,
+        spelling("time", TIMEOUT),
+    ],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container restart", "minidock restart"),
+    examples="""
+        minidock restart web
+        minidock restart -t 2 web db
+    """,
+)
+def restart(arguments: list[str], signal: str, timeout: int | None) -> None:
+    from .checks import check_signal
+
+    check_signal(signal)
+    engine = context.engine()
+    context.fail_after(context.each(arguments, lambda name: engine.restart(name, timeout=timeout, signal=signal)))
 
 
 @verb(
@@ -152,3 +216,21 @@ def wait(arguments: list[str]) -> None:
 def cleanup(arguments: list[str]) -> None:
     """Run by the shim of a container, or of an exec, when the command that started it is gone."""
     context.engine().cleanup(*arguments)
+
+
+@verb("revive", "Start a container again, as its restart policy wants", "CONTAINER ENDED", least=2, hidden=True)
+def revive(arguments: list[str]) -> None:
+    """Run by the process that has waited for this moment."""
+    context.engine().revive(arguments[0], arguments[1])
+
+
+@verb("probe", "Check a container's health once", "CONTAINER", least=1, hidden=True)
+def probe(arguments: list[str]) -> None:
+    """Run by the container's shim when a check is due; by hand it is one more check."""
+    raise click.exceptions.Exit(context.engine().probe(arguments[0]))
+
+
+@verb("restore", "Start the containers that their restart policies want up", hidden=True)
+def restore() -> None:
+    for identifier in context.engine().restore():
+        print(identifier, flush=True)

@@ -55,6 +55,8 @@ def logs(
         # Flushed at once: the streams are separate, and a reader of both wants the order in which it was written.
         streams[stream].write(data)
         streams[stream].flush()
+    if problem := context.engine().log_problem(arguments[0]):
+        context.say(f"WARNING: the log is incomplete: {problem}")
 
 
 def _tail(raw: str) -> int | None:

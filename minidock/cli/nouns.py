@@ -10,18 +10,25 @@ container = Noun(
     "container",
     "Manage containers",
     {
+        "attach": Entry(
+            "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
+        ),
         "create": Entry("run:create", "Create a new container"),
         "exec": Entry("exec:exec_", "Execute a command in a running container"),
         "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
         "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
         "logs": Entry("logs:logs", "Fetch the logs of a container"),
         "ls": Entry("ps:ps", "List containers"),
+        "restart": Entry("lifecycle:restart", "Restart one or more containers"),
         "rm": Entry("lifecycle:rm", "Remove one or more containers"),
         "run": Entry("run:run", "Create and run a new container from an image"),
         "start": Entry("lifecycle:start", "Start one or more stopped containers"),
         "stop": Entry("lifecycle:stop", "Stop one or more running containers"),
         "wait": Entry("lifecycle:wait", "Block until one or more containers stop, then print their exit codes"),
         "cleanup": Entry("lifecycle:cleanup", "Undo what a container that has ended left on the host", ""),
+        "revive": Entry("lifecycle:revive", "Start a container again, as its restart policy wants", ""),
+        "probe": Entry("lifecycle:probe", "Check a container's health once", ""),
+        "restore": Entry("lifecycle:restore", "Start the containers that their restart policies want up", ""),
     },
     also={"ps": "ls", "list": "ls", "remove": "rm"},
 )

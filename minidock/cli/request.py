@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import UsageError
-from ..model import ContainerConfig, CreateRequest, HostConfig, LogConfig, PortBinding, RestartPolicy
+from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, PortBinding, RestartPolicy
 from . import parse_values as values
-from .parse_env import environment, key_values, labels
+from .parse_env import environment, labels
+from .parse_logs import log_config
 from .parse_ports import parse_ports
 from .parse_volumes import parse_tmpfs, parse_volumes
 
@@ -100,7 +101,25 @@ def container_config(
         labels=labels(flags["label_file"], flags["label"]),
         stop_signal=flags["stop_signal"],
         stop_timeout=flags["stop_timeout"],
+        healthcheck=healthcheck(flags),
     )
+
+
+def healthcheck(flags: Flags) -> Healthcheck | None:
+    """--health-*; None leaves it to the image."""
+    names = ("health_interval", "health_timeout", "health_retries", "health_start_period", "health_start_interval")
+    given = any(flags[name] for name in ("health_cmd", *names))
+    if flags["no_healthcheck"]:
+        if given:
+            raise UsageError("--no-healthcheck conflicts with --health-* options")
+        return Healthcheck(test=["NONE"])
+    for name in names:
+        if flags[name] < 0:
+            raise UsageError(f"--{name.replace('_', '-')} cannot be negative")
+    if not given:
+        return None
+    test = ["CMD-SHELL", flags["health_cmd"]] if flags["health_cmd"] else []
+    return Healthcheck(test=test, **{name.removeprefix("health_"): flags[name] for name in names})
 
 
 # Modes and policies that Docker's client checks.
@@ -130,7 +149,7 @@ def network_mode(words: list[str]) -> str:
 
 
 def restart_policy(raw: str, *, auto_remove: bool) -> RestartPolicy:
-    """`no`; the others are known, checked as Docker does, and refused."""
+    """`no`, `always`, `unless-stopped`, `on-failure[:N]`."""
     name, _, count = raw.partition(":")
     if name not in ("", "no") and auto_remove:
         raise UsageError("conflicting options: cannot specify both --restart and --rm")
@@ -143,35 +162,7 @@ def restart_policy(raw: str, *, auto_remove: bool) -> RestartPolicy:
             raise UsageError("maximum retry count cannot be negative")
     if name not in ("", "no", "always", "unless-stopped", "on-failure"):
         raise UsageError(f"invalid restart policy '{name}'")
-    if name not in ("", "no"):
-        raise UsageError(f"--restart {name} is not supported by this version of minidock")
-    return RestartPolicy()
-
-
-def log_config(driver: str, words: list[str]) -> LogConfig:
-    """json-file (also when none is named) or none, and what the driver can be told."""
-    options = key_values(words)
-    if driver == "none" and options:
-        raise UsageError("invalid logging opts for driver none")
-    if driver not in ("", "json-file", "none"):
-        raise UsageError(f"--log-driver {driver} is not supported by this version of minidock")
-    for name, value in options.items():
-        if name not in ("max-size", "max-file"):
-            raise UsageError(f"unknown log opt '{name}' for json-file log driver")
-        _check_log_option(name, value)
-    return LogConfig(driver or "json-file", options)
-
-
-def _check_log_option(name: str, value: str) -> None:
-    if name == "max-size":
-        from .units import size
-
-        if value != "-1":
-            size(value)
-    elif not (value.isdecimal() and int(value) >= 1):
-        raise UsageError(
-            "max-file cannot be less than 1" if value.lstrip("-").isdecimal() else f"invalid max-file: {value}"
-        )
+    return RestartPolicy(name or "no", int(count or 0))
 
 
 def swappiness(raw: int) -> int | None:

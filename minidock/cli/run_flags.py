@@ -7,7 +7,7 @@ from . import parse_values as values
 from .flags import boolean, many, number, refused, spelling, text, value
 from .parse_env import check_env, check_label
 from .parse_mounts import parse_mount
-from .units import cpus, size, size_or_unlimited
+from .units import cpus, duration, size, size_or_unlimited
 
 NAMING = [
     text("name", "", "Assign a name to the container"),
@@ -38,9 +38,24 @@ PROCESS = [
     many("attach", "a", "Attach to STDIN, STDOUT or STDERR", parse=values.stream),
     boolean("interactive", "i", "Keep STDIN open even if not attached"),
     boolean("tty", "t", "Allocate a pseudo-TTY"),
-    text("log-driver", "", "Logging driver for the container (json-file, none)"),
+    text("log-driver", "", "Logging driver for the container (json-file, local, none)"),
     many("log-opt", "", "Log driver options"),
 ]
+
+HEALTH = [
+    text("health-cmd", "", "Command to run to check health"),
+    value("health-interval", "", "Time between running the check (ms|s|m|h) (default 0s)", "duration", duration,
+          default=0),
+    value("health-timeout", "", "Maximum time to allow one check to run (ms|s|m|h) (default 0s)", "duration", duration,
+          default=0),
+    number("health-retries", "", "Consecutive failures needed to report unhealthy"),
+    value("health-start-period", "",
+          "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)",
+          "duration", duration, default=0),
+    value("health-start-interval", "", "Time between running the check during the start period (ms|s|m|h)",
+          "duration", duration, default=0),
+    boolean("no-healthcheck", "", "Disable any container-specified HEALTHCHECK"),
+]  # fmt: skip
 
 FILES = [
     many("volume", "v", "Bind mount a volume"),
@@ -98,11 +113,10 @@ REFUSED = [
     *(refused(name) for name in ("blkio-weight", "blkio-weight-device", "cgroup-parent", "gpus", "runtime")),
     *(refused(name) for name in ("cpu-count", "cpu-percent", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory")),
     *(refused(name) for name in ("device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops")),
-    *(refused(name) for name in ("health-cmd", "health-interval", "health-retries", "health-start-interval")),
-    *(refused(name) for name in ("health-start-period", "health-timeout", "isolation", "storage-opt")),
+    *(refused(name) for name in ("isolation", "storage-opt")),
     *(refused(name) for name in ("io-maxbandwidth", "io-maxiops", "ip", "ip6", "link", "link-local-ip")),
     *(refused(name) for name in ("network-alias", "volume-driver", "volumes-from")),
-    *(refused(name, kind="") for name in ("disable-content-trust", "no-healthcheck", "oom-kill-disable")),
+    *(refused(name, kind="") for name in ("disable-content-trust", "oom-kill-disable")),
     refused("use-api-socket", kind=""),
 ]
 
@@ -110,7 +124,7 @@ OLDER_NAMES = {"net": "network", "dns-opt": "dns-option"}
 
 OLDER = [spelling(old, flag) for old, new in OLDER_NAMES.items() for flag in NETWORK if flag.name == new]
 
-CREATE_FLAGS = [*NAMING, *PROCESS, *FILES, *NETWORK, *LIMITS, *ISOLATION, *OLDER, *REFUSED]
+CREATE_FLAGS = [*NAMING, *PROCESS, *HEALTH, *FILES, *NETWORK, *LIMITS, *ISOLATION, *OLDER, *REFUSED]
 
 RUN_FLAGS = [
     *CREATE_FLAGS,

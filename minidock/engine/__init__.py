@@ -53,11 +53,23 @@ class Engine:
         streams = run.Streams(stdin, stdout, stderr, detach_keys, sig_proxy)
         return run.start_attached(self.layout, ref, streams, narrator=narrator)
 
+    def attach(self, ref: str, *, stdin: bool, detach_keys: str = "", sig_proxy: bool = True) -> int | None:
+        """Our own streams as those of a running container; its exit code, or None when the user detached."""
+        from minidock.engine import run
+
+        return run.attach_to(self.layout, ref, run.Streams(stdin, True, True, detach_keys, sig_proxy))
+
     def stop(self, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
         """SIGTERM or the container's own stop signal, patience, SIGKILL."""
         from minidock.engine import stop
 
         stop.stop(self.layout, ref, timeout=timeout, signal=signal)
+
+    def restart(self, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
+        """Stop it and start it again."""
+        from minidock.engine import restart
+
+        restart.restart(self.layout, ref, timeout=timeout, signal=signal)
 
     def kill(self, ref: str, *, signal: str = "KILL") -> None:
         """Send any signal. Raises NotRunning."""
@@ -77,8 +89,11 @@ class Engine:
 
         stop.remove(self.layout, ref, force=force, volumes=volumes)
 
-    def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int:
-        """One more command inside; its exit code, 0 when detached. Raises NotRunning."""
+    def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
+        """One more command inside; its exit code, 0 when it runs detached, None when the user has detached.
+
+        Raises Conflict when the container doesn't run.
+        """
         from minidock.engine import execs
 
         return execs.execute(self.layout, ref, request, sig_proxy=sig_proxy)
@@ -98,6 +113,24 @@ class Engine:
                 finish.finish(self.layout, container_id)
         except ContainerNotFound:
             return  # somebody was quicker
+
+    def revive(self, container_id: str, finished_at: str) -> None:
+        """What a container's waiter becomes: the start that its restart policy wants after that end."""
+        from minidock.engine import restart
+
+        restart.revive(self.layout, container_id, finished_at)
+
+    def probe(self, container_id: str) -> int:
+        """One health check, when its shim says that it is time; what the shim needs to know, as an exit code."""
+        from minidock.engine import health
+
+        return health.probe(self.layout, container_id)
+
+    def restore(self) -> list[str]:
+        """After a reboot: start what should be up by its restart policy; the ids of those."""
+        from minidock.engine import restart
+
+        return restart.restore(self.layout)
 
     # looking at containers
 
@@ -128,25 +161,23 @@ class Engine:
     ) -> Iterator[tuple[int, bytes]]:
         """Chunks of (stream, bytes); times are Unix seconds."""
         from minidock.engine import logs
-        from minidock.engine.record import Records, alive
 
-        records = Records(self.layout)
-        record = records.find(ref)
-        if record.host_config.log_config.type == "none":
-            from minidock.errors import Unsupported
-
-            raise Unsupported("configured logging driver does not support reading")
-        return logs.read(
-            records.log_path(record.id),
+        return logs.of_container(
+            self.layout,
+            ref,
             follow=follow,
             tail=tail,
             since=since,
             until=until,
             timestamps=timestamps,
-            stdout=True,
-            stderr=True,
-            running=lambda: alive(record),
+            details=details,
         )
+
+    def log_problem(self, ref: str) -> str:
+        """Why lines are missing in a running container's log, a full disk for instance; empty when none are."""
+        from minidock.engine import logs
+
+        return logs.problem(self.layout, ref)
 
     # telling without doing
 

@@ -22,7 +22,7 @@ from minidock.errors import MinidockError, NameInUse, UsageError
 from minidock.image.manifest import RunConfig
 from minidock.image.store import Image, ImageStore
 from minidock.kernel.execute import DEFAULT_PATH
-from minidock.model import ContainerConfig, Created, CreateRequest, HostConfig
+from minidock.model import ContainerConfig, Created, CreateRequest, Healthcheck, HostConfig
 from minidock.paths import Layout
 
 NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
@@ -119,8 +119,16 @@ def merge(asked: ContainerConfig, image: RunConfig, hostname: str) -> ContainerC
         exposed_ports={**image.exposed_ports, **asked.exposed_ports},
         volumes={**image.volumes, **asked.volumes},
         stop_signal=asked.stop_signal or image.stop_signal,
-        healthcheck=asked.healthcheck or image.healthcheck,
+        healthcheck=_healthcheck(asked.healthcheck, image.healthcheck),
     )
+
+
+def _healthcheck(asked: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
+    """What isn't said comes from the image, member by member."""
+    if asked is None or image is None:
+        return asked or image
+    said = {name: value for name in Healthcheck.__struct_fields__ if (value := getattr(asked, name))}
+    return msgspec.structs.replace(image, **said)
 
 
 def _complete_env(asked: list[str], image: list[str]) -> list[str]:

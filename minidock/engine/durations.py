@@ -39,3 +39,16 @@ def unix(written: str) -> int:
         return int(datetime.fromisoformat(written[:19]).replace(tzinfo=UTC).timestamp())
     except ValueError:
         return 0
+
+
+def go_duration(nanoseconds: int) -> str:
+    """As Go prints a duration: `300ms`, `1.5s`, `1m30s`, `2h0m0s`."""
+    for unit, name in ((1, "ns"), (10**3, "µs"), (10**6, "ms")):
+        if 0 < nanoseconds < min(unit * 1000, 10**9):
+            return f"{nanoseconds / unit:.9g}{name}"
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    seconds = f"{rest / 10**9:.11g}s"
+    if minutes == 0:
+        return seconds
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}"

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,13 +32,34 @@ from minidock.runtime.stdio import Stdio
 from minidock.runtime.terminal import parse_detach_keys
 
 
-def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int:
-    """The command's exit code; 0 when detached. Raises Conflict when the container isn't running."""
+def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
+    """The command's exit code; 0 when it runs detached, None when the user has detached.
+
+    Raises Conflict when the container isn't running.
+    """
     record = refresh(layout, Records(layout).find(ref))
     if not record.state.running:
         raise Conflict(f"Container {record.id} is not running")
+    if record.state.restarting:
+        raise Conflict(f"Container {record.id} is restarting, wait until the container is running")
     if record.state.paused:
-        raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {ref} is paused, unpause the container before exec")
+    with _announced(layout, record, request) as exec_id:
+        client, process = _begin(layout, record, request, exec_id)
+        if request.detach:
+            client.close()
+            return 0
+        code = _stream(client, record, request, process, _session(layout, record.id, exec_id), sig_proxy)
+    if code is None:
+        events.container(layout, record, "exec_detach", {"execID": exec_id})
+    else:
+        _ended(layout, record, exec_id, code)
+    return code
+
+
+@contextlib.contextmanager
+def _announced(layout: Layout, record: Record, request: ExecRequest) -> Iterator[str]:
+    """The id of one more exec, told as events; what it has in the run directory goes again when it fails."""
     exec_id = os.urandom(32).hex()
     session = _session(layout, record.id, exec_id)
     session.mkdir(parents=True, mode=0o700)
@@ -43,14 +67,50 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
     for action in ("exec_create", "exec_start"):
         events.container(layout, record, f"{action}: {told}", {"execID": exec_id})
     try:
-        code = _execute(layout, record, request, exec_id, sig_proxy)
+        yield exec_id
     except BaseException:
         files.remove_tree(session)
         raise
-    if code is None:
-        return 0
+
+
+class Captured(msgspec.Struct, frozen=True):
+    """What a command said that nobody was attached to. `exit_code` None: it took too long, and was killed."""
+
+    exit_code: int | None
+    output: bytes
+    cut: bool
+
+
+def capture(layout: Layout, record: Record, request: ExecRequest, *, seconds: float, limit: int) -> Captured:
+    """Execute it, and keep the first `limit` bytes of what it says on either stream."""
+    deadline = time.monotonic() + seconds
+    said = bytearray()
+    with _announced(layout, record, request) as exec_id:
+        client, process = _begin(layout, record, request, exec_id)
+        with client:
+            try:
+                code = _listen(client, said, deadline, limit)
+            except TimeoutError:
+                _signal(process, signal.SIGKILL)
+                attach.own(client, False)  # its end is the shim's to tell
+                return Captured(None, b"", False)
     _ended(layout, record, exec_id, code)
-    return code
+    return Captured(code, bytes(said[:limit]), len(said) > limit)
+
+
+def _listen(client: socket.socket, said: bytearray, deadline: float, limit: int) -> int:
+    """The exit code. Raises TimeoutError."""
+    decoder = attach.Decoder()
+    while True:
+        client.settimeout(max(deadline - time.monotonic(), 0.001))
+        chunk = client.recv(attach.CHUNK)
+        if not chunk:
+            raise MinidockError("the shim of the command was killed: its exit code is not known")
+        for kind, payload in decoder.feed(chunk):
+            if kind == attach.EXIT:
+                return int.from_bytes(payload, "big", signed=True)
+            if len(said) <= limit:
+                said += payload
 
 
 def finish(layout: Layout, container_id: str, exec_id: str) -> None:
@@ -70,8 +130,8 @@ def _session(layout: Layout, container_id: str, exec_id: str) -> Path:
     return layout.container_run(container_id) / "exec" / exec_id[:12]
 
 
-def _execute(layout: Layout, record: Record, request: ExecRequest, exec_id: str, sig_proxy: bool) -> int | None:
-    """The command's exit code, None when it runs on without us."""
+def _begin(layout: Layout, record: Record, request: ExecRequest, exec_id: str) -> tuple[socket.socket, tuple[int, int]]:
+    """Our connection to the command's shim, and the command's process: pid and start time."""
     session = _session(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
     process = _process(layout, record, config, request)
@@ -95,10 +155,14 @@ def _execute(layout: Layout, record: Record, request: ExecRequest, exec_id: str,
     started: list[tuple[int, int]] = []
     birth = Birth(made, stdio, become, before_exec=lambda pid: started.append((pid, ticks(pid))))
     birth.start()
-    if request.detach:
-        ours.close()
-        return None
-    return _stream(ours, record, request, started[0], session, sig_proxy)
+    return ours, started[0]
+
+
+def _signal(process: tuple[int, int], number: int) -> None:
+    pid, start = process
+    if ticks(pid) == start:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _stream(
@@ -109,18 +173,12 @@ def _stream(
     session: Path,
     sig_proxy: bool,
 ) -> int | None:
-    def pass_on(number: int) -> None:
-        pid, start = process
-        if ticks(pid) == start:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
     outcome = attach.stream(
         client,
         stdin=request.attach_stdin,
         tty=request.tty,
         detach_keys=parse_detach_keys(request.detach_keys) or attach.DETACH_KEYS,
-        on_signal=pass_on if sig_proxy else None,
+        on_signal=(lambda number: _signal(process, number)) if sig_proxy else None,
     )
     if outcome.detached:
         attach.own(client, False)  # from now on it is the shim's

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, steps
-from minidock.engine import events, volumes
+from minidock.engine import events, policy, volumes
 from minidock.engine.create import timestamp
 from minidock.engine.durations import unix
-from minidock.engine.record import Record, Records, alive, replace
+from minidock.engine.record import Record, Records, alive, replace, waiting
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError
 from minidock.kernel import oom
@@ -27,6 +27,8 @@ from minidock.paths import Layout
 from minidock.runtime import attach, shim
 from minidock.steps import SILENT, Live, Narrator
 
+REBOOTED = 255
+"""Docker's exit code of what ran when the machine went down."""
 PATIENCE = 2.0
 """Seconds that a shim gets to write down the exit of a process that has ended already."""
 
@@ -34,38 +36,69 @@ PATIENCE = 2.0
 def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> Record:
     """Write down how it ended, undo its start, and remove it when it was to be removed.
 
-    Returns the last record, also of a removed container. Raises ContainerNotFound when somebody else removed it.
+    Returns the last record, also of a removed container; one that its policy wants to run again is "restarting".
+    Raises ContainerNotFound when somebody else removed it.
     """
     records = Records(layout)
+    rebooted = not layout.lock(f"container-{container_id[:12]}").exists()  # whoever started it has locked it: in /run
     with records.locked(container_id):
         record = records.read(container_id)
+        if record.state.restarting:
+            return _waits(layout, records, record, rebooted)
         if not record.state.running:
             # We hold the lock, so nobody is starting it: what is there a killed start has left.
             clear(layout, record.id)
             return record
         if alive(record):
             return record
-        ended = _await_exit(layout, record)
-        killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
-        clear(layout, record.id, narrator=narrator)
-        state = msgspec.structs.replace(
-            record.state,
-            status="exited",
-            running=False,
-            paused=False,
-            pid=0,
-            exit_code=ended.exit_code if ended else 137,
-            oom_killed=killed is not None,
-            error=killed.sentence() if killed else "" if ended else "its shim was killed: the exit status is not known",
-            finished_at=ended.finished_at if ended else timestamp(),
-        )
-        running, record = record, replace(record, state=state, endpoints={}, ports={})
-        if not record.host_config.auto_remove:
-            records.write(record)
-        _tell(layout, running, state)
-        if record.host_config.auto_remove:
-            remove_files(layout, record)
+        return _finish(layout, records, record, rebooted, narrator)
+
+
+def _finish(layout: Layout, records: Records, record: Record, rebooted: bool, narrator: Narrator) -> Record:
+    ended = None if rebooted else _await_exit(layout, record)
+    killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
+    clear(layout, record.id, narrator=narrator)
+    running = record
+    record = replace(record, state=_last_state(record, ended, killed, rebooted), endpoints={}, ports={})
+    if record.host_config.auto_remove:
+        _tell(layout, running, record.state)
+        remove_files(layout, record)
         return record
+    if not rebooted and policy.due(record, record.state.exit_code):
+        record = policy.wait_for_it(layout, policy.restarting(record, record.state))
+    records.write(record)
+    _tell(layout, running, record.state)
+    return record
+
+
+def _last_state(
+    record: Record, ended: shim.Exit | None, killed: oom.OomReport | None, rebooted: bool
+) -> ContainerState:
+    """How it ended: what its shim wrote down, or what is known without."""
+    health = record.state.health
+    error = "" if ended or rebooted else "its shim was killed: the exit status is not known"
+    return msgspec.structs.replace(
+        record.state,
+        status="exited",
+        running=False,
+        paused=False,
+        pid=0,
+        exit_code=ended.exit_code if ended else REBOOTED if rebooted else 137,
+        oom_killed=killed is not None,
+        error=killed.sentence() if killed else error,
+        finished_at=ended.finished_at if ended else timestamp(),
+        health=health and msgspec.structs.replace(health, status="unhealthy"),
+    )
+
+
+def _waits(layout: Layout, records: Records, record: Record, rebooted: bool) -> Record:
+    """Between two runs. Who waits may have been killed, in the middle of a start too: then somebody else does."""
+    if waiting(record):
+        return record
+    clear(layout, record.id)
+    record = policy.given_up(record) if rebooted else policy.wait_for_it(layout, record)
+    records.write(record, durable=False)
+    return record
 
 
 def _tell(layout: Layout, running: Record, state: ContainerState) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from minidock import network
+from minidock.engine import log_config
 from minidock.engine.record import Record, Records, refresh
 from minidock.model import EndpointSettings
 from minidock.paths import Layout
@@ -22,12 +23,12 @@ def container(layout: Layout, ref: str) -> dict[str, Any]:
         "Created": record.created,
         "Path": record.path,
         "Args": record.args,
-        "State": msgspec.to_builtins(record.state),
+        "State": _state(record),
         "Image": record.image_id,
         "ResolvConfPath": str(directory / "resolv.conf"),
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
-        "LogPath": str(Records(layout).log_path(record.id)),
+        "LogPath": _log_path(layout, record),
         "Name": f"/{record.name}",
         "RestartCount": record.restart_count,
         "Driver": "overlay2",
@@ -42,6 +43,20 @@ def container(layout: Layout, ref: str) -> dict[str, Any]:
         "Config": _config(record),
         "NetworkSettings": _network(layout, record),
     }
+
+
+def _state(record: Record) -> dict[str, Any]:
+    """Without a health check there is no health."""
+    state: dict[str, Any] = msgspec.to_builtins(record.state)
+    if record.state.health is None:
+        del state["Health"]
+    return state
+
+
+def _log_path(layout: Layout, record: Record) -> str:
+    """As Docker: only a json-file is anybody else's to read."""
+    path = log_config.path(layout, record)
+    return str(path) if path and path.name.endswith("-json.log") else ""
 
 
 def _paths(record: Record) -> dict[str, Any]:
@@ -74,6 +89,8 @@ def _config(record: Record) -> dict[str, Any]:
     for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
         if not config.get(key):
             config.pop(key, None)
+    if record.config.healthcheck:
+        config["Healthcheck"] = {key: value for key, value in config["Healthcheck"].items() if value}
     config["Volumes"] = config["Volumes"] or None
     config["Labels"] = dict(sorted(config["Labels"].items()))
     return config
@@ -82,7 +99,7 @@ def _config(record: Record) -> dict[str, Any]:
 def _graph(layout: Layout, record: Record) -> dict[str, Any]:
     """The overlay is mounted in the container's own mount namespace: from outside it is seen through its process."""
     directory = layout.container(record.id)
-    merged = f"/proc/{record.state.pid}/root" if record.state.running else ""
+    merged = f"/proc/{record.state.pid}/root" if record.state.pid else ""
     data = {
         "LowerDir": ":".join(record.layers),
         "MergedDir": merged,
@@ -101,8 +118,8 @@ def _network(layout: Layout, record: Record) -> dict[str, Any]:
     first = next(iter(endpoints.values()), EndpointSettings())
     return {
         "Bridge": "",
-        "SandboxID": network.network_id(layout, record.id) if record.state.running else "",
-        "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.state.running else "",
+        "SandboxID": network.network_id(layout, record.id) if record.state.pid else "",
+        "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.state.pid else "",
         "HairpinMode": False,
         "Ports": {key: None if rows is None else msgspec.to_builtins(rows) for key, rows in record.ports.items()},
         "EndpointID": first.endpoint_id,

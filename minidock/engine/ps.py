@@ -10,7 +10,7 @@ from minidock.engine import repair
 from minidock.engine.durations import human_duration, unix
 from minidock.engine.record import Record, Records, refresh
 from minidock.errors import ContainerNotFound, UsageError
-from minidock.model import ContainerSummary, NetworkModeOnly, PortSummary
+from minidock.model import ContainerState, ContainerSummary, NetworkModeOnly, PortSummary
 from minidock.paths import Layout
 
 Filters = dict[str, list[str]]
@@ -77,13 +77,22 @@ def _ports(record: Record) -> list[PortSummary]:
 def status(record: Record) -> str:
     """`Up 5 minutes`, `Exited (137) 2 hours ago`, `Created`."""
     state = record.state
+    if state.restarting:
+        return f"Restarting ({state.exit_code}) {human_duration(time.time() - unix(state.finished_at))} ago"
     if state.running:
-        paused = " (Paused)" if state.paused else ""
-        return f"Up {human_duration(time.time() - unix(state.started_at))}{paused}"
+        return f"Up {human_duration(time.time() - unix(state.started_at))}{_condition(state)}"
     if state.status == "created":
         return "Created"
     ago = human_duration(time.time() - unix(state.finished_at))
     return f"Exited ({state.exit_code}) {ago} ago"
+
+
+def _condition(state: ContainerState) -> str:
+    if state.paused:
+        return " (Paused)"
+    if state.health is None:
+        return ""
+    return " (health: starting)" if state.health.status == "starting" else f" ({state.health.status})"
 
 
 # filters: Docker's, each a predicate of record, value and all records
@@ -127,7 +136,7 @@ FILTERS: dict[str, Callable[[Record, str], bool]] = {
     "network": lambda record, value: value in (*record.endpoints, record.host_config.network_mode),
     "publish": _by_publish,
     "expose": lambda record, value: (value if "/" in value else f"{value}/tcp") in record.config.exposed_ports,
-    "health": lambda _, value: value == "none",
+    "health": lambda record, value: value == (record.state.health.status if record.state.health else "none"),
 }
 STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 

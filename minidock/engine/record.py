@@ -42,6 +42,12 @@ class Record(msgspec.Struct, frozen=True):
     restart_count: int = 0
     platform: str = "linux"
     manually_stopped: bool = False
+    """Somebody's stop or kill was the last word: restart policies leave it alone."""
+    restart_delay_ms: int = 0
+    """How long the last restart waited; 0 when none did since it was started by hand."""
+    waiter_pid: int = 0
+    waiter_ticks: int = 0
+    """Who waits for the next restart (engine.policy), named as the container's process is."""
 
 
 def replace(record: Record, **changes: object) -> Record:
@@ -58,9 +64,6 @@ class Records:
 
     def path(self, container_id: str) -> Path:
         return self.layout.container(container_id) / "container.json"
-
-    def log_path(self, container_id: str) -> Path:
-        return self.layout.container(container_id) / f"{container_id}-json.log"
 
     @contextlib.contextmanager
     def locked(self, container_id: str) -> Iterator[None]:
@@ -151,9 +154,14 @@ def alive(record: Record) -> bool:
     return record.state.pid > 0 and ticks(record.state.pid) == record.start_ticks != 0
 
 
+def waiting(record: Record) -> bool:
+    """Whether somebody is there who will start it again."""
+    return record.state.restarting and record.waiter_pid > 0 and ticks(record.waiter_pid) == record.waiter_ticks != 0
+
+
 def refresh(layout: Layout, record: Record) -> Record:
     """The record as it truly is: one that says running and isn't gets finished first."""
-    if not record.state.running or alive(record):
+    if not record.state.running or alive(record) or waiting(record):
         return record
     from minidock.engine.finish import finish  # networks, volumes and more: not for those who only look
 

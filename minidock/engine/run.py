@@ -11,10 +11,10 @@ import msgspec
 
 from minidock.engine import events
 from minidock.engine.finish import finish
-from minidock.engine.record import Records
+from minidock.engine.record import Record, Records, alive, refresh
 from minidock.engine.start import Started, start
-from minidock.engine.stop import send
-from minidock.errors import ContainerNotFound, NotRunning
+from minidock.engine.stop import signal_by_hand
+from minidock.errors import Conflict, ContainerNotFound, MinidockError, NotRunning
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
 from minidock.runtime.terminal import parse_detach_keys
@@ -31,9 +31,9 @@ class Streams(msgspec.Struct, frozen=True):
     sig_proxy: bool = True
 
 
-def start_detached(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> None:
-    """Leave it to its shim at once."""
-    started = start(layout, ref, narrator=narrator)
+def start_detached(layout: Layout, ref: str, *, revived: str = "", narrator: Narrator = SILENT) -> None:
+    """Leave it to its shim at once. `revived`: see start."""
+    started = start(layout, ref, revived=revived, narrator=narrator)
     if started is not None:
         _leave(socket.socket(fileno=started.client))
 
@@ -44,11 +44,13 @@ def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narr
     started = start(layout, ref, narrator=narrator)
     if started is None:
         record = Records(layout).find(ref)
+        if record.state.restarting:
+            raise Conflict(f"Container {record.id} is restarting, wait until the container is running")
         client = attach.connect(shim.attach_socket(layout.container_run(record.id)))
         attach.own(client)
         started = Started(record, client.detach())
     client = socket.socket(fileno=started.client)
-    outcome = _stream(layout, client, started, streams)
+    outcome = _stream(layout, client, started.record, streams)
     if outcome.detached:
         _leave(client)
         return 0
@@ -56,20 +58,52 @@ def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narr
     with contextlib.suppress(ContainerNotFound):
         record = finish(layout, record.id, narrator=narrator)
     client.close()
+    _check_ended(record, outcome)
     if record.state.oom_killed:
         print(f"minidock: {record.state.error}", file=sys.stderr)
     return outcome.exit_code if outcome.exit_code is not None else record.state.exit_code
 
 
-def _stream(layout: Layout, client: socket.socket, started: Started, streams: Streams) -> attach.Outcome:
-    record = started.record
+def attach_to(layout: Layout, ref: str, streams: Streams) -> int | None:
+    """Our streams as those of a container that runs already; its exit code, None when the user detached."""
+    record = refresh(layout, Records(layout).find(ref))
+    if not alive(record):
+        raise NotRunning(record.id)
+    try:
+        client = attach.connect(shim.attach_socket(layout.container_run(record.id)))
+    except OSError as error:
+        raise MinidockError(f"can't attach to {record.name}: {_KEEPER}", hint="logs and exec still work") from error
+    events.container(layout, record, "attach")
+    with client:
+        outcome = _stream(layout, client, record, streams, redraw=True)
+    if outcome.detached:
+        return None
+    if outcome.exit_code is not None:
+        return outcome.exit_code
+    with contextlib.suppress(ContainerNotFound):
+        record = finish(layout, record.id)
+    _check_ended(record, outcome)
+    return record.state.exit_code
 
+
+_KEEPER = "its shim was killed"
+
+
+def _check_ended(record: Record, outcome: attach.Outcome) -> None:
+    """Raises MinidockError when our connection has ended, and the container hasn't."""
+    if outcome.exit_code is None and record.state.pid:
+        raise MinidockError(f"lost the connection to {record.name}: {_KEEPER}", hint="the container runs on")
+
+
+def _stream(
+    layout: Layout, client: socket.socket, record: Record, streams: Streams, *, redraw: bool = False
+) -> attach.Outcome:
     def pass_on(number: int) -> None:
-        with contextlib.suppress(NotRunning):
-            send(layout, record, number)
+        with contextlib.suppress(NotRunning, ContainerNotFound):
+            signal_by_hand(layout, record, number)
 
     try:
-        return attach.stream(
+        outcome = attach.stream(
             client,
             stdin=streams.stdin,
             tty=record.config.tty,
@@ -77,11 +111,15 @@ def _stream(layout: Layout, client: socket.socket, started: Started, streams: St
             stderr=streams.stderr,
             detach_keys=parse_detach_keys(streams.detach_keys) or attach.DETACH_KEYS,
             on_signal=pass_on if streams.sig_proxy else None,
+            redraw=redraw,
         )
     except BrokenPipeError:
         # Nobody reads what we print: the container goes on without us, as with Docker.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return attach.Outcome(exit_code=attach.wait(client))
+    if outcome.detached:
+        events.container(layout, record, "detach")
+    return outcome
 
 
 def _leave(client: socket.socket) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, spec, steps
-from minidock.engine import bundle, etc, events, security, volumes
+from minidock.engine import bundle, etc, events, health, log_config, security, volumes
 from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
@@ -31,9 +31,6 @@ from minidock.runtime.plan import Extras, Plan, plan
 from minidock.runtime.stdio import Stdio
 from minidock.steps import SILENT, Narrator
 
-LOG_SIZE = 10 << 20
-"""Bytes of a log file before it is rotated, when nobody has said."""
-
 
 class Started(msgspec.Struct, frozen=True):
     """A running container, and our connection to its shim: owner until told otherwise."""
@@ -43,8 +40,10 @@ class Started(msgspec.Struct, frozen=True):
     """Descriptor of our end of the first client's socket pair."""
 
 
-def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started | None:
-    """Start a created or exited container; None when it runs already.
+def start(layout: Layout, ref: str, *, revived: str = "", narrator: Narrator = SILENT) -> Started | None:
+    """Start a created or exited container; None when it runs already, or somebody waits to start it.
+
+    `revived` is that somebody's own word: the time of the end after which the policy wants this start.
 
     Raises what failed, with nothing left; the record then tells it too.
     """
@@ -52,14 +51,21 @@ def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started |
     record = refresh(layout, records.find(ref))
     with records.locked(record.id):
         record = records.read(record.id)
-        if alive(record):
+        if alive(record) or record.state.restarting != bool(revived):
             return None
+        if revived and record.state.finished_at != revived:
+            return None  # stopped and started by hand meanwhile, and waiting for another turn
+        fresh = {} if revived else {"restart_count": 0, "restart_delay_ms": 0}
+        record = replace(record, manually_stopped=False, waiter_pid=0, waiter_ticks=0, **fresh)
         try:
             return _start(layout, records, record, narrator)
         except MinidockError as error:
             clear(layout, record.id)
             code = error.exit_code if isinstance(error, CommandNotFound | CommandNotExecutable) else 128
-            state = msgspec.structs.replace(record.state, exit_code=code, error=error.message)
+            status = "exited" if revived else record.state.status
+            state = msgspec.structs.replace(
+                record.state, status=status, running=False, restarting=False, exit_code=code, error=error.message
+            )
             records.write(replace(record, state=state, endpoints={}, ports={}), durable=False)
             raise
         except BaseException:
@@ -87,7 +93,8 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     def running(pid: int) -> None:
         """Just before the command takes over: from here on the record says so, whatever happens to us."""
         network.settle(attachment)
-        state = ContainerState(status="running", running=True, pid=pid, started_at=timestamp())
+        at = timestamp()
+        state = ContainerState(status="running", running=True, pid=pid, started_at=at, health=health.at_start(record))
         found = replace(
             record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports
         )
@@ -179,25 +186,11 @@ def _shim(layout: Layout, record: Record, pid: int, stdio: Stdio, inherit: list[
         pid,
         layout.container_run(record.id),
         streams,
-        log=log_file(layout, record),
+        log=log_config.log_file(layout, record),
         listen_fd=inherit[0],
         client_fd=inherit[1],
         hold_fds=inherit[2:],
         stdin_once=record.config.stdin_once,
+        probe=health.probe_for(layout, record),
         cleanup=cleanup_command(layout, record.id),
     )
-
-
-def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
-    """Where the container's output goes; None with --log-driver none. Rotated by default, unlike Docker's."""
-    settings = record.host_config.log_config
-    if settings.type == "none":
-        return None
-    if settings.type not in ("", "json-file"):
-        raise UsageError(f'logger: no log driver named "{settings.type}" is registered', hint="json-file or none")
-    size = LOG_SIZE
-    if "max-size" in settings.config:
-        from minidock.engine.sizes import parse_size
-
-        size = parse_size(settings.config["max-size"])
-    return shim.LogFile(Records(layout).log_path(record.id), size, int(settings.config.get("max-file", "3")))

@@ -11,7 +11,7 @@ import os
 import select
 import signal as signals
 
-from minidock.engine import events
+from minidock.engine import events, policy
 from minidock.engine.finish import clear, finish, remove_files
 from minidock.engine.record import Record, Records, alive, refresh
 from minidock.errors import Conflict, ContainerNotFound, NotRunning, UsageError
@@ -77,10 +77,27 @@ def kill(layout: Layout, ref: str, *, signal: str = "KILL") -> None:
         raise ContainerNotFound(ref, prefix=f"Cannot kill container: {ref}: ") from error
     if not record.state.running:
         raise Conflict(f"Cannot kill container: {ref}: Container {record.id} is not running")
-    send(layout, record, number)
+    if not signal_by_hand(layout, record, number):
+        return  # it was waiting for its next start
     if number == signals.SIGKILL:
         await_end(record, DEFAULT_TIMEOUT)
         refresh(layout, record)
+
+
+def signal_by_hand(layout: Layout, record: Record, number: int) -> bool:
+    """Somebody's own signal: if it may end the container, no policy starts it again. False when it only waited for
+    that. Raises NotRunning."""
+    if _ends(record, number) and policy.stopped_by_hand(layout, record.id).state.status == "exited":
+        return False
+    send(layout, record, number)
+    return True
+
+
+def _ends(record: Record, number: int) -> bool:
+    """Whether whoever sends this wants the container to end for good: Docker takes every signal for that, unless
+    the container has a stop signal of its own and this is another one."""
+    own = record.config.stop_signal
+    return not own or number in (signals.SIGKILL, signal_number(own))
 
 
 def stop(layout: Layout, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
@@ -88,6 +105,7 @@ def stop(layout: Layout, ref: str, *, timeout: int | None = None, signal: str = 
     record = refresh(layout, Records(layout).find(ref))
     if not record.state.running:
         return
+    record = policy.stopped_by_hand(layout, record.id)
     config = record.config
     patience = timeout if timeout is not None else config.stop_timeout
     patience = DEFAULT_TIMEOUT if patience is None else patience
@@ -103,11 +121,16 @@ def stop(layout: Layout, ref: str, *, timeout: int | None = None, signal: str = 
 def wait(layout: Layout, ref: str) -> int:
     """Sleep until the container has ended; its exit code."""
     record = refresh(layout, Records(layout).find(ref))
-    await_end(record, None)
-    try:
-        return finish(layout, record.id).state.exit_code
-    except ContainerNotFound:
-        return record.state.exit_code  # removed as it ended
+    while record.state.running:
+        if record.state.restarting:
+            policy.await_revival(record)
+        else:
+            await_end(record, None)
+        try:
+            record = finish(layout, record.id)
+        except ContainerNotFound:
+            break  # removed as it ended
+    return record.state.exit_code
 
 
 def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = False) -> None:
@@ -116,10 +139,12 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
     record = refresh(layout, records.find(ref))
     if record.state.running:
         if not force:
+            kind = "restarting" if record.state.restarting else "running"
             raise Conflict(
-                f"You cannot remove a running container {record.id}. "
+                f"You cannot remove a {kind} container {record.id}. "
                 "Stop the container before attempting removal or force remove"
             )
+        record = policy.stopped_by_hand(layout, record.id)
         with contextlib.suppress(NotRunning):
             send(layout, record, signals.SIGKILL)
         await_end(record, DEFAULT_TIMEOUT)

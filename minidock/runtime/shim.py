@@ -41,11 +41,25 @@ class Console(msgspec.Struct, frozen=True):
 
 
 class LogFile(msgspec.Struct, frozen=True):
-    """A log in Docker's json-file format: up to `max_files` files of about `max_size` bytes; 0 never rotates."""
+    """A log: up to `max_files` files of about `max_size` bytes; 0 never rotates. `local` is our own format instead of
+    Docker's json-file, whose records carry `attributes`, a JSON object, when there are any."""
 
     path: Path
     max_size: int = 10_000_000
     max_files: int = 3
+    local: bool = False
+    compress: bool = False
+    attributes: str = ""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """A health check: which command to start how often, in milliseconds. It exits with 1 while the container is
+    still starting; within the start period the next one then comes after `start_interval`."""
+
+    command: list[str]
+    interval: int
+    start_interval: int
+    start_period: int
 
 
 class Exit(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,6 +81,7 @@ def argv(
     client_fd: int | None = None,
     hold_fds: Sequence[int] = (),
     stdin_once: bool = False,
+    probe: Probe | None = None,
     cleanup: Sequence[str] = (),
 ) -> list[str]:
     """The arguments of the shim, the program first. Every descriptor must be inheritable and above 2.
@@ -79,6 +94,8 @@ def argv(
     words: list[object] = [PROGRAM, "--id", container_id, "--pid", pid, "--dir", run_dir]
     if log is not None:
         words += ["--log", log.path, "--log-max-size", log.max_size, "--log-max-files", log.max_files]
+        words += [*(["--log-local"] if log.local else []), *(["--log-compress"] if log.compress else [])]
+        words += ["--log-attributes", log.attributes] if log.attributes else []
     if isinstance(stdio, Console):
         words += ["--console-fd", stdio.socket]
     else:
@@ -89,6 +106,9 @@ def argv(
     words += [] if client_fd is None else ["--client-fd", client_fd]
     for fd in hold_fds:
         words += ["--hold-fd", fd]
+    if probe is not None:
+        words += ["--probe-interval", probe.interval, "--probe-start-interval", probe.start_interval]
+        words += ["--probe-start-period", probe.start_period, "--probe", *probe.command]
     words += ["--cleanup", *cleanup] if cleanup else []
     return [str(word) for word in words]
 

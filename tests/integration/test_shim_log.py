@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from minidock.engine import logs
+from minidock.engine import log_files, logs
 from minidock.runtime import attach, shim
 from tests.support.needs import require_root
 from tests.support.shim import Shim, wait_for
@@ -107,7 +107,7 @@ def test_rotation_keeps_the_newest_files(start: Start, tmp_path: Path) -> None:
     log = shim.LogFile(tmp_path / "c.log", max_size=10_000, max_files=3)
     one = start("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done", log=log)
     one.output()
-    found = logs.files(log.path)
+    found = log_files.files(log.path)
     assert [path.name for path in found] == ["c.log", "c.log.1", "c.log.2"]
     sizes = [path.stat().st_size for path in found]
     assert all(10_000 <= size < 10_100 for size in sizes[1:]), sizes
@@ -120,7 +120,7 @@ def test_with_one_file_rotation_starts_it_anew(start: Start, tmp_path: Path) -> 
     log = shim.LogFile(tmp_path / "c.log", max_size=5_000, max_files=1)
     one = start("i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done", log=log)
     one.output()
-    assert [path.name for path in logs.files(log.path)] == ["c.log"]
+    assert [path.name for path in log_files.files(log.path)] == ["c.log"]
     assert log.path.stat().st_size < 5_100
     assert texts(one)[-1] == "line 499\n"
 
@@ -129,7 +129,7 @@ def test_size_zero_never_rotates(start: Start, tmp_path: Path) -> None:
     log = shim.LogFile(tmp_path / "c.log", max_size=0, max_files=3)
     one = start("yes | head -50000", log=log)
     one.output()
-    assert logs.files(log.path) == [log.path]
+    assert log_files.files(log.path) == [log.path]
     assert len(one.records()) == 50000
 
 
@@ -196,4 +196,4 @@ def test_following_across_many_rotations_loses_nothing(start: Start, tmp_path: P
     one.send(attach.CLOSE_STDIN)
     followed = logs.read(log.path, follow=True, running=lambda: shim.read_exit(one.dir) is None)
     assert [text for _, text in followed] == [f"line {number}\n".encode() for number in range(3000)]
-    assert len(logs.files(log.path)) == 5
+    assert len(log_files.files(log.path)) == 5

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from minidock.engine import logs
+from minidock.engine import log_files, logs
 
 BASE = 1_700_000_000  # 2023-11-14T22:13:20Z
 
@@ -129,7 +129,7 @@ def test_tail_of_a_block_s_exact_size(log: Path, monkeypatch: pytest.MonkeyPatch
     write(log, ["same"] * 50)
     size = len(record("same\n", second=1))
     for block in (1, size - 1, size, size + 1, 3 * size):
-        monkeypatch.setattr(logs, "BLOCK", block)
+        monkeypatch.setattr(log_files, "BLOCK", block)
         assert len(lines(log, tail=7)) == 7
 
 
