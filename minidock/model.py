@@ -24,9 +24,9 @@ class Healthcheck(Api, frozen=True):
     test: list[str] = []
     interval: int = 0
     timeout: int = 0
-    retries: int = 0
     start_period: int = 0
     start_interval: int = 0
+    retries: int = 0
 
 
 class ContainerConfig(Api, frozen=True):

@@ -11,7 +11,8 @@ import re
 import msgspec
 
 from ..errors import UsageError
-from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig
+from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, RestartPolicy
+from .parse_logs import check_log_config
 from .parse_mounts import check_mount
 
 LEAST_MEMORY = 6 << 20
@@ -117,6 +118,17 @@ def _check_process(config: ContainerConfig, host: HostConfig) -> None:
         raise UsageError(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
     check_signal(config.stop_signal)
     _check_health(config)
+    check_log_config(host.log_config)
+    _check_restart(host.restart_policy)
+
+
+def _check_restart(policy: RestartPolicy) -> None:
+    if policy.name not in ("no", "always", "unless-stopped", "on-failure"):
+        raise UsageError(f"invalid restart policy '{policy.name}'")
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise UsageError(f"maximum retry count cannot be used with restart policy '{policy.name}'")
+    if policy.maximum_retry_count < 0:
+        raise UsageError("maximum retry count cannot be negative")
 
 
 def _check_health(config: ContainerConfig) -> None:

@@ -139,11 +139,27 @@ def _renderer(form: str) -> Callable[[object], str]:
 
     def apply(thing: object) -> str:
         try:
-            return render(template, thing, nils=nils)
+            return render(template, _typed(thing), nils=nils)
         except TemplateError as error:
             raise Complaint(f"template parsing error: {error.message}", 1) from None
 
     return apply
+
+
+class _State(dict[str, Any]):
+    """A container's state as Go's struct: without a health check its health can be asked for, and is nil."""
+
+    def __contains__(self, name: object) -> bool:
+        return name == "Health" or super().__contains__(name)
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def _typed(thing: object) -> object:
+    if isinstance(thing, dict) and isinstance(thing.get("State"), dict):
+        return {**thing, "State": _State(thing["State"])}
+    return thing
 
 
 def _nils() -> dict[str, str]:

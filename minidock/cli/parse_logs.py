@@ -67,20 +67,23 @@ ATTRIBUTES: dict[str, Callable[[str], None]] = {
     "env-regex": _pattern,
     "tag": _plain,
 }
-OPTIONS = {"json-file": {**FILES, **ATTRIBUTES}, "local": FILES}
+OPTIONS = {"json-file": {**FILES, **ATTRIBUTES}, "local": FILES, "none": FILES}
 
 
 def log_config(driver: str, words: list[str]) -> LogConfig:
-    """json-file (also when none is named), local or none, and what the driver can be told."""
+    """What is asked for; without a driver it is json-file. What Docker's client refuses is refused here."""
     options = key_values(words)
-    driver = driver or "json-file"
-    if driver == "none":
-        if options:
-            raise UsageError("invalid logging opts for driver none")
-        return LogConfig(driver)
+    if driver == "none" and options:
+        raise UsageError("invalid logging opts for driver none")
+    return LogConfig(driver or "json-file", dict(sorted(options.items())))
+
+
+def check_log_config(config: LogConfig) -> None:
+    """What Docker's server refuses: unknown drivers, options and values. Raises UsageError."""
+    driver, options = config.type, config.config
+    if driver in DOCKERS:
+        raise UsageError(f"--log-driver {driver} is not supported by this version of minidock")
     if driver not in OPTIONS:
-        if driver in DOCKERS:
-            raise UsageError(f"--log-driver {driver} is not supported by this version of minidock")
         raise UsageError(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
     for name, value in options.items():
         check = OPTIONS[driver].get(name)
@@ -90,4 +93,3 @@ def log_config(driver: str, words: list[str]) -> LogConfig:
         check(value)
     if options.get("max-file") == "1" and go_bool(options.get("compress", "false")):
         raise UsageError("compress cannot be true when max-file is less than 2 or max-size is not set")
-    return LogConfig(driver, dict(sorted(options.items())))

@@ -91,7 +91,7 @@ _KEEPER = "its shim was killed"
 
 def _check_ended(record: Record, outcome: attach.Outcome) -> None:
     """Raises MinidockError when our connection has ended, and the container hasn't."""
-    if outcome.exit_code is None and record.state.pid:
+    if outcome.exit_code is None and alive(record):
         raise MinidockError(f"lost the connection to {record.name}: {_KEEPER}", hint="the container runs on")
 
 
@@ -112,6 +112,7 @@ def _stream(
             detach_keys=parse_detach_keys(streams.detach_keys) or attach.DETACH_KEYS,
             on_signal=pass_on if streams.sig_proxy else None,
             redraw=redraw,
+            close_stdin=record.config.stdin_once,  # made with -d -i, it takes what comes from one client after another
         )
     except BrokenPipeError:
         # Nobody reads what we print: the container goes on without us, as with Docker.

@@ -104,6 +104,7 @@ def stream(
     detach_keys: bytes | None = DETACH_KEYS,
     on_signal: Callable[[int], None] | None = None,
     redraw: bool = False,
+    close_stdin: bool = True,
 ) -> Outcome:
     """Connect our standard streams to the container's until it ends or the user detaches.
 
@@ -124,6 +125,7 @@ def stream(
         outputs=outputs,
         detach_keys=detach_keys if tty and stdin else None,
         on_signal=None if tty else on_signal,
+        close_stdin=close_stdin,
     )
     raw = terminal.RawMode(0) if tty and stdin and os.isatty(0) else None
 

@@ -80,12 +80,14 @@ class Session:
         outputs: dict[int, int],
         detach_keys: bytes | None,
         on_signal: Callable[[int], None] | None,
+        close_stdin: bool = True,
     ) -> None:
         self.shim = shim
         self.to_shim = bytearray()
         self.sinks = {kind: Sink(fd) for kind, fd in outputs.items()}
         self.decoder = Decoder()
         self.stdin_open = stdin
+        self.close_stdin = close_stdin
         self.keys = DetachKeys(detach_keys) if detach_keys else None
         self.on_signal = on_signal
         self.signals: list[int] = []
@@ -166,7 +168,8 @@ class Session:
             typed = b""
         if not typed:
             self.stdin_open = False
-            self.send(CLOSE_STDIN)
+            if self.close_stdin:
+                self.send(CLOSE_STDIN)
             return
         if self.keys:
             typed = self.keys.feed(typed)

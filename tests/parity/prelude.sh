@@ -24,3 +24,32 @@ until_said() {
     echo "$1 never said $2" >&2
     return 1
 }
+
+# until_is CONTAINER TEMPLATE VALUE: wait until inspect says so.
+until_is() {
+    for _ in $(seq 150); do
+        test "$(docker inspect --format "$2" "$1")" = "$3" && return 0
+        sleep 0.1
+    done
+    echo "$1: $2 never became $3, but is $(docker inspect --format "$2" "$1")" >&2
+    return 1
+}
+
+# on_terminal KEYS COMMAND…: run it on a terminal of its own and type; KEYS as for printf, "|" waits half a second.
+on_terminal() {
+    _keys=$1; shift
+    mkfifo keys && script -qefc "$(printf "'%s' " "$@")" /dev/null <keys >typed 2>&1 &
+    _job=$!
+    while ! test -p keys; do sleep 0.05; done
+    exec 9>keys
+    while test -n "$_keys"; do
+        _part=${_keys%%|*}
+        sleep 0.7; printf "$_part" >&9
+        test "$_part" = "$_keys" && break
+        _keys=${_keys#*|}
+    done
+    wait $_job; _code=$?
+    exec 9>&-; rm -f keys
+    tr -d '\r' <typed
+    return $_code
+}
