@@ -57,16 +57,19 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
 def _finish(layout: Layout, records: Records, record: Record, rebooted: bool, narrator: Narrator) -> Record:
     ended = None if rebooted else _await_exit(layout, record)
     killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
-    clear(layout, record.id, narrator=narrator)
     running = record
     record = replace(record, state=_last_state(record, ended, killed, rebooted), endpoints={}, ports={})
     if record.host_config.auto_remove:
+        clear(layout, record.id, narrator=narrator)
         _tell(layout, running, record.state)
         remove_files(layout, record)
         return record
     if not rebooted and policy.due(record, record.state.exit_code):
         record = policy.wait_for_it(layout, policy.restarting(record, record.state))
-    records.write(record)
+    # Written first, undone second: on a full disk the run directory is all that knows how it ended.
+    if not records.write_if_room(record):
+        return policy.nobody_waits(record)
+    clear(layout, record.id, narrator=narrator)
     _tell(layout, running, record.state)
     return record
 
@@ -97,7 +100,8 @@ def _waits(layout: Layout, records: Records, record: Record, rebooted: bool) -> 
         return record
     clear(layout, record.id)
     record = policy.given_up(record) if rebooted else policy.wait_for_it(layout, record)
-    records.write(record, durable=False)
+    if not records.write_if_room(record, durable=False):
+        return policy.nobody_waits(record)
     return record
 
 

@@ -77,7 +77,7 @@ def probe(layout: Layout, container_id: str) -> int:
             if now.start_ticks != record.start_ticks or now.state.health is None or not alive(now) or now.state.paused:
                 return SETTLED  # the answer is about somebody who is gone
             health = judged(now, now.state.health, result)
-            records.write(replace(now, state=msgspec.structs.replace(now.state, health=health)), durable=False)
+            records.write_if_room(replace(now, state=msgspec.structs.replace(now.state, health=health)), durable=False)
             if health.status != now.state.health.status:
                 events.container(layout, now, f"health_status: {health.status}")
     except ContainerNotFound:

@@ -103,17 +103,24 @@ def stopped_by_hand(layout: Layout, container_id: str) -> Record:
     with records.locked(container_id):
         record = replace(records.read(container_id), manually_stopped=True)
         if record.state.restarting:
-            with contextlib.suppress(OSError):
-                pidfd = os.pidfd_open(record.waiter_pid)
-                try:
-                    if waiting(record):
-                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                finally:
-                    os.close(pidfd)
-            record = given_up(record)
+            record = nobody_waits(record)
         if record.state.running or record.state.status == "exited":
-            records.write(record, durable=False)
+            records.write_if_room(record, durable=False)
         return record
+
+
+def nobody_waits(record: Record) -> Record:
+    """End whoever waits for the next start, if anybody does: it stays as it ended."""
+    if record.state.restarting:
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(record.waiter_pid)
+            try:
+                if waiting(record):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            finally:
+                os.close(pidfd)
+        return given_up(record)
+    return record
 
 
 def given_up(record: Record) -> Record:

@@ -7,6 +7,7 @@ whole; readers need no lock. What changes a container holds `containers-ID.lock`
 # Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,16 @@ class Records:
 
     def write(self, record: Record, *, durable: bool = True) -> None:
         files.write_json(self.path(record.id), record, durable=durable and not record.host_config.auto_remove)
+
+    def write_if_room(self, record: Record, *, durable: bool = True) -> bool:
+        """False when the disk is full: what has happened is then known from /run only, and `rm` still works."""
+        try:
+            self.write(record, durable=durable)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return False
+        return True
 
     def claim_name(self, name: str, container_id: str) -> None:
         """Raises NameInUse. A name whose container was never finished (kill -9) is taken over."""

@@ -35,11 +35,13 @@ class Shim:
         first_client: bool = True,
         owner: bool = False,
         log: shim.LogFile | None = None,
+        probe: shim.Probe | None = None,
         cleanup: Sequence[str] | None = None,
     ) -> None:
         self.dir = directory / "run"
         self.dir.mkdir(exist_ok=True)
         self.log = log or shim.LogFile(directory / "c-json.log")
+        self.probe = probe
         self.cleaned = directory / "cleaned"
         self.client: socket.socket | None = None
         theirs: socket.socket | None = None
@@ -108,6 +110,7 @@ class Shim:
                 listen_fd=listener.fileno(),
                 client_fd=None if theirs is None else theirs.fileno(),
                 stdin_once=stdin_once,
+                probe=self.probe,
                 cleanup=cleanup,
             )
             os.execv(arguments[0], arguments)
