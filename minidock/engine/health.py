@@ -63,17 +63,17 @@ def _milliseconds(nanoseconds: int) -> int:
     return max(1, nanoseconds // 10**6)
 
 
-def probe(layout: Layout, container_id: str) -> int:
+def probe(layout: Layout, ref: str) -> int:
     """Make one check and write down what it means; STILL_STARTING or SETTLED."""
     records = Records(layout)
     try:
-        record = records.read(container_id)
+        record = records.find(ref)
         health = record.state.health
         if health is None or not alive(record) or record.state.paused:
             return SETTLED  # it isn't asked while it sleeps
         result = _check(layout, record)
-        with records.locked(container_id):
-            now = records.read(container_id)
+        with records.locked(record.id):
+            now = records.read(record.id)
             if now.start_ticks != record.start_ticks or now.state.health is None or not alive(now) or now.state.paused:
                 return SETTLED  # the answer is about somebody who is gone
             health = judged(now, now.state.health, result)
