@@ -50,7 +50,7 @@ def info(layout: Layout) -> dict[str, Any]:
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if not hierarchies.v1 else "1",
-        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Log": ["json-file", "none"]},
+        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Log": ["json-file", "local", "none"]},
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
         "Runtimes": {"minidock": {"path": "minidock-oci"}},
         "DefaultRuntime": "minidock",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import time
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from minidock.engine.record import Record, Records
-from tests.support.instance import CGROUPS, SLOWNESS, Minidock, settled
+from minidock.runtime import shim
+from tests.support.instance import CGROUPS, SLOWNESS, Minidock, leftovers, settled
 
 
 @pytest.fixture
@@ -258,3 +261,50 @@ def test_restart_with_a_signal_of_ones_own(engine: Minidock) -> None:
     until(lambda: "up" in engine("logs", "one").stdout, "up")
     engine("restart", "-s", "USR1", "one", check=True)
     until(lambda: engine("logs", "one").stdout == "up\ntold\nup\n", "both runs in the log")
+
+
+# at random
+
+
+ROUNDS = int(os.environ.get("MINIDOCK_CRASH_ROUNDS", "8"))
+
+
+def test_kill_9_of_any_keeper_at_any_moment(engine: Minidock) -> None:
+    """Shim, waiter, clean-up, start, health check: whoever it hits, the next command tells the truth and mends."""
+    dice = random.Random(11)
+    for round_ in range(ROUNDS):
+        words = [
+            "run",
+            "-d",
+            "--name",
+            "one",
+            "--restart",
+            "always",
+            "--health-cmd",
+            "true",
+            "--health-interval",
+            "50ms",
+        ]
+        engine(*words, "busybox", "sh", "-c", f"sleep 0.{dice.randrange(4)}; exit 1", check=True)
+        time.sleep(dice.random() * 0.8)
+        if keepers := _keepers(engine):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(dice.choice(keepers), signal.SIGKILL)
+        listed = engine("ps", "-a", "--format", "{{.Names}} {{.State}}", check=True).stdout
+        assert listed in ("one running\n", "one restarting\n"), f"round {round_}: {listed}"
+        engine("exec", "one", "true")
+        engine("stop", "-t", "0", "one", check=True)
+        assert told(engine, "{{.State.Status}} {{.State.Pid}}") == "exited 0", f"round {round_}"
+        engine("rm", "-f", "one", check=True)
+    until(lambda: not [line for line in leftovers(engine.layout) if line.startswith("process")], "all gone")
+
+
+def _keepers(engine: Minidock) -> list[int]:
+    """All processes of ours that nobody has typed."""
+    found = [line.split()[1:] for line in leftovers(engine.layout) if line.startswith("process")]
+    keepers = [int(pid) for pid, *words in found if "container" in words]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        parent = shim_of(record(engine))  # somebody else, when the shim is dead already
+        if Path(f"/proc/{parent}/comm").read_text() == f"{shim.NAME}\n":
+            keepers.append(parent)
+    return keepers

@@ -268,6 +268,9 @@ docker create --log-driver nosuch busybox; echo $?
 docker create --log-opt mode=x busybox; echo $?
 docker create --log-opt max-buffer-size=1m busybox; echo $?
 
+### log-non-blocking: a buffer between the container and its log
+docker create --name $C --log-opt mode=non-blocking busybox >/dev/null; echo $?
+
 ### log-rotated: a rotated and compressed log is read as one
 docker run --name $C --log-opt max-size=4k --log-opt max-file=50 --log-opt compress=true busybox sh -c 'for i in $(seq 200); do echo line $i; test $((i % 40)) = 0 && sleep 0.2; done' >/dev/null
 docker logs $C | md5sum
@@ -277,3 +280,7 @@ docker logs -n 150 $C | md5sum
 docker run --name $C busybox echo once >/dev/null
 docker start $C >/dev/null; docker wait $C
 docker logs $C
+
+### log-follow-restart: a followed log and a restart
+docker run -d --name $C --restart on-failure:1 busybox sh -c 'echo begin; sleep 0.3; echo end; exit 1' >/dev/null
+docker logs -f $C
