@@ -14,7 +14,9 @@
  *     shim_stdio.c     stdin, stdout, stderr, pty
  *     shim_clients.c   attach.sock and its frames
  *     shim_probe.c     when the next health check is due
- *     shim.c           options, the loop, the end
+ *     shim_options.c   what runtime/shim.py tells us
+ *     shim_end.c       the last output, exit.json, the clean-up
+ *     shim.c           the start and the loop
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -41,7 +43,7 @@
 
 #define NAME "minidock:[shim]"
 enum { USAGE_ERROR = 125 };
-enum { DRAIN_SILENCE_MS = 100, DRAIN_LIMIT = 4 * 1024 * 1024, FAREWELL_MS = 2000 };
+enum { FAREWELL_MS = 2000 };
 
 static struct {
     const char *id, *dir;
@@ -82,112 +84,7 @@ static void write_run_file(const char *name, const char *text, size_t length)
 #include "shim_stdio.c"
 #include "shim_clients.c"
 #include "shim_probe.c"
-
-/* Options: minidock/runtime/shim.py builds them. */
-
-static void usage_error(const char *message, const char *what)
-{
-    fprintf(stderr, "minidock-shim: %s%s\n", message, what);
-    exit(USAGE_ERROR);
-}
-
-static long number(const char *option, const char *text)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-
-    if (*text == '\0' || *end != '\0' || value < 0)
-        usage_error("no number after ", option);
-    return value;
-}
-
-/* A descriptor that was left open for us. It must not reach the cleanup command. */
-static int descriptor(const char *option, const char *text)
-{
-    long fd = number(option, text);
-
-    if (fd <= STDERR_FILENO || fd > INT_MAX || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
-        usage_error("no open descriptor above 2 after ", option);
-    return (int)fd;
-}
-
-static int held; /* --hold-fd: only kept open as long as we are there: a lock, a namespace */
-
-static const struct {
-    const char *name;
-    const char **text;
-    long *number;
-    int *descriptor;
-} known[] = {
-    {"--id", .text = &options.id},
-    {"--dir", .text = &options.dir},
-    {"--pid", .number = &options.pid},
-    {"--log", .text = &the_log.path},
-    {"--log-attributes", .text = &the_log.attributes},
-    {"--log-max-size", .number = &the_log.max_size},
-    {"--log-max-files", .number = &the_log.max_files},
-    {"--probe-interval", .number = &probe.interval},
-    {"--probe-start-interval", .number = &probe.start_interval},
-    {"--probe-start-period", .number = &probe.start_period},
-    {"--stdin-fd", .descriptor = &input.fd},
-    {"--stdout-fd", .descriptor = &outputs[STDOUT].fd},
-    {"--stderr-fd", .descriptor = &outputs[STDERR].fd},
-    {"--console-fd", .descriptor = &console_socket},
-    {"--listen-fd", .descriptor = &options.listen_fd},
-    {"--client-fd", .descriptor = &options.client_fd},
-    {"--hold-fd", .descriptor = &held},
-};
-
-static void set_option(const char *name, const char *value)
-{
-    for (size_t index = 0; index < sizeof known / sizeof *known; index++) {
-        if (strcmp(name, known[index].name) != 0)
-            continue;
-        if (value == NULL)
-            usage_error("no value after ", name);
-        if (known[index].text != NULL)
-            *known[index].text = value;
-        else if (known[index].number != NULL)
-            *known[index].number = number(name, value);
-        else
-            *known[index].descriptor = descriptor(name, value);
-        return;
-    }
-    usage_error("unknown option ", name);
-}
-
-static void parse(char **argument)
-{
-    for (argument++; *argument != NULL && options.cleanup == NULL; argument++) {
-        if (strcmp(*argument, "--cleanup") == 0) {
-            *argument = NULL; /* the probe's words end here */
-            options.cleanup = argument + 1;
-        } else if (strcmp(*argument, "--probe") == 0)
-            probe.command = argument + 1;
-        else if (probe.command != NULL)
-            continue;
-        else if (strcmp(*argument, "--stdin-once") == 0)
-            options.stdin_once = true;
-        else if (strcmp(*argument, "--log-local") == 0)
-            the_log.local = true;
-        else if (strcmp(*argument, "--log-compress") == 0)
-            the_log.compress = true;
-        else {
-            set_option(argument[0], argument[1]);
-            argument++;
-        }
-    }
-    if (options.cleanup != NULL && options.cleanup[0] == NULL)
-        usage_error("no command after ", "--cleanup");
-    if (probe.command != NULL && (probe.command[0] == NULL || probe.interval == 0))
-        usage_error("no command or no interval for ", "--probe");
-    if (options.id == NULL || options.dir == NULL || options.dir[0] != '/' || options.pid == 0)
-        usage_error("needed: ", "--id, --dir (absolute), --pid");
-    if (the_log.attributes != NULL && strlen(the_log.attributes) > LINE_LIMIT)
-        usage_error("too long: ", "--log-attributes");
-    if (console_socket >= 0 && (input.fd >= 0 || outputs[STDOUT].fd >= 0 || outputs[STDERR].fd >= 0))
-        usage_error("a console replaces the other streams", "");
-}
+#include "shim_options.c"
 
 /* The start. */
 
@@ -259,95 +156,7 @@ static void open_streams(void)
         log_open(0);
 }
 
-/* The end. */
-
-/* What the container wrote in its last moments is still in the pipes. With a pid namespace everybody is dead and the
- * streams end at once; in the host's, a grandchild may keep them open: then silence is the end. Clients don't slow
- * us down here, so the limit keeps a grandchild that never stops writing from filling our memory. */
-static void drain(void)
-{
-    size_t total = 0;
-
-    hung_up = false;
-    while (console_socket >= 0) { /* the master may have been sent a moment before the end; all senders are dead */
-        struct pollfd sender = {console_socket, POLLIN, 0};
-        if (poll(&sender, 1, DRAIN_SILENCE_MS) <= 0)
-            break;
-        terminal_receive();
-    }
-    while (total < DRAIN_LIMIT) {
-        struct pollfd watched[] = {{outputs[STDOUT].fd, POLLIN, 0}, {outputs[STDERR].fd, POLLIN, 0}};
-        if ((watched[0].fd < 0 && watched[1].fd < 0) || poll(watched, 2, DRAIN_SILENCE_MS) <= 0)
-            break;
-        for (int stream = STDOUT; stream <= STDERR; stream++)
-            if (watched[stream - STDOUT].revents != 0)
-                total += output_read(stream);
-    }
-    output_close(&outputs[STDOUT]);
-    output_close(&outputs[STDERR]);
-    input_close();
-}
-
-static void init_has_ended(int status)
-{
-    char text[128], now[TIME_SIZE];
-
-    exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    exit_code = WIFSIGNALED(status) ? 128 + exit_signal : WEXITSTATUS(status);
-    format_now(now);
-    drain();
-    int length = snprintf(text, sizeof text, "{\"exitCode\":%d,\"signal\":%d,\"finishedAt\":\"%s\"}\n", exit_code,
-                          exit_signal, now);
-    write_run_file("exit.json", text, (size_t)length); /* before the frame: who gets that may read the file */
-    uint32_t code = htobe32((uint32_t)exit_code);
-    clients_send(FRAME_EXIT, &code, sizeof code);
-}
-
-static void reap(void)
-{
-    int status;
-    pid_t pid;
-
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == options.pid)
-            init_has_ended(status);
-        else if (pid == probe.pid)
-            probe_ended(status);
-        else if (pid == the_log.compressor)
-            the_log.compressor = 0;
-}
-
-/* RUNDIR is removed last by whoever cleans up: when it is gone, or another one by now, nothing is left to do. */
-static bool already_clean(void)
-{
-    struct stat ours, now;
-
-    return fstat(run_dir, &ours) == 0
-        && (stat(options.dir, &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev);
-}
-
-/* Another program in our place, or in our child's: it starts as if we had never been. */
-static void become(char **command)
-{
-    sigset_t none;
-
-    set_oom_score(old_oom_score);
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
-    execv(command[0], command);
-    _exit(127);
-}
-
-static void clean_up(void)
-{
-    await_compressor();
-    if (options.cleanup == NULL || already_clean())
-        exit(0);
-    become(options.cleanup);
-}
+#include "shim_end.c"
 
 /* The loop. */
 

@@ -40,21 +40,22 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
     Raises ContainerNotFound when somebody else removed it.
     """
     records = Records(layout)
-    rebooted = not layout.lock(f"container-{container_id[:12]}").exists()  # whoever started it has locked it: in /run
+    known = layout.lock(f"container-{container_id[:12]}").exists()  # in /run, made by whoever started it
     with records.locked(container_id):
         record = records.read(container_id)
         if record.state.restarting:
-            return _waits(layout, records, record, rebooted)
+            return _waits(layout, records, record, rebooted=not known)
         if not record.state.running:
             # We hold the lock, so nobody is starting it: what is there a killed start has left.
             clear(layout, record.id)
             return record
         if alive(record):
             return record
-        return _finish(layout, records, record, rebooted, narrator)
+        return _finish(layout, records, record, narrator)
 
 
-def _finish(layout: Layout, records: Records, record: Record, rebooted: bool, narrator: Narrator) -> Record:
+def _finish(layout: Layout, records: Records, record: Record, narrator: Narrator) -> Record:
+    rebooted = not layout.container_run(record.id).exists()  # it goes after the record has been written
     ended = None if rebooted else _await_exit(layout, record)
     killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
     running = record
@@ -94,7 +95,7 @@ def _last_state(
     )
 
 
-def _waits(layout: Layout, records: Records, record: Record, rebooted: bool) -> Record:
+def _waits(layout: Layout, records: Records, record: Record, *, rebooted: bool) -> Record:
     """Between two runs. Who waits may have been killed, in the middle of a start too: then somebody else does."""
     if waiting(record):
         return record
