@@ -55,7 +55,7 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
 
 
 def _finish(layout: Layout, records: Records, record: Record, narrator: Narrator) -> Record:
-    rebooted = not layout.container_run(record.id).exists()  # it goes after the record has been written
+    rebooted = not layout.container_run(record.id).exists()  # it goes after the record is written
     ended = None if rebooted else _await_exit(layout, record)
     killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
     running = record
@@ -65,12 +65,13 @@ def _finish(layout: Layout, records: Records, record: Record, narrator: Narrator
         _tell(layout, running, record.state)
         remove_files(layout, record)
         return record
+    _undo(layout, record.id, narrator)
     if not rebooted and policy.due(record, record.state.exit_code):
         record = policy.wait_for_it(layout, policy.restarting(record, record.state))
-    # Written first, undone second: on a full disk the run directory is all that knows how it ended.
+    # On a full disk, and when we are killed here, the run directory is all that knows how it ended: so it goes last.
     if not records.write_if_room(record):
         return policy.nobody_waits(record)
-    clear(layout, record.id, narrator=narrator)
+    _vanish(layout, record.id)
     _tell(layout, running, record.state)
     return record
 
@@ -141,6 +142,11 @@ def clear(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> 
 
     Raises MinidockError with all that could not be undone; the journal then stays for the next try.
     """
+    _undo(layout, container_id, narrator)
+    _vanish(layout, container_id)
+
+
+def _undo(layout: Layout, container_id: str, narrator: Narrator) -> None:
     run_dir = layout.container_run(container_id)
     try:
         journal = steps.from_journal((run_dir / "journal.json").read_bytes())
@@ -150,7 +156,11 @@ def clear(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> 
     network.release(layout, container_id)
     if problems:
         raise MinidockError(f"can't clean up after {container_id[:12]}: {'; '.join(problems)}")
-    # The shim takes a missing directory for "all is done": so it vanishes at once, by a rename.
+
+
+def _vanish(layout: Layout, container_id: str) -> None:
+    """The shim takes a missing directory for "all is done": so it goes at once, by a rename."""
+    run_dir = layout.container_run(container_id)
     gone = run_dir.with_name(f"{run_dir.name}.{os.getpid()}{GONE}")
     with contextlib.suppress(FileNotFoundError):
         os.rename(run_dir, gone)
