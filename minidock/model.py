@@ -304,6 +304,8 @@ class ExecRequest(msgspec.Struct, frozen=True):
     user: str = ""
     working_dir: str = ""
     privileged: bool = False
+    console_size: tuple[int, int] = (0, 0)
+    """Rows and columns; zeros for those of our own terminal."""
 
 
 class Created(Api, frozen=True):

@@ -40,6 +40,7 @@ TOP = {
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
     ),
+    "daemon": Entry("daemon:daemon", "Serve Docker's API"),
     "create": Entry("run:create", "Create a new container"),
     "events": Entry("events:events", "Get real time events from the server"),
     "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),

@@ -13,6 +13,7 @@ from ..errors import MinidockError
 
 if TYPE_CHECKING:
     from ..engine import Engine
+    from ..paths import Layout
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -31,9 +32,15 @@ def settings() -> Settings:
 def engine() -> Engine:
     """The engine of the instance that the command line names. Tests put their own in its place."""
     from ..engine import Engine
+
+    return Engine(layout())
+
+
+def layout() -> Layout:
+    """Where that instance lies."""
     from ..paths import from_environment
 
-    return Engine(from_environment(settings().root))
+    return from_environment(settings().root)
 
 
 def say(line: str) -> None:

@@ -59,6 +59,18 @@ class Engine:
 
         return run.attach_to(self.layout, ref, run.Streams(stdin, True, True, detach_keys, sig_proxy))
 
+    def start_held(self, ref: str) -> int | None:
+        """Run it; a connection to its shim that sees all output, and is to clean up. None when it runs already."""
+        from minidock.engine import run
+
+        return run.start_held(self.layout, ref)
+
+    def connect(self, ref: str) -> int:
+        """A further connection to a running container's shim. Raises Conflict."""
+        from minidock.engine import run
+
+        return run.connect(self.layout, ref)
+
     def stop(self, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
         """SIGTERM or the container's own stop signal, patience, SIGKILL."""
         from minidock.engine import stop
@@ -97,6 +109,24 @@ class Engine:
         from minidock.engine import execs
 
         return execs.execute(self.layout, ref, request, sig_proxy=sig_proxy)
+
+    def exec_create(self, ref: str, request: ExecRequest, *, outputs: tuple[bool, bool]) -> str:
+        """Write a command down that is to run inside; its id. `outputs`: whether stdout and stderr are wanted."""
+        from minidock.engine import exec_sessions
+
+        return exec_sessions.create(self.layout, ref, request, outputs)
+
+    def exec_start(self, id: str, *, detach: bool, size: tuple[int, int]) -> int | None:
+        """Run it; the connection to its shim, None when detached."""
+        from minidock.engine import exec_sessions
+
+        return exec_sessions.start(self.layout, id, detach, size)
+
+    def exec_inspect(self, id: str) -> dict[str, Any]:
+        """API `ExecInspectResponse`. Raises NotFound."""
+        from minidock.engine import exec_sessions
+
+        return exec_sessions.inspect(self.layout, id)
 
     def cleanup(self, container_id: str, exec_id: str = "") -> None:
         """What a shim becomes in the end: finish the container, or the exec in it, when nobody else did."""

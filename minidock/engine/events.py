@@ -149,6 +149,34 @@ def _stream(layout: Layout, *, past: bool, until: float | None) -> Iterator[Even
             watch.wait(left)
 
 
+def past(layout: Layout, *, since: float | None, until: float | None, filters: Filters) -> Iterator[Event]:
+    """What has happened already between the two times (Unix seconds)."""
+    now = time.time()
+    yield from read(layout, since=since or 0, until=now if until is None else min(until, now), filters=filters)
+
+
+class Listener:
+    """New events for somebody who waits for other things as well: `fileno` becomes readable when there are some."""
+
+    def __init__(self, layout: Layout) -> None:
+        from minidock.kernel.inotify import Watch
+
+        layout.events.mkdir(parents=True, exist_ok=True)
+        self._watch = Watch(str(layout.events))
+        self._tail = Tail(layout.events / "log", past=False)
+
+    def fileno(self) -> int:
+        return self._watch.fileno()
+
+    def take(self) -> list[Event]:
+        self._watch.wait(0)
+        return list(self._tail.events())
+
+    def close(self) -> None:
+        self._tail.__exit__()
+        self._watch.__exit__(None, None, None)
+
+
 class Tail:
     """The log from its beginning or its present end on, through any number of rotations.
 

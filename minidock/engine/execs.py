@@ -31,25 +31,22 @@ from minidock.runtime.parent import Birth
 from minidock.runtime.stdio import Stdio
 from minidock.runtime.terminal import parse_detach_keys
 
+WRITTEN_DOWN = "exec.json"
+"""In the session of an exec that was created first and started later, by way of the API."""
+
 
 def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
     """The command's exit code; 0 when it runs detached, None when the user has detached.
 
     Raises Conflict when the container isn't running.
     """
-    record = refresh(layout, Records(layout).find(ref))
-    if not record.state.running:
-        raise Conflict(f"Container {record.id} is not running")
-    if record.state.restarting:
-        raise Conflict(f"Container {record.id} is restarting, wait until the container is running")
-    if record.state.paused:
-        raise Conflict(f"Container {ref} is paused, unpause the container before exec")
+    record = running(layout, ref)
     with _announced(layout, record, request) as exec_id:
-        client, process = _begin(layout, record, request, exec_id)
+        client, process = born(layout, record, request, exec_id)
         if request.detach:
             client.close()
             return 0
-        code = _stream(client, record, request, process, _session(layout, record.id, exec_id), sig_proxy)
+        code = _stream(client, record, request, process, session_of(layout, record.id, exec_id), sig_proxy)
     if code is None:
         events.container(layout, record, "exec_detach", {"execID": exec_id})
     else:
@@ -61,11 +58,10 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
 def _announced(layout: Layout, record: Record, request: ExecRequest) -> Iterator[str]:
     """The id of one more exec, told as events; what it has in the run directory goes again when it fails."""
     exec_id = os.urandom(32).hex()
-    session = _session(layout, record.id, exec_id)
+    session = session_of(layout, record.id, exec_id)
     session.mkdir(parents=True, mode=0o700)
-    told = f"{request.cmd[0]} {' '.join(request.cmd[1:])}"
     for action in ("exec_create", "exec_start"):
-        events.container(layout, record, f"{action}: {told}", {"execID": exec_id})
+        tell(layout, record, action, request, exec_id)
     try:
         yield exec_id
     except BaseException:
@@ -86,7 +82,7 @@ def capture(layout: Layout, record: Record, request: ExecRequest, *, seconds: fl
     deadline = time.monotonic() + seconds
     said = bytearray()
     with _announced(layout, record, request) as exec_id:
-        client, process = _begin(layout, record, request, exec_id)
+        client, process = born(layout, record, request, exec_id)
         with client:
             try:
                 code = _listen(client, said, deadline, limit)
@@ -113,26 +109,45 @@ def _listen(client: socket.socket, said: bytearray, deadline: float, limit: int)
                 said += payload
 
 
+def running(layout: Layout, ref: str) -> Record:
+    """The container, in which something can be executed. Raises Conflict when it doesn't run, or is paused."""
+    record = refresh(layout, Records(layout).find(ref))
+    if not record.state.running:
+        raise Conflict(f"Container {record.id} is not running")
+    if record.state.restarting:
+        raise Conflict(f"Container {record.id} is restarting, wait until the container is running")
+    if record.state.paused:
+        raise Conflict(f"Container {ref} is paused, unpause the container before exec")
+    return record
+
+
+def tell(layout: Layout, record: Record, action: str, request: ExecRequest, exec_id: str) -> None:
+    told = f"{action}: {request.cmd[0]} {' '.join(request.cmd[1:])}"
+    events.container(layout, record, told, {"execID": exec_id})
+
+
 def finish(layout: Layout, container_id: str, exec_id: str) -> None:
     """The end of a command that runs detached: told by its shim, which becomes `container cleanup`."""
-    ended = shim.read_exit(_session(layout, container_id, exec_id))
+    ended = shim.read_exit(session_of(layout, container_id, exec_id))
     if ended is not None:
         _ended(layout, Records(layout).find(container_id), exec_id, ended.exit_code)
 
 
 def _ended(layout: Layout, record: Record, exec_id: str, code: int) -> None:
     events.container(layout, record, "exec_die", {"execID": exec_id, "exitCode": str(code)})
-    files.remove_tree(_session(layout, record.id, exec_id))
+    session = session_of(layout, record.id, exec_id)
+    if not (session / WRITTEN_DOWN).exists():  # else somebody may still ask how it went (exec_sessions)
+        files.remove_tree(session)
 
 
-def _session(layout: Layout, container_id: str, exec_id: str) -> Path:
+def session_of(layout: Layout, container_id: str, exec_id: str) -> Path:
     """Run-time files of one exec; its id is cut as a container's is."""
     return layout.container_run(container_id) / "exec" / exec_id[:12]
 
 
-def _begin(layout: Layout, record: Record, request: ExecRequest, exec_id: str) -> tuple[socket.socket, tuple[int, int]]:
+def born(layout: Layout, record: Record, request: ExecRequest, exec_id: str) -> tuple[socket.socket, tuple[int, int]]:
     """Our connection to the command's shim, and the command's process: pid and start time."""
-    session = _session(layout, record.id, exec_id)
+    session = session_of(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
     process = _process(layout, record, config, request)
     group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
@@ -209,7 +224,9 @@ def _process(layout: Layout, record: Record, config: spec.Spec, request: ExecReq
     rights = security.parse(record.host_config)
     if request.privileged:
         rights = msgspec.structs.replace(rights, privileged=True)
-    columns, rows = _terminal_size() if request.tty else (0, 0)
+    rows, columns = request.console_size
+    if request.tty and not (rows and columns):
+        columns, rows = _terminal_size()
     return msgspec.structs.replace(
         base,
         args=request.cmd,

@@ -38,6 +38,20 @@ def start_detached(layout: Layout, ref: str, *, revived: str = "", narrator: Nar
         _leave(socket.socket(fileno=started.client))
 
 
+def start_held(layout: Layout, ref: str) -> int | None:
+    """Run it, and give back our connection to its shim, with our promise to clean up; None when it runs already."""
+    started = start(layout, ref)
+    return None if started is None else started.client
+
+
+def connect(layout: Layout, ref: str) -> int:
+    """A further connection to the shim of a running container. Raises Conflict when it doesn't run."""
+    record = refresh(layout, Records(layout).find(ref))
+    if not record.state.running:
+        raise Conflict(f"Container {record.id} is not running")
+    return attach.connect(shim.attach_socket(layout.container_run(record.id))).detach()
+
+
 def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narrator = SILENT) -> int:
     """The exit code; everything is cleaned up by then. 0 when the user detached, and the shim has it."""
     events.container(layout, Records(layout).find(ref), "attach")

@@ -42,6 +42,10 @@ class Watch:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self._fd)
 
+    def fileno(self) -> int:
+        """Readable when something happened, for select(2) and its like."""
+        return self._fd
+
     def wait(self, seconds: float | None = None) -> bool:
         """Sleep until something happened since the last time, at most so long. False when the time is over."""
         poll = select.poll()

@@ -1,0 +1,14 @@
+"""The Engine API: Docker's REST interface to the same engine that the command line uses.
+
+    app        listeners, versions, errors as JSON: what all routes have in common
+    routes/    one file a noun: what is asked for, and in which shape it is answered
+    workers    the daemon's side of the spawner: a call of the engine, awaited
+    spawner    the process without threads that forks a worker for each call
+    verbs      what a worker does: one line each, mostly one method of the engine
+    hijack     a connection that stops being HTTP (attach, exec)
+    bridge     the bytes between such a connection and a container's shim
+    happenings the instance's events, for everybody who waits for one
+
+The daemon itself never calls what could fork, clone or join a namespace, and never blocks: it moves bytes. Containers
+outlive it, since it is not their parent: their shims are.
+"""

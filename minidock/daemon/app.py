@@ -1,0 +1,169 @@
+"""What all routes have in common: versions, headers, errors as JSON, listeners.
+
+A handler is an async function of the daemon and the request. Paths come with a version in front, as clients send them
+(/v1.41/containers/json), or without; what a version changes is a matter of the handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from minidock import __version__
+from minidock.daemon.happenings import Happenings
+from minidock.daemon.workers import Refused, Workers
+from minidock.paths import Layout
+
+NEWEST, OLDEST = (1, 44), (1, 24)
+LONGEST_PATH = 64 * 1024
+"""Bytes of a request line or header: filters come in the query."""
+
+log = logging.getLogger("minidock.daemon")
+
+
+class Daemon:
+    """One instance's engine, for everybody who speaks the API."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.workers = Workers(layout)
+        self.happenings = Happenings(layout)
+        self.starting: dict[str, asyncio.Future[int]] = {}
+        """By id of a container that isn't running: who attached to it waits here for the shim's connection."""
+
+    def open(self) -> None:
+        self.workers.start()
+        self.happenings.open()
+
+    def close(self) -> None:
+        self.happenings.close()
+        self.workers.close()
+
+
+Handler = Callable[[Daemon, web.Request], Awaitable[web.StreamResponse]]
+Route = tuple[str, str, Handler]
+DAEMON = web.AppKey("daemon", Daemon)
+
+
+def application(daemon: Daemon) -> web.Application:
+    from minidock.daemon.routes import containers, execs, images, system
+
+    app = web.Application(middlewares=[answers], client_max_size=0)
+    app[DAEMON] = daemon
+    for module in (system, containers, execs, images):
+        for method, path, handler in module.ROUTES:
+            for prefix in ("", r"/v{version:\d+\.\d+}"):
+                app.router.add_route(method, prefix + path, _bound(daemon, handler))
+    return app
+
+
+def _bound(daemon: Daemon, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(daemon, request)
+
+    return handle
+
+
+@web.middleware
+async def answers(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Every answer carries Docker's headers; every failure is {"message": …}, and never a traceback."""
+    try:
+        _check_version(request)
+        response = await handler(request)
+    except Refused as refused:
+        response = failure(refused.status, refused.message)
+    except web.HTTPNotFound:
+        response = failure(404, "page not found")
+    except web.HTTPMethodNotAllowed:
+        response = failure(405, f"method not allowed: {request.method} {request.path}")
+    except web.HTTPException as error:
+        response = failure(error.status, error.reason.lower())
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception as error:
+        log.exception("%s %s", request.method, request.path)
+        response = failure(500, f"a mistake in minidock itself: {type(error).__name__}")
+    if not response.prepared:
+        response.headers.update(HEADERS)
+    return response
+
+
+HEADERS = {
+    "Api-Version": f"{NEWEST[0]}.{NEWEST[1]}",
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"Docker/{__version__} (linux)",
+}
+
+
+def _check_version(request: web.Request) -> None:
+    """Newer than we know is served as the newest: docker-py asks for what the server says, whatever it is."""
+    asked = request.match_info.get("version")
+    if asked is not None and version(request) < OLDEST:
+        oldest = f"{OLDEST[0]}.{OLDEST[1]}"
+        raise Refused(
+            400,
+            f"client version {asked} is too old. Minimum supported API version is {oldest}, "
+            "please upgrade your client to a newer version",
+        )
+
+
+def version(request: web.Request) -> tuple[int, int]:
+    asked = request.match_info.get("version")
+    if asked is None:
+        return NEWEST
+    major, _, minor = asked.partition(".")
+    return int(major), int(minor)
+
+
+# Answers
+
+
+def failure(status: int, message: str) -> web.Response:
+    return json(msgspec.json.encode({"message": message}), status=status)
+
+
+def json(body: bytes, *, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def nothing() -> web.Response:
+    return web.Response(status=204)
+
+
+# Listeners
+
+
+async def serve(daemon: Daemon, sites: Callable[[web.AppRunner], list[web.BaseSite]]) -> None:
+    """Until SIGTERM or SIGINT. Containers go on; open streams are cut after a moment."""
+    import signal
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    daemon.open()
+    runner = web.AppRunner(
+        application(daemon),
+        handler_cancellation=True,
+        access_log=None,
+        max_line_size=LONGEST_PATH,
+        max_field_size=LONGEST_PATH,
+        shutdown_timeout=1.0,
+    )
+    await runner.setup()
+    try:
+        for site in sites(runner):
+            await site.start()
+        await stopped.wait()
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(runner.cleanup(), 5)
+        daemon.close()

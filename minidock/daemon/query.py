@@ -1,0 +1,83 @@
+"""What clients put into a query: booleans, numbers, times and filters, in the spellings that are about."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from minidock.daemon.workers import Refused
+
+FALSE = ("", "0", "no", "false", "none")
+"""As Docker reads a boolean: all else is true."""
+
+
+def flag(request: web.Request, name: str, default: bool = False) -> bool:
+    found = request.query.get(name)
+    return default if found is None else found.strip().lower() not in FALSE
+
+
+def number(request: web.Request, name: str, default: int | None = None) -> int | None:
+    found = request.query.get(name, "")
+    if not found:
+        return default
+    try:
+        return int(found)
+    except ValueError:
+        raise Refused(400, f'strconv.Atoi: parsing "{found}": invalid syntax') from None
+
+
+def moment(request: web.Request, name: str) -> float | None:
+    """Unix seconds with or without a fraction; 0 and nothing mean no limit."""
+    found = request.query.get(name, "")
+    try:
+        return float(found) or None if found else None
+    except ValueError:
+        raise Refused(400, f"invalid {name} timestamp: {found!r}") from None
+
+
+def filters(request: web.Request) -> dict[str, list[str]]:
+    """Go clients send {"label": {"a=b": true}}, others {"label": ["a=b"]}."""
+    text = request.query.get("filters", "")
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+        return {str(name): [str(value) for value in values] for name, values in _pairs(found)}
+    except (ValueError, TypeError, AttributeError):
+        raise Refused(400, f"invalid filter: {text[:200]!r}") from None
+
+
+def _pairs(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    rows = []
+    for name, values in found.items():
+        if isinstance(values, dict):
+            rows.append((name, [value for value, wanted in values.items() if wanted]))
+        elif isinstance(values, str):
+            rows.append((name, [values]))
+        else:
+            rows.append((name, [_word(value) for value in values]))
+    return rows
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]:
+    """A JSON object; nothing is an empty one. Raises Refused."""
+    raw = bytearray()
+    async for piece in request.content.iter_any():
+        raw += piece
+        if len(raw) > limit:
+            raise Refused(413, f"the body is larger than {limit} bytes")
+    if not raw.strip():
+        return {}
+    try:
+        found = json.loads(raw)
+    except ValueError as error:
+        raise Refused(400, f"invalid JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Refused(400, "invalid JSON: an object is expected")
+    return found

@@ -1,0 +1,82 @@
+"""exec: made, then started, then asked how it went."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from minidock.daemon import query
+from minidock.daemon.app import Daemon, Route, json, version
+from minidock.daemon.bridge import Shim, Wish, carry
+from minidock.daemon.hijack import FRAMED, RAW, taken_over
+from minidock.daemon.routes.containers import size_of
+from minidock.daemon.workers import Refused
+from minidock.engine import wire
+
+_running: dict[str, Shim] = {}
+"""By id, while its client is connected: `resize` uses that connection."""
+
+
+async def create(daemon: Daemon, request: web.Request) -> web.Response:
+    arguments = {"ref": request.match_info["ref"], "body": await query.body(request)}
+    return json((await daemon.workers.call("exec_create", arguments)).body, status=201)
+
+
+async def start(daemon: Daemon, request: web.Request) -> web.StreamResponse:
+    """With `Detach` answered at once; else the connection becomes the command's streams."""
+    body = await query.body(request)
+    identity = request.match_info["id"]
+    facts = msgspec.json.decode((await daemon.workers.call("exec_inspect", {"id": identity})).body)
+    if facts["Running"] or facts["ExitCode"] is not None:
+        raise Refused(409, f"Error: Exec command {identity} is already running")
+    arguments = {"id": identity, "detach": bool(body.get("Detach")), "size": body.get("ConsoleSize") or [0, 0]}
+    if arguments["detach"]:
+        await daemon.workers.call("exec_start", arguments)
+        return web.Response()
+    tty = facts["ProcessConfig"]["tty"]
+    keys = wire.parse_detach_keys(facts["DetachKeys"])
+    wish = Wish(tty, facts["OpenStdin"], facts["OpenStdout"] or tty, facts["OpenStderr"], keys)
+    kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
+    async with taken_over(request, kind) as client:
+        try:
+            shim = await Shim.of((await daemon.workers.call("exec_start", arguments)).descriptors[0])
+        except Refused as refused:
+            text = f"{refused.message}\r\n".encode()
+            client[1].write(text if tty else wire.frame(wire.STDOUT, text))
+            return web.Response()
+        _running[identity] = shim
+        try:
+            if await carry(shim, client, wish):
+                ended = {"container_id": facts["ContainerID"], "exec_id": identity}
+                await asyncio.shield(daemon.workers.call("cleanup", ended))
+            else:
+                shim.send(wire.OWNER, b"\0")
+                await shim.writer.drain()
+        finally:
+            del _running[identity]
+            shim.close()
+    return web.Response()
+
+
+async def resize(daemon: Daemon, request: web.Request) -> web.Response:
+    shim = _running.get(request.match_info["id"])
+    if shim is None:
+        await daemon.workers.call("exec_inspect", {"id": request.match_info["id"]})
+        raise Refused(409, f"Exec {request.match_info['id']} is not running")
+    shim.send(wire.RESIZE, size_of(request))
+    await asyncio.sleep(0)
+    return web.Response()
+
+
+async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("exec_inspect", {"id": request.match_info["id"]})).body)
+
+
+ROUTES: list[Route] = [
+    ("POST", "/containers/{ref}/exec", create),
+    ("POST", "/exec/{id}/start", start),
+    ("POST", "/exec/{id}/resize", resize),
+    ("GET", "/exec/{id}/json", inspect),
+]

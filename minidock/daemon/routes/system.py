@@ -1,0 +1,66 @@
+"""The daemon itself: is it there, what is it, what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import msgspec
+from aiohttp import web
+
+from minidock.daemon import query
+from minidock.daemon.app import Daemon, Route, json
+from minidock.daemon.routes.containers import prepared
+from minidock.engine import events as history
+
+
+async def ping(daemon: Daemon, request: web.Request) -> web.Response:
+    """What every client asks first; the headers say which version we speak."""
+    answer = web.Response(text="" if request.method == "HEAD" else "OK")
+    answer.headers.update(
+        {"Builder-Version": "1", "Swarm": "inactive", "Cache-Control": "no-cache", "Pragma": "no-cache"}
+    )
+    return answer
+
+
+async def version(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("version")).body)
+
+
+async def info(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("info")).body)
+
+
+async def events(daemon: Daemon, request: web.Request) -> web.StreamResponse:
+    """Past ones first when a time is given; then new ones as they come, until `until` or for ever."""
+    since, until = query.moment(request, "since"), query.moment(request, "until")
+    filters = query.filters(request)
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    with daemon.happenings.watched() as coming:
+        past = history.past(daemon.layout, since=since, until=until, filters=filters) if since or until else []
+        await prepared(request, response)
+        last = 0
+        for event in past:
+            last = event.nanoseconds
+            await response.write(msgspec.json.encode(event) + b"\n")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if until is None else max(0, until - _now())):
+                async for event in coming:
+                    if event.nanoseconds > last and history.fits(event, filters):
+                        await response.write(msgspec.json.encode(event) + b"\n")
+    return response
+
+
+def _now() -> float:
+    import time
+
+    return time.time()
+
+
+ROUTES: list[Route] = [
+    ("GET", "/_ping", ping),
+    ("HEAD", "/_ping", ping),
+    ("GET", "/version", version),
+    ("GET", "/info", info),
+    ("GET", "/events", events),
+]
