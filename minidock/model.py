@@ -333,6 +333,13 @@ class ContainerSummary(Api, frozen=True):
     size_root_fs: int = 0
 
 
+class ContainersPruned(Api, frozen=True):
+    """Answer to POST /containers/prune."""
+
+    containers_deleted: list[str]
+    space_reclaimed: int
+
+
 class ImageSummary(Api, frozen=True):
     """One row of GET /images/json. `containers` is -1 when it was not counted."""
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
-    from minidock.model import ContainerSummary, Created, CreateRequest, Event, ExecRequest, ImageSummary
+    from minidock.model import (
+        ContainersPruned,
+        ContainerSummary,
+        Created,
+        CreateRequest,
+        Event,
+        ExecRequest,
+        ImageSummary,
+    )
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
 
@@ -65,6 +73,23 @@ class Engine:
 
         stop.kill(self.layout, ref, signal=signal)
 
+    def pause(self, ref: str) -> None:
+        """Let it stand still. Raises Conflict."""
+        from minidock.engine import pause
+
+        pause.pause(self.layout, ref)
+
+    def unpause(self, ref: str) -> None:
+        from minidock.engine import pause
+
+        pause.unpause(self.layout, ref)
+
+    def rename(self, ref: str, name: str) -> None:
+        """Raises NameInUse."""
+        from minidock.engine import rename
+
+        rename.rename(self.layout, ref, name)
+
     def wait(self, ref: str) -> int:
         """Sleep until it ends; its exit code."""
         from minidock.engine import stop
@@ -76,6 +101,12 @@ class Engine:
         from minidock.engine import stop
 
         stop.remove(self.layout, ref, force=force, volumes=volumes)
+
+    def prune_containers(self, filters: Filters | None = None) -> ContainersPruned:
+        """Remove all that don't run; `until` are Unix seconds."""
+        from minidock.engine import prune
+
+        return prune.containers(self.layout, filters or {})
 
     def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int:
         """One more command inside; its exit code, 0 when detached. Raises NotRunning."""
@@ -114,6 +145,12 @@ class Engine:
         from minidock.engine import inspect
 
         return inspect.container(self.layout, ref)
+
+    def top(self, ref: str, options: list[str]) -> tuple[list[str], list[list[str]]]:
+        """Titles and rows of ps, with its options."""
+        from minidock.engine import top
+
+        return top.top(self.layout, ref, options)
 
     def logs(
         self,

@@ -35,7 +35,7 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
     if not record.state.running:
         raise Conflict(f"Container {record.id} is not running")
     if record.state.paused:
-        raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {ref} is paused, unpause the container before exec")
     exec_id = os.urandom(32).hex()
     session = _session(layout, record.id, exec_id)
     session.mkdir(parents=True, mode=0o700)

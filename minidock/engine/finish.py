@@ -18,7 +18,7 @@ from minidock import files, network, steps
 from minidock.engine import events, volumes
 from minidock.engine.create import timestamp
 from minidock.engine.durations import unix
-from minidock.engine.record import Record, Records, alive, replace
+from minidock.engine.record import Record, Records, alive, cgroup_of, replace
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError
 from minidock.kernel import oom
@@ -46,7 +46,7 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
         if alive(record):
             return record
         ended = _await_exit(layout, record)
-        killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
+        killed = oom.explain(cgroup_of(layout, record))
         clear(layout, record.id, narrator=narrator)
         state = msgspec.structs.replace(
             record.state,

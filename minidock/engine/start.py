@@ -20,7 +20,7 @@ from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
-from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError, NotRunning, UsageError
+from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
 from minidock.kernel import cgroups, copy_up, overlay
 from minidock.model import ContainerState
 from minidock.network import Attachment
@@ -53,6 +53,8 @@ def start(layout: Layout, ref: str, *, narrator: Narrator = SILENT) -> Started |
     with records.locked(record.id):
         record = records.read(record.id)
         if alive(record):
+            if record.state.paused:
+                raise Conflict("cannot start a paused container, try unpause instead")
             return None
         try:
             return _start(layout, records, record, narrator)

@@ -50,6 +50,17 @@ def send(layout: Layout, record: Record, number: int) -> None:
         syscalls.pidfd_send_signal(pidfd, number)
     finally:
         os.close(pidfd)
+    if record.state.paused:
+        _wake(layout, record, number)
+
+
+def _wake(layout: Layout, record: Record, number: int) -> None:
+    """A frozen process takes no signal, on version 1 not even SIGKILL: it is thawed for the one that is to stop it."""
+    from minidock.engine import pause
+
+    if pause.wakes(record, number):
+        with contextlib.suppress(Conflict, ContainerNotFound):  # somebody else has, or it ended meanwhile
+            pause.unpause(layout, record.id)
 
 
 def await_end(record: Record, seconds: float | None) -> bool:
@@ -116,6 +127,11 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
     record = refresh(layout, records.find(ref))
     if record.state.running:
         if not force:
+            if record.state.paused:
+                raise Conflict(
+                    f"You cannot remove a paused container {record.id}. "
+                    "Unpause and then stop the container before attempting removal or force remove"
+                )
             raise Conflict(
                 f"You cannot remove a running container {record.id}. "
                 "Stop the container before attempting removal or force remove"

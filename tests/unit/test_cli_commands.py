@@ -501,7 +501,7 @@ def test_ps_is_a_table(engine: Engine) -> None:
     engine.answers["containers"] = [summary(ports=ports), summary(names=["/x"], command="id")]
     lines = [line.split("  ") for line in minidock("ps").stdout.splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    published = "0.0.0.0:8080->80/tcp, 443/tcp"
+    published = "443/tcp, 0.0.0.0:8080->80/tcp"
     assert cells == [
         ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"],
         ["0123456789ab", "busybox", '"sh -c \'while true; …"', "2 minutes ago", "Up 2 minutes", published, "web"],
@@ -620,7 +620,7 @@ def test_bad_formats_of_lists(engine: Engine) -> None:
         ([PortSummary(80, "tcp", "0.0.0.0", 8080), PortSummary(80, "tcp", "::", 8080)],
          "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"),
         ([PortSummary(n, "tcp", "0.0.0.0", n) for n in (82, 80, 81)], "0.0.0.0:80-82->80-82/tcp"),
-        ([PortSummary(n, "tcp", "", n + 1) for n in (80, 81)], "81->80/tcp, 82->81/tcp"),
+        ([PortSummary(n, "tcp", "", n + 1) for n in (80, 81)], "80-81/tcp"),
         ([PortSummary(80, "tcp"), PortSummary(81, "tcp"), PortSummary(53, "udp")], "53/udp, 80-81/tcp"),
         ([PortSummary(80, "tcp", "0.0.0.0", 9000), PortSummary(81, "tcp", "0.0.0.0", 9005)],
          "0.0.0.0:9000->80/tcp, 0.0.0.0:9005->81/tcp"),

@@ -1,0 +1,157 @@
+# Looking at containers that live, and steering them: pause, rename, top, port, ps, prune.
+
+### pause-state: what inspect and ps say
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker pause $C
+docker inspect --format '{{.State.Status}} {{.State.Running}} {{.State.Paused}} {{.State.ExitCode}}' $C
+docker ps --filter name=$C --filter status=paused --format '{{.Status}} {{.State}}'
+docker ps --filter name=$C --filter status=running --format '{{.Status}}'
+docker unpause $C
+docker inspect --format '{{.State.Status}} {{.State.Paused}}' $C
+
+### pause-stands: it does no work meanwhile
+docker run -d --name $C busybox sh -c 'while :; do echo x; sleep 0.1; done' >/dev/null
+until_said $C x
+docker pause $C
+before=$(docker logs $C | wc -l); sleep 0.5; after=$(docker logs $C | wc -l)
+echo $((after - before))
+docker unpause $C
+sleep 0.5; test "$(docker logs $C | wc -l)" -gt "$after" && echo goes on
+
+### pause-twice: not what is paused, nor what has ended
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker unpause $C
+docker pause $C; docker pause $C
+docker kill $C
+docker pause $C; docker unpause $C
+docker pause $C-nosuch; docker unpause $C-nosuch; docker pause
+
+### pause-several: some work, some don't
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker pause $C-nosuch $C; echo $?
+
+### pause-refuses: exec, start and rm of a paused one
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker pause $C
+docker exec $C true; docker start $C; docker rm $C
+
+### pause-rm-force: rm -f of a paused one
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker pause $C; docker rm -f $C; docker ps -aq --filter name=$C
+
+### pause-stop: stop of a paused one wakes it for its signal
+docker run -d --name $C busybox sh -c 'trap "exit 5" TERM; while :; do sleep 0.1; done' >/dev/null
+sleep 0.5
+docker pause $C; docker stop $C
+docker inspect --format '{{.State.Status}} {{.State.Paused}} {{.State.ExitCode}}' $C
+
+### pause-kill: any signal wakes it when it has no stop signal of its own
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker pause $C; docker kill -s HUP $C
+docker inspect --format '{{.State.Paused}}' $C
+
+### pause-kill-other: only its own stop signal when it has one
+docker run -d --name $C --stop-signal USR1 busybox sleep 100 >/dev/null
+docker pause $C; docker kill -s HUP $C
+docker inspect --format '{{.State.Paused}}' $C
+docker kill -s USR1 $C
+docker inspect --format '{{.State.Paused}}' $C
+
+### pause-events: what is told
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker pause $C; docker kill -s HUP $C; docker rename $C $C-2; docker top $C-2 >/dev/null
+docker events --since 1m --until "$(date +%s.%N)" --filter container=$C --format '{{.Action}} {{.Actor.Attributes.oldName}}' | tail -n 5
+
+### rename-bad: taken, the same, not a name, empty
+docker create --name $C busybox true >/dev/null
+docker create --name $C-2 busybox true >/dev/null
+docker rename $C $C-2; docker rename $C $C; docker rename $C 'bad name'; docker rename $C ''; docker rename '' x
+docker rename $C-nosuch x; docker rename $C
+
+### rename-frees: the old name is free
+docker create --name $C busybox true >/dev/null
+docker rename $C $C-2 && docker create --name $C busybox false >/dev/null
+docker inspect --format '{{.Name}} {{.Path}}' $C $C-2
+
+### rename-running: while it runs
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker rename $C $C-2
+docker exec $C-2 echo here; docker inspect $C
+
+### top-default: ps -ef
+docker run -d --name $C busybox sh -c 'sleep 100 & sleep 99' >/dev/null
+until [ "$(docker top $C | wc -l)" = 3 ]; do sleep 0.1; done
+docker top $C | awk '{print $1, $8, $9}'
+docker top $C | head -n 1
+
+### top-options: BSD and GNU options of ps
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker top $C aux | awk '{print $1, $11, $12}'
+docker top $C -eo user,pid,args | awk '{print $1, $3, $4}'
+docker top $C axo comm,pid | awk '{print $1}'
+
+### top-bad: no PID column, no such option, not running
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker top $C -o comm; docker top $C --nosuch; docker top $C-nosuch; docker top
+docker kill $C >/dev/null; docker top $C
+
+### port-all: all, and one
+docker run -d --name $C -p 127.0.0.1:18150:80 -p 127.0.0.1:18151:53/udp -p 127.0.0.1:18152-18153:9000-9001 --expose 1234 busybox sleep 100 >/dev/null
+docker port $C
+docker port $C 80/tcp; docker port $C 53; docker port $C 1234; docker port $C 80/foo
+
+### port-bad: not a port, not running, no such container
+docker run -d --name $C -p 127.0.0.1:18154:80 busybox sleep 100 >/dev/null
+docker port $C abc; docker port $C 70000; docker port $C-nosuch; docker port
+docker stop -t 0 $C >/dev/null; docker port $C; docker port $C 80
+
+### wait-several: codes in the order asked for
+docker run -d --name $C busybox sh -c 'sleep 0.3; exit 3' >/dev/null
+docker run -d --name $C-2 busybox sh -c 'exit 4' >/dev/null
+docker wait $C $C-nosuch $C-2; docker wait
+
+### ps-ports: ranges and single ports in Docker's order
+docker run -d --name $C -p 127.0.0.1:18160-18161:18160-18161 -p 127.0.0.1:18162:80 -p 127.0.0.1:18163:18163/udp --expose 1234 --expose 70-72 busybox sleep 100 >/dev/null
+docker ps --filter name=$C --format '{{.Ports}}'
+
+### ps-last: -n and -l include what doesn't run
+docker create --name $C busybox true >/dev/null
+docker create --name $C-2 busybox true >/dev/null
+docker ps -n 2 --format '{{.Names}}'; docker ps -l --format '{{.Names}}'; docker ps -n x
+
+### ps-size: -s
+docker run --name $C busybox sh -c 'head -c 12345 /dev/zero >/f'
+docker ps -as --filter name=$C --format '{{.Names}} {{.Size}}'
+docker inspect -s --format '{{.SizeRw}}' $C
+
+### ps-more-filters: network, expose, publish, exited, before, since, is-task, isolation, health
+docker run --name $C --expose 90 busybox sh -c 'exit 2'
+docker create --name $C-2 --network none busybox true >/dev/null
+for filter in network=bridge network=none network=nosuch expose=90 expose=90/udp expose=80-100 publish=9090 exited=2 before=$C-2 since=$C is-task=false is-task=true isolation=default health=none health=healthy status=created name=^/$C$; do
+    echo "$filter: $(docker ps -a --filter name=$C --filter "$filter" --format '{{.Names}}' | tr '\n' ' ')"
+done
+
+### ps-bad-filters: values that can't be
+docker create --name $C busybox true >/dev/null
+docker ps -a --filter exited=x; docker ps -a --filter health=x; docker ps -a --filter before=$C-nosuch; docker ps --filter label!=x
+docker ps -a --filter publish=x; docker ps -a --filter expose=x
+
+### prune-asks: no is no
+docker create --name $C --label $C busybox true >/dev/null
+echo n | docker container prune --filter label=$C; echo
+docker container prune --filter label=$C </dev/null; echo
+docker ps -a --filter name=$C --format '{{.Names}}'
+echo y | docker container prune --filter label=$C; docker ps -aq --filter name=$C
+
+### prune-space: what is removed, and the room that it took; what runs stays
+docker run -d --name $C --label $C busybox sleep 100 >/dev/null
+docker run --name $C-2 --label $C busybox sh -c 'head -c 100000 /dev/zero >/f'
+docker container prune -f --filter label=$C
+docker ps -a --filter label=$C --format '{{.Names}}'
+
+### prune-filters: until, label!=
+docker create --name $C --label $C busybox true >/dev/null
+docker container prune -f --filter label=$C --filter until=1h
+docker container prune -f --filter label=$C --filter label!=$C
+docker ps -a --filter label=$C --format '{{.Names}}'
+docker container prune -f --filter nosuch=1; docker container prune -f --filter until=xyz; docker container prune extra
