@@ -333,6 +333,22 @@ class ContainerSummary(Api, frozen=True):
     size_root_fs: int = 0
 
 
+class ContainerStats(msgspec.Struct, frozen=True):
+    """What a container uses, for people: shares of one processor and of its memory limit in percent, bytes."""
+
+    id: str
+    name: str
+    cpu_percent: float
+    memory: int
+    memory_limit: int
+    memory_percent: float
+    received: int
+    sent: int
+    read: int
+    written: int
+    pids: int
+
+
 class ContainersPruned(Api, frozen=True):
     """Answer to POST /containers/prune."""
 

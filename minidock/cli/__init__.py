@@ -51,10 +51,12 @@ TOP = {
     "rmi": Entry("images:rmi", "Remove one or more images"),
     "save": Entry("archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
     "start": Entry("lifecycle:start", "Start one or more stopped containers"),
+    "stats": Entry("stats:stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": Entry("lifecycle:stop", "Stop one or more running containers"),
     "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "top": Entry("top:top", "Display the running processes of a container"),
     "unpause": Entry("lifecycle:unpause", "Unpause all processes within one or more containers"),
+    "update": Entry("update:update", "Update configuration of one or more containers"),
     "wait": Entry("lifecycle:wait", "Block until one or more containers stop, then print their exit codes"),
     "help": Entry("nouns:help_", "Show the help of a command", HIDDEN),
 }

@@ -11,6 +11,7 @@ from minidock.steps import SILENT, Narrator
 if TYPE_CHECKING:
     from minidock.model import (
         ContainersPruned,
+        ContainerStats,
         ContainerSummary,
         Created,
         CreateRequest,
@@ -90,6 +91,12 @@ class Engine:
 
         rename.rename(self.layout, ref, name)
 
+    def update(self, ref: str, changes: dict[str, Any]) -> list[str]:
+        """Other limits: members of HostConfig by field, where given. Warnings; raises UsageError, Conflict."""
+        from minidock.engine import update
+
+        return update.update(self.layout, ref, changes)
+
     def wait(self, ref: str) -> int:
         """Sleep until it ends; its exit code."""
         from minidock.engine import stop
@@ -145,6 +152,12 @@ class Engine:
         from minidock.engine import inspect
 
         return inspect.container(self.layout, ref)
+
+    def stats(self, refs: list[str], *, all: bool = False, once: bool = False) -> Iterator[list[ContainerStats]]:
+        """What they use, a list each second; of all that run without `refs`."""
+        from minidock.engine import stats
+
+        return stats.stream(self.layout, refs, everything=all, once=once)
 
     def top(self, ref: str, options: list[str]) -> tuple[list[str], list[list[str]]]:
         """Titles and rows of ps, with its options."""

@@ -171,6 +171,27 @@ def read(pid: int) -> list[Link]:
         return links(netlink)
 
 
+class Counters(msgspec.Struct, frozen=True):
+    """Bytes that an interface has carried since it was made."""
+
+    received: int
+    sent: int
+
+
+def counters(pid: int) -> dict[str, Counters]:
+    """By interface, of the network namespace that the process is in: /proc/PID/net/dev (proc_pid_net(5)).
+
+    Empty when the process is gone.
+    """
+    try:
+        with open(f"/proc/{pid}/net/dev", encoding="ascii", errors="replace") as file:
+            lines = file.read().splitlines()[2:]
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    rows = (line.partition(":") for line in lines)
+    return {name.strip(): Counters(int(words.split()[0]), int(words.split()[8])) for name, _, words in rows}
+
+
 def demo() -> None:
     """The interfaces of this network namespace, as `ip link` shows them."""
     with Netlink() as netlink:

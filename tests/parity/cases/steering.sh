@@ -155,3 +155,76 @@ docker container prune -f --filter label=$C --filter until=1h
 docker container prune -f --filter label=$C --filter label!=$C
 docker ps -a --filter label=$C --format '{{.Names}}'
 docker container prune -f --filter nosuch=1; docker container prune -f --filter until=xyz; docker container prune extra
+
+### update-memory: the kernel, and the record
+docker run -d --name $C -m 64m busybox sleep 100 >/dev/null
+docker update -m 32m $C; limit $C memory memory.limit_in_bytes memory.max
+docker update -m 256m --memory-swap 512m $C; limit $C memory memory.limit_in_bytes memory.max
+docker update --memory-reservation 16m $C
+docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.MemoryReservation}}' $C
+
+### update-processor: shares, set, quota
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker update --cpu-shares 100 --cpuset-cpus 0 $C
+limit $C cpuset cpuset.cpus cpuset.cpus
+docker update --cpu-quota 50000 $C; docker update --cpus 0.5 $C
+docker inspect --format '{{.HostConfig.CpuShares}} {{.HostConfig.CpusetCpus}} {{.HostConfig.CpuQuota}} {{.HostConfig.NanoCpus}}' $C
+
+### update-cpus: half a processor, and what can't be said twice
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker update --cpus 0.5 $C
+docker update --cpu-quota 10000 $C; docker update --cpu-period 20000 $C; docker update --cpus 0.25 $C
+docker inspect --format '{{.HostConfig.NanoCpus}}' $C
+
+### update-pids: a number, and any number
+docker run -d --name $C --pids-limit 100 busybox sleep 100 >/dev/null
+docker update --pids-limit 50 $C; limit $C pids pids.max pids.max
+docker update --pids-limit -1 $C; limit $C pids pids.max pids.max
+docker inspect --format '{{.HostConfig.PidsLimit}}' $C
+
+### update-stopped: the record only, for several
+docker create --name $C busybox true >/dev/null
+docker update -m 64m --memory-swap 128m $C $C-nosuch; echo $?
+docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.State.Status}}' $C
+
+### update-restart: the policy is written down
+docker create --name $C busybox true >/dev/null
+docker update --restart on-failure:3 $C
+docker inspect --format '{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' $C
+docker update --restart nosuch $C; docker update --restart always:3 $C; docker update --restart on-failure:x $C
+docker update --restart no $C; docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' $C
+
+### update-bad: nothing given, not a number, too little, too much, no such container
+docker create --name $C busybox true >/dev/null
+docker update; docker update $C; docker update -m abc $C; docker update -m 5m $C; docker update --cpus 9999 $C
+docker update -m 64m $C; docker update -m 64m --memory-swap 32m $C; docker update -m 64m --memory-swap -1 $C-nosuch
+
+### update-event: what is told
+docker create --name $C busybox true >/dev/null
+docker update --cpu-shares 50 $C
+docker events --since 1m --until "$(date +%s.%N)" --filter container=$C --format '{{.Action}}'
+
+### stats-table: the columns, and what an idle container has
+docker run -d --name $C --network none busybox sleep 100 >/dev/null
+docker stats --no-stream $C | awk 'NR == 1 {print; next} {print $2, $3, $6, $NF}' | tr -s ' '
+docker stats --no-stream --format '{{.Container}} {{.Name}} {{.PIDs}} {{.NetIO}} {{.CPUPerc}}' $C
+
+### stats-json: the members; --no-trunc
+docker run -d --name $C --network none busybox sleep 100 >/dev/null
+docker stats --no-stream --format json $C | grep -o '"[A-Za-z]*":' | tr -d '\n'
+docker stats --no-stream --no-trunc --format '{{.ID}}' $C
+
+### stats-limit: a share of the limit
+docker run -d --name $C -m 64m busybox sleep 100 >/dev/null
+docker stats --no-stream --format '{{.MemUsage}}' $C | sed 's/.* //'
+
+### stats-stopped: nothing
+docker create --name $C busybox true >/dev/null
+docker stats --no-stream $C | sed 's/^[0-9a-f]* *//'
+docker stats --no-stream -a --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' | grep "^$C "
+
+### stats-bad: no such container, no such column
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker stats --no-stream $C-nosuch; docker stats --no-stream $C $C-nosuch
+docker stats --no-stream --format '{{.Nope}}' $C
+docker stats --no-stream --format 'table {{.Name}}\t{{.PIDs}}' $C
