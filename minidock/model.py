@@ -369,6 +369,23 @@ class ImageSummary(Api, frozen=True):
     parent_id: str = ""
 
 
+class KernelFact(msgspec.Struct, frozen=True, rename="pascal"):
+    """Something that the kernel says of a container, and the command that one would type to see it."""
+
+    name: str
+    value: str
+    command: str
+
+
+class KernelSection(msgspec.Struct, frozen=True, rename="pascal"):
+    """The facts of one kernel idea; `source` is the file of ours that reads them."""
+
+    title: str
+    man: str
+    source: str
+    facts: list[KernelFact]
+
+
 # What happened.
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Event,
         ExecRequest,
         ImageSummary,
+        KernelSection,
     )
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
@@ -152,6 +153,12 @@ class Engine:
         from minidock.engine import inspect
 
         return inspect.container(self.layout, ref)
+
+    def kernel_side(self, ref: str) -> list[KernelSection]:
+        """What the kernel has of it: namespaces, cgroup, mounts, network, rights. Raises NotRunning."""
+        from minidock.engine import kernel_side
+
+        return kernel_side.sections(self.layout, ref)
 
     def stats(self, refs: list[str], *, all: bool = False, once: bool = False) -> Iterator[list[ContainerStats]]:
         """What they use, a list each second; of all that run without `refs`."""

@@ -228,3 +228,24 @@ docker run -d --name $C busybox sleep 100 >/dev/null
 docker stats --no-stream $C-nosuch; docker stats --no-stream $C $C-nosuch
 docker stats --no-stream --format '{{.Nope}}' $C
 docker stats --no-stream --format 'table {{.Name}}\t{{.PIDs}}' $C
+
+### inspect-omitted: members that JSON leaves out when they are empty, and templates find
+docker create --name $C busybox true >/dev/null
+docker inspect --format '{{.HostConfig.Init}} {{.HostConfig.Tmpfs}} {{.HostConfig.Sysctls}} {{.HostConfig.Mounts}} {{.SizeRw}} [{{.Config.StopSignal}}] {{.State.Health}} {{.Config.Healthcheck}} {{.Config.StopTimeout}}' $C
+docker inspect $C | grep -c -e '"Init"' -e '"Tmpfs"' -e '"Sysctls"' -e '"StorageOpt"' -e SizeRw -e '"Health"' -e StopSignal
+docker inspect --format '{{json .HostConfig.Links}} {{json .HostConfig.GroupAdd}} {{json .HostConfig.ExtraHosts}} {{json .HostConfig.VolumesFrom}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Dns}} {{json .HostConfig.Devices}} {{.HostConfig.CpuCount}}' $C
+
+### inspect-members: the members at the top, of State, and of NetworkSettings
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker inspect $C | grep -o '^        "[A-Za-z0-9]*"' | sort
+docker inspect --format '{{json .NetworkSettings}}' $C | tr ',{' '\n\n' | grep -o '^"[A-Za-z0-9]*":' | grep -v -e DNSNames -e GwPriority | sort -u
+
+### inspect-binds: a bind has neither name nor driver, a volume has both
+docker run -d --name $C -v $C-v:/v -v /tmp:/b:ro busybox sleep 100 >/dev/null
+docker inspect --format '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}} {{.Mode}};{{end}}' $C
+docker inspect --format '{{json .Mounts}}' $C | grep -o '"[A-Za-z]*":' | sort | uniq -c
+
+### inspect-kinds: of one kind only
+docker create --name $C busybox true >/dev/null
+docker inspect --type container --format '{{.Name}}' $C
+docker inspect --type container busybox; docker inspect --type nosuch $C
