@@ -227,7 +227,8 @@ def test_missing_image(engine: Engine) -> None:
          "Run 'minidock --help' for more information\n"),
         (["-H", "tcp://x", "ps"], 125, "--host is not supported by this version of minidock\n\n"
          "Usage:  minidock [OPTIONS] COMMAND\n\nRun 'minidock --help' for more information\n"),
-        (["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"\n'),
+        (["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "config", "container", "image", '
+         '"network", "node", "plugin", "secret", "service", "task", "volume"\n'),
         (["logs", "--since", "foo", "x"], 1,
          'Error: invalid value for "since": failed to parse value as time or duration: "foo"\n'),
         (["kill", "-s", "foo", "x"], 1, "Error: Invalid signal: foo\n"),
