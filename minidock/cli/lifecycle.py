@@ -88,7 +88,8 @@ def stop(arguments: list[str], signal: str, timeout: int | None) -> None:
 def kill(arguments: list[str], signal: str) -> None:
     from .checks import check_signal
 
-    check_signal(signal)
+    if not signal.strip("0").isdecimal():  # a number that is none of a signal is refused per container
+        check_signal(signal)
     engine = context.engine()
     context.fail_after(context.each(arguments, lambda name: engine.kill(name, signal=signal or "KILL")))
 

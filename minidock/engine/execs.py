@@ -48,6 +48,8 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
         files.remove_tree(session)
         raise
     if code is None:
+        if not request.detach:
+            events.container(layout, record, "exec_detach", {"execID": exec_id})
         return 0
     _ended(layout, record, exec_id, code)
     return code

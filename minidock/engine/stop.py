@@ -27,10 +27,10 @@ def signal_number(name: str) -> int:
     text = name.upper().removeprefix("SIG")
     if text.isdigit() and 0 < int(text) <= signals.SIGRTMAX:
         return int(text)
-    base, plus, offset = text.partition("+")
+    base, sign, offset = text.partition("-" if text.startswith("RTMAX-") else "+")
     found = getattr(signals, f"SIG{base}", None)
-    if isinstance(found, signals.Signals) and (not plus or offset.isdigit()):
-        return found + int(offset or 0)
+    if isinstance(found, signals.Signals) and (not sign or (base in ("RTMIN", "RTMAX") and offset.isdigit())):
+        return found - int(offset) if sign == "-" else found + int(offset or 0)
     raise UsageError(f"Invalid signal: {name}")
 
 
@@ -81,13 +81,16 @@ def await_end(record: Record, seconds: float | None) -> bool:
 
 def kill(layout: Layout, ref: str, *, signal: str = "KILL") -> None:
     """Raises NotRunning, UsageError. After SIGKILL it waits for the end, so that the next command finds it ended."""
-    number = signal_number(signal)
+    beyond = signal.isdecimal() and int(signal) > signals.SIGRTMAX
+    number = 0 if beyond else signal_number(signal)
     try:
         record = refresh(layout, Records(layout).find(ref))
     except ContainerNotFound as error:
         raise ContainerNotFound(ref, prefix=f"Cannot kill container: {ref}: ") from error
     if not record.state.running:
         raise Conflict(f"Cannot kill container: {ref}: Container {record.id} is not running")
+    if beyond:
+        raise UsageError(f"Cannot kill container: {ref}: The linux daemon does not support signal {signal}")
     send(layout, record, number)
     if number == signals.SIGKILL:
         await_end(record, DEFAULT_TIMEOUT)

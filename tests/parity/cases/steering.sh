@@ -16,7 +16,7 @@ docker pause $C
 before=$(docker logs $C | wc -l); sleep 0.5; after=$(docker logs $C | wc -l)
 echo $((after - before))
 docker unpause $C
-sleep 0.5; test "$(docker logs $C | wc -l)" -gt "$after" && echo goes on
+until [ "$(docker logs $C | wc -l)" -gt "$after" ]; do sleep 0.1; done; echo goes on
 
 ### pause-twice: not what is paused, nor what has ended
 docker run -d --name $C busybox sleep 100 >/dev/null
@@ -40,8 +40,8 @@ docker run -d --name $C busybox sleep 100 >/dev/null
 docker pause $C; docker rm -f $C; docker ps -aq --filter name=$C
 
 ### pause-stop: stop of a paused one wakes it for its signal
-docker run -d --name $C busybox sh -c 'trap "exit 5" TERM; while :; do sleep 0.1; done' >/dev/null
-sleep 0.5
+docker run -d --name $C busybox sh -c 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
+until_said $C ready
 docker pause $C; docker stop $C
 docker inspect --format '{{.State.Status}} {{.State.Paused}} {{.State.ExitCode}}' $C
 
@@ -249,3 +249,8 @@ docker inspect --format '{{json .Mounts}}' $C | grep -o '"[A-Za-z]*":' | sort | 
 docker create --name $C busybox true >/dev/null
 docker inspect --type container --format '{{.Name}}' $C
 docker inspect --type container busybox; docker inspect --type nosuch $C
+
+### kill-numbers: numbers of signals that there are, and aren't
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker kill -s 99 $C; docker kill -s 0 $C; docker kill -s 99 $C-nosuch; docker kill -s sigusr1x $C
+docker kill -s RTMAX-3 $C; docker wait $C; docker kill -s '' $C
