@@ -60,7 +60,8 @@ def test_a_follower_hears_of_the_end_that_only_a_shim_saw(engine: Minidock) -> N
         listener.communicate()
     shown = engine("events", "--since", "1h", "--until", "0s", "--filter", "event=die", "--format", "json").stdout
     attributes = msgspec.json.decode(shown)["Actor"]["Attributes"]
-    assert attributes == {"execDuration": "0", "exitCode": "3", "image": "busybox", "name": "short"}
+    assert 0 <= int(attributes.pop("execDuration")) < 30
+    assert attributes == {"exitCode": "3", "image": "busybox", "name": "short"}
 
 
 def test_signals_are_told_before_what_they_lead_to(engine: Minidock) -> None:
