@@ -53,7 +53,6 @@ def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narr
     outcome = _stream(layout, client, started.record, streams)
     if outcome.detached:
         _leave(client)
-        events.container(layout, started.record, "detach")
         return 0
     record = started.record
     with contextlib.suppress(ContainerNotFound):
