@@ -353,6 +353,29 @@ class ContainerSummary(Api, frozen=True):
     size_root_fs: int = 0
 
 
+class ContainerStats(msgspec.Struct, frozen=True):
+    """What a container uses, for people: shares of one processor and of its memory limit in percent, bytes."""
+
+    id: str
+    name: str
+    cpu_percent: float
+    memory: int
+    memory_limit: int
+    memory_percent: float
+    received: int
+    sent: int
+    read: int
+    written: int
+    pids: int
+
+
+class ContainersPruned(Api, frozen=True):
+    """Answer to POST /containers/prune."""
+
+    containers_deleted: list[str]
+    space_reclaimed: int
+
+
 class ImageSummary(Api, frozen=True):
     """One row of GET /images/json. `containers` is -1 when it was not counted."""
 
@@ -364,6 +387,23 @@ class ImageSummary(Api, frozen=True):
     labels: dict[str, str] = {}
     containers: int = -1
     parent_id: str = ""
+
+
+class KernelFact(msgspec.Struct, frozen=True, rename="pascal"):
+    """Something that the kernel says of a container, and the command that one would type to see it."""
+
+    name: str
+    value: str
+    command: str
+
+
+class KernelSection(msgspec.Struct, frozen=True, rename="pascal"):
+    """The facts of one kernel idea; `source` is the file of ours that reads them."""
+
+    title: str
+    man: str
+    source: str
+    facts: list[KernelFact]
 
 
 # What happened.

@@ -81,6 +81,8 @@ class Verb(click.Command):
             wants = "accepts no arguments"
         elif self.least == self.most:
             wants = f"requires {_arguments(self.least)}"
+        elif self.least > 0 and self.most < UNLIMITED:
+            wants = f"requires at least {self.least} and at most {_arguments(self.most)}"
         elif count < self.least:
             wants, see = f"requires at least {_arguments(self.least)}", "See"
         else:

@@ -68,6 +68,12 @@ def each(references: list[str], act: Callable[[str], object], *, show: bool = Tr
     return failed
 
 
+def confirm(warning: str) -> bool:
+    """Ask before something is lost; what isn't a yes is a no, also the end of the input."""
+    print(f"{warning}\nAre you sure you want to continue? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() == "y"
+
+
 def fail_after(failed: list[str]) -> None:
     """Exit with 1 when any failed; each has been told."""
     if failed:

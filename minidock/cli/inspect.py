@@ -12,7 +12,7 @@ import msgspec
 from ..errors import MinidockError, NotFound
 from . import context
 from .commands import UNLIMITED, Complaint, one_line, verb
-from .flags import boolean, refused, text
+from .flags import boolean, go_quote, refused, text
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -26,7 +26,9 @@ FORMAT = text(
     "'TEMPLATE': Print output using the given Go template",
 )
 SIZE = boolean("size", "s", "Display total file sizes")
-KINDS = ("container", "image")
+KERNEL = boolean("kernel", "", "Show what the kernel has of the container, with the command to see each of it")
+KINDS = ("config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume")
+"""What Docker's inspect knows; minidock those that `finders` in `inspect` has."""
 
 
 @verb(
@@ -35,6 +37,7 @@ KINDS = ("container", "image")
     "[OPTIONS] NAME|ID [NAME|ID...]",
     flags=[
         FORMAT,
+        KERNEL,
         boolean("size", "s", "Display total file sizes if the type is container"),
         text("type", "", "Only inspect objects of the given type"),
     ],
@@ -44,13 +47,19 @@ KINDS = ("container", "image")
         minidock inspect web
         minidock inspect -f '{{.State.Pid}} {{json .HostConfig.PortBindings}}' web
         minidock inspect --type image busybox
+        minidock inspect --kernel web
     """,
 )
-def inspect(arguments: list[str], format: str, size: bool, type: str) -> None:
+def inspect(arguments: list[str], format: str, kernel: bool, size: bool, type: str) -> None:
+    if kernel:
+        _kernel(arguments, format)
+        return
     if type and type not in KINDS:
-        raise Complaint(f'unknown type: "{type}": must be one of "container", "image"', 1)
+        raise Complaint(f'unknown type: "{type}": must be one of {", ".join(map(go_quote, KINDS))}', 1)
     engine = context.engine()
     finders = {"container": _container(engine, size), "image": engine.inspect_image}
+    if type and type not in finders:
+        raise Complaint(f"inspect --type {type} is not supported by this version of minidock", 1)
     show(arguments, format, finders[type] if type else _either(list(finders.values())))
 
 
@@ -58,12 +67,18 @@ def inspect(arguments: list[str], format: str, size: bool, type: str) -> None:
     "inspect",
     "Display detailed information on one or more containers",
     "[OPTIONS] CONTAINER [CONTAINER...]",
-    flags=[FORMAT, SIZE],
+    flags=[FORMAT, KERNEL, SIZE],
     least=1,
     most=UNLIMITED,
-    examples="minidock container inspect web",
+    examples="""
+        minidock container inspect web
+        minidock container inspect --kernel web
+    """,
 )
-def container_inspect(arguments: list[str], format: str, size: bool) -> None:
+def container_inspect(arguments: list[str], format: str, kernel: bool, size: bool) -> None:
+    if kernel:
+        _kernel(arguments, format)
+        return
     show(arguments, format, _container(context.engine(), size))
 
 
@@ -80,15 +95,59 @@ def image_inspect(arguments: list[str], format: str) -> None:
     show(arguments, format, context.engine().inspect_image)
 
 
+def _kernel(names: list[str], form: str) -> None:
+    from . import inspect_kernel
+
+    inspect_kernel.show(names, form)
+
+
 def _container(engine: Engine, size: bool) -> Find:
     def find(name: str) -> dict[str, Any]:
         found = engine.inspect(name)
         if size:
             [row] = engine.containers(all=True, filters={"id": [found["Id"]]}, size=True)
             found |= {"SizeRw": row.size_rw, "SizeRootFs": row.size_root_fs}
-        return found
+        return _typed(found)
 
     return find
+
+
+def _typed(found: dict[str, Any]) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        name: Typed(found[name], OMITTED[name]) for name in ("HostConfig", "Config", "State") if name in found
+    }
+    if "Mounts" in found:
+        parts["Mounts"] = [Typed(mount, OMITTED["Mounts"]) for mount in found["Mounts"]]
+    return Typed({**found, **parts}, OMITTED["."])
+
+
+OMITTED: dict[str, dict[str, object]] = {
+    ".": dict.fromkeys(("SizeRw", "SizeRootFs")),
+    "State": {"Health": None},
+    "Mounts": {"Name": "", "Driver": ""},
+    "HostConfig": dict.fromkeys(("StorageOpt", "Tmpfs", "Sysctls", "Annotations", "Mounts", "Init")),
+    "Config": {
+        **dict.fromkeys(("Healthcheck", "StopTimeout", "Shell", "ExposedPorts")),
+        "MacAddress": "",
+        "StopSignal": "",
+        "NetworkDisabled": False,
+    },
+}
+"""What JSON leaves out when it is empty, and a template finds all the same: it looks at Go's struct."""
+
+
+class Typed(dict[str, Any]):
+    """A dictionary that has more members when they are asked for by name."""
+
+    def __init__(self, members: dict[str, Any], omitted: dict[str, object]) -> None:
+        super().__init__(members)
+        self.omitted = omitted
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.omitted
+
+    def __missing__(self, name: str) -> object:
+        return self.omitted[name]
 
 
 def _either(finders: Sequence[Find]) -> Find:
@@ -139,27 +198,11 @@ def _renderer(form: str) -> Callable[[object], str]:
 
     def apply(thing: object) -> str:
         try:
-            return render(template, _typed(thing), nils=nils)
+            return render(template, thing, nils=nils)
         except TemplateError as error:
             raise Complaint(f"template parsing error: {error.message}", 1) from None
 
     return apply
-
-
-class _State(dict[str, Any]):
-    """A container's state as Go's struct: without a health check its health can be asked for, and is nil."""
-
-    def __contains__(self, name: object) -> bool:
-        return name == "Health" or super().__contains__(name)
-
-    def __missing__(self, name: str) -> None:
-        return None
-
-
-def _typed(thing: object) -> object:
-    if isinstance(thing, dict) and isinstance(thing.get("State"), dict):
-        return {**thing, "State": _State(thing["State"])}
-    return thing
 
 
 def _nils() -> dict[str, str]:
@@ -173,4 +216,5 @@ def _nils() -> dict[str, str]:
             texts[field.encode_name] = (
                 "[]" if "list[" in shape.split("dict")[0] else "map[]" if "dict" in shape else "<nil>"
             )
-    return texts | {"Health": "<nil>", "ExecIDs": "[]", "Mounts": "[]", "RepoTags": "[]", "RepoDigests": "[]"}
+    lists = dict.fromkeys(("ExecIDs", "Mounts", "RepoTags", "RepoDigests"), "[]")
+    return texts | lists | dict.fromkeys(("Health", "SizeRw", "SizeRootFs"), "<nil>")

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from ..errors import NotFound
+from ..errors import MinidockError, NotFound
 from . import context
 from .commands import UNLIMITED, Complaint, one_line, verb
 from .flags import boolean, number, refused, spelling, text
@@ -152,7 +152,8 @@ def restart(arguments: list[str], signal: str, timeout: int | None) -> None:
 def kill(arguments: list[str], signal: str) -> None:
     from .checks import check_signal
 
-    check_signal(signal)
+    if not signal.strip("0").isdecimal():  # a number that is none of a signal is refused per container
+        check_signal(signal)
     engine = context.engine()
     context.fail_after(context.each(arguments, lambda name: engine.kill(name, signal=signal or "KILL")))
 
@@ -189,6 +190,51 @@ def rm(arguments: list[str], force: bool, volumes: bool) -> None:
         return True
 
     context.fail_after(context.each(arguments, act))
+
+
+@verb(
+    "pause",
+    "Pause all processes within one or more containers",
+    SEVERAL,
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container pause", "minidock pause"),
+    examples="minidock pause web",
+)
+def pause(arguments: list[str]) -> None:
+    context.fail_after(context.each(arguments, context.engine().pause))
+
+
+@verb(
+    "unpause",
+    "Unpause all processes within one or more containers",
+    SEVERAL,
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock container unpause", "minidock unpause"),
+    examples="minidock unpause web",
+)
+def unpause(arguments: list[str]) -> None:
+    context.fail_after(context.each(arguments, context.engine().unpause))
+
+
+@verb(
+    "rename",
+    "Rename a container",
+    "CONTAINER NEW_NAME",
+    least=2,
+    aliases=("minidock container rename", "minidock rename"),
+    examples="minidock rename web old-web",
+)
+def rename(arguments: list[str]) -> None:
+    old, new = (word.strip() for word in arguments)
+    if not old or not new:
+        raise Complaint("Error: Neither old nor new names may be empty", 1)
+    try:
+        context.engine().rename(old, new)
+    except MinidockError as error:
+        context.say(f"Error: {one_line(error)}")
+        raise Complaint(f"Error: failed to rename container named {old}", 1) from error
 
 
 @verb(

@@ -33,8 +33,10 @@ HEADERS = {
     "Platform": "PLATFORM",
 }
 FILTERS: Mapping[str, tuple[str, ...] | None] = {
-    **dict.fromkeys(("ancestor", "before", "exited", "expose", "id", "label", "name", "network", "publish", "since")),
-    "health": ("none", "starting", "healthy", "unhealthy"),
+    **dict.fromkeys(
+        ("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name")
+    ),
+    **dict.fromkeys(("network", "publish", "since")),
     "status": ("created", "restarting", "running", "removing", "paused", "exited", "dead"),
     "volume": None,
 }
@@ -81,7 +83,7 @@ def ps(
         all=all,
         last=1 if latest else max(0, last),
         filters=group_filters(filter, FILTERS),
-        size=size or ".Size" in format,
+        size=size or ".Size" in format or "json" in format,
     )
     if quiet:
         if format:
@@ -154,26 +156,29 @@ def _networks(row: ContainerSummary) -> str:
 
 
 def ports(found: list[PortSummary]) -> str:
-    """`0.0.0.0:8080->80/tcp, 443/tcp`; neighbours become ranges when they are published alike."""
-    groups: list[tuple[str, str, bool, int, int, int]] = []  # address, protocol, mapped, shift, first, last
-    for port in sorted(found, key=lambda p: (p.ip, p.type, p.private_port, p.public_port)):
-        mapped = port.public_port > 0
-        shift = port.public_port - port.private_port if mapped else 0
-        key = (port.ip, port.type, mapped, shift)
-        # As Docker: what has another number outside than inside stands alone.
-        if groups and groups[-1][:4] == key and not shift and port.private_port - groups[-1][5] in (0, 1):
-            groups[-1] = (*key, groups[-1][4], port.private_port)
-        else:
-            groups.append((*key, port.private_port, port.private_port))
-    groups.sort(key=lambda group: (group[4], group[1], group[0]))
-    return ", ".join(map(_group, groups))
+    """`0.0.0.0:8080->80/tcp, 443/tcp`, in Docker's order: neighbours that keep their number outside become ranges, what
+    is followed by a gap first; what has another number outside stands alone, at the end."""
+    groups: dict[tuple[str, str], tuple[int, int]] = {}
+    closed, alone = [], []
+    for port in sorted(found, key=lambda port: (port.private_port, port.ip, port.public_port, port.type)):
+        number = port.private_port
+        if port.ip and port.public_port != number:
+            alone.append(f"{_host(port.ip)}:{port.public_port}->{number}/{port.type}")
+            continue
+        key = (port.ip, port.type)
+        first, last = groups.get(key, (number, number - 1))
+        if number != last + 1:
+            closed.append(_group(key, first, last))
+            first = number
+        groups[key] = (first, number)
+    return ", ".join([*closed, *(_group(key, *ends) for key, ends in groups.items()), *alone])
 
 
-def _group(group: tuple[str, str, bool, int, int, int]) -> str:
-    address, protocol, mapped, shift, first, last = group
-    inside = f"{first}-{last}" if first != last else str(first)
-    if not mapped:
-        return f"{inside}/{protocol}"
-    outside = f"{first + shift}-{last + shift}" if first != last else str(first + shift)
-    address = f"[{address}]" if ":" in address else address
-    return f"{address}:{outside}->{inside}/{protocol}" if address else f"{outside}->{inside}/{protocol}"
+def _group(key: tuple[str, str], first: int, last: int) -> str:
+    address, protocol = key
+    numbers = f"{first}-{last}" if first != last else str(first)
+    return f"{_host(address)}:{numbers}->{numbers}/{protocol}" if address else f"{numbers}/{protocol}"
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

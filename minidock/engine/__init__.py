@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
-    from minidock.model import ContainerSummary, Created, CreateRequest, Event, ExecRequest, ImageSummary
+    from minidock.model import (
+        ContainersPruned,
+        ContainerStats,
+        ContainerSummary,
+        Created,
+        CreateRequest,
+        Event,
+        ExecRequest,
+        ImageSummary,
+        KernelSection,
+    )
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
 
@@ -89,6 +99,29 @@ class Engine:
 
         stop.kill(self.layout, ref, signal=signal)
 
+    def pause(self, ref: str) -> None:
+        """Let it stand still. Raises Conflict."""
+        from minidock.engine import pause
+
+        pause.pause(self.layout, ref)
+
+    def unpause(self, ref: str) -> None:
+        from minidock.engine import pause
+
+        pause.unpause(self.layout, ref)
+
+    def rename(self, ref: str, name: str) -> None:
+        """Raises NameInUse."""
+        from minidock.engine import rename
+
+        rename.rename(self.layout, ref, name)
+
+    def update(self, ref: str, changes: dict[str, Any]) -> list[str]:
+        """Other limits: members of HostConfig by field, where given. Warnings; raises UsageError, Conflict."""
+        from minidock.engine import update
+
+        return update.update(self.layout, ref, changes)
+
     def wait(self, ref: str) -> int:
         """Sleep until it ends; its exit code."""
         from minidock.engine import stop
@@ -100,6 +133,12 @@ class Engine:
         from minidock.engine import stop
 
         stop.remove(self.layout, ref, force=force, volumes=volumes)
+
+    def prune_containers(self, filters: Filters | None = None) -> ContainersPruned:
+        """Remove all that don't run; `until` are Unix seconds."""
+        from minidock.engine import prune
+
+        return prune.containers(self.layout, filters or {})
 
     def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
         """One more command inside; its exit code, 0 when it runs detached, None when the user has detached.
@@ -177,6 +216,24 @@ class Engine:
         from minidock.engine import inspect
 
         return inspect.container(self.layout, ref)
+
+    def kernel_side(self, ref: str) -> list[KernelSection]:
+        """What the kernel has of it: namespaces, cgroup, mounts, network, rights. Raises NotRunning."""
+        from minidock.engine import kernel_side
+
+        return kernel_side.sections(self.layout, ref)
+
+    def stats(self, refs: list[str], *, all: bool = False, once: bool = False) -> Iterator[list[ContainerStats]]:
+        """What they use, a list each second; of all that run without `refs`."""
+        from minidock.engine import stats
+
+        return stats.stream(self.layout, refs, everything=all, once=once)
+
+    def top(self, ref: str, options: list[str]) -> tuple[list[str], list[list[str]]]:
+        """Titles and rows of ps, with its options."""
+        from minidock.engine import top
+
+        return top.top(self.layout, ref, options)
 
     def logs(
         self,

@@ -165,11 +165,11 @@ def check(host: HostConfig) -> list[str]:
     if 0 < host.memory < MINIMUM_MEMORY:
         raise UsageError("Minimum memory limit allowed is 6MB")
     if host.memory_swap > 0 and not host.memory:
-        raise UsageError("You should always set the Memory limit when using Memoryswap limit")
+        raise UsageError("You should always set the Memory limit when using Memoryswap limit, see usage")
     if host.memory_swap > 0 and host.memory_swap < host.memory:
-        raise UsageError("Minimum memoryswap limit should be larger than memory limit")
+        raise UsageError("Minimum memoryswap limit should be larger than memory limit, see usage")
     if host.memory_reservation and host.memory and host.memory_reservation > host.memory:
-        raise UsageError("Minimum memory limit can not be less than memory reservation limit")
+        raise UsageError("Minimum memory limit can not be less than memory reservation limit, see usage")
     online = os.cpu_count() or 1
     if host.nano_cpus < 0 or host.nano_cpus > online * 1_000_000_000:
         raise UsageError(f"Range of CPUs is from 0.01 to {online:d}.00, as there are only {online:d} CPUs available")

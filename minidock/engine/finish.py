@@ -18,7 +18,7 @@ from minidock import files, network, steps
 from minidock.engine import events, policy, volumes
 from minidock.engine.create import timestamp
 from minidock.engine.durations import unix
-from minidock.engine.record import Record, Records, alive, replace, waiting
+from minidock.engine.record import Record, Records, alive, cgroup_of, replace, waiting
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError
 from minidock.kernel import oom
@@ -57,7 +57,7 @@ def finish(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) ->
 def _finish(layout: Layout, records: Records, record: Record, narrator: Narrator) -> Record:
     rebooted = not layout.container_run(record.id).exists()  # it goes after the record is written
     ended = None if rebooted else _await_exit(layout, record)
-    killed = oom.explain(f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}")
+    killed = oom.explain(cgroup_of(layout, record))
     running = record
     record = replace(record, state=_last_state(record, ended, killed, rebooted), endpoints={}, ports={})
     if record.host_config.auto_remove:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from minidock import network
 from minidock.engine import log_config
 from minidock.engine.record import Record, Records, refresh
-from minidock.model import EndpointSettings
+from minidock.model import EndpointSettings, MountPoint
 from minidock.paths import Layout
 
 
@@ -17,7 +18,6 @@ def container(layout: Layout, ref: str) -> dict[str, Any]:
     """API `ContainerInspectResponse`. Raises ContainerNotFound."""
     record = refresh(layout, Records(layout).find(ref))
     directory = layout.container(record.id)
-    host = msgspec.to_builtins(record.host_config)
     return {
         "Id": record.id,
         "Created": record.created,
@@ -36,10 +36,10 @@ def container(layout: Layout, ref: str) -> dict[str, Any]:
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": None,
-        "HostConfig": {**host, **_paths(record)},
+        "ExecIDs": _execs(layout, record),
+        "HostConfig": _host_config(record),
         "GraphDriver": _graph(layout, record),
-        "Mounts": msgspec.to_builtins(record.mounts),
+        "Mounts": [_mount(point) for point in record.mounts],
         "Config": _config(record),
         "NetworkSettings": _network(layout, record),
     }
@@ -57,6 +57,37 @@ def _log_path(layout: Layout, record: Record) -> str:
     """As Docker: only a json-file is anybody else's to read."""
     path = log_config.path(layout, record)
     return str(path) if path and path.name.endswith("-json.log") else ""
+
+
+def _execs(layout: Layout, record: Record) -> list[str] | None:
+    """The first twelve digits of those that run."""
+    try:
+        return sorted(os.listdir(layout.container_run(record.id) / "exec")) or None
+    except FileNotFoundError:
+        return None
+
+
+OMITTED_WHEN_EMPTY = ("StorageOpt", "Tmpfs", "Sysctls", "Annotations", "Mounts", "Init")
+NULL_WHEN_EMPTY = ("VolumesFrom", "ExtraHosts", "GroupAdd", "Links", "DeviceCgroupRules", "DeviceRequests")
+"""How Docker shows what nobody asked for: Go's nil slices, and members that are left out."""
+
+
+def _host_config(record: Record) -> dict[str, Any]:
+    host: dict[str, Any] = {**msgspec.to_builtins(record.host_config), **_paths(record)}
+    for name in NULL_WHEN_EMPTY:
+        host[name] = host[name] or None
+    for name in OMITTED_WHEN_EMPTY:
+        if not host[name] and host[name] is not False:
+            del host[name]
+    # Members for other systems than Linux, which clients with typed answers expect.
+    return {**host, "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0}
+
+
+def _mount(point: MountPoint) -> dict[str, Any]:
+    """A bind has neither name nor driver."""
+    shown: dict[str, Any] = msgspec.to_builtins(point)
+    named = {name: shown.pop(name) for name in ("Name", "Driver")}
+    return shown if point.type != "volume" else {**shown, **named}
 
 
 def _paths(record: Record) -> dict[str, Any]:
@@ -121,6 +152,10 @@ def _network(layout: Layout, record: Record) -> dict[str, Any]:
         "SandboxID": network.network_id(layout, record.id) if record.state.pid else "",
         "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.state.pid else "",
         "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
         "Ports": {key: None if rows is None else msgspec.to_builtins(rows) for key, rows in record.ports.items()},
         "EndpointID": first.endpoint_id,
         "Gateway": first.gateway,

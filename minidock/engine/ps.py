@@ -9,7 +9,7 @@ from collections.abc import Callable
 from minidock.engine import repair
 from minidock.engine.durations import human_duration, unix
 from minidock.engine.record import Record, Records, refresh
-from minidock.errors import ContainerNotFound, UsageError
+from minidock.errors import NotFound, UsageError
 from minidock.model import ContainerState, ContainerSummary, NetworkModeOnly, PortSummary
 from minidock.paths import Layout
 
@@ -115,10 +115,40 @@ def _by_name(record: Record, value: str) -> bool:
 
 
 def _by_publish(record: Record, value: str) -> bool:
-    wanted = value if "/" in value else f"{value}/tcp"
-    number, _, protocol = wanted.partition("/")
+    numbers, protocol = _ports_of("publish", value)
     pairs = record.ports.items()
-    return any(row.host_port == number and key.endswith(protocol) for key, rows in pairs for row in rows or [])
+    return any(
+        int(row.host_port) in numbers and key.endswith(f"/{protocol}") for key, rows in pairs for row in rows or []
+    )
+
+
+def _by_expose(record: Record, value: str) -> bool:
+    numbers, protocol = _ports_of("expose", value)
+    return any(f"{number}/{protocol}" in record.ports for number in numbers)
+
+
+def _ports_of(name: str, value: str) -> tuple[range, str]:
+    """`80`, `80/udp`, `8000-8010/tcp`."""
+    words, _, protocol = value.partition("/")
+    first, dash, last = words.partition("-")
+    for word in (first, last) if dash else (first,):
+        if not (word.isascii() and word.isdigit()):
+            problem = f'strconv.ParseUint: parsing "{word}": invalid syntax'
+            raise UsageError(f"error while looking up for {name} {value}: {problem}")
+    return range(int(first), int(last or first) + 1), protocol or "tcp"
+
+
+def _by_exit_code(record: Record, value: str) -> bool:
+    try:
+        code = int(value)
+    except ValueError:
+        raise UsageError(f'strconv.Atoi: parsing "{value}": invalid syntax') from None
+    return record.state.status == "exited" and record.state.exit_code == code
+
+
+def _by_network(record: Record, value: str) -> bool:
+    mode = record.host_config.network_mode
+    return value in (*record.endpoints, *record.requested, "bridge" if mode == "default" else mode)
 
 
 def _by_volume(record: Record, value: str) -> bool:
@@ -130,15 +160,20 @@ FILTERS: dict[str, Callable[[Record, str], bool]] = {
     "name": _by_name,
     "label": _by_label,
     "status": lambda record, value: record.state.status == value,
-    "exited": lambda record, value: record.state.status == "exited" and str(record.state.exit_code) == value,
+    "exited": _by_exit_code,
     "ancestor": _by_ancestor,
     "volume": _by_volume,
-    "network": lambda record, value: value in (*record.endpoints, record.host_config.network_mode),
+    "network": _by_network,
     "publish": _by_publish,
-    "expose": lambda record, value: (value if "/" in value else f"{value}/tcp") in record.config.exposed_ports,
+    "expose": _by_expose,
+    "is-task": lambda _, value: value.lower() in ("false", "0"),
+    "isolation": lambda _, value: value == "default",
     "health": lambda record, value: value == (record.state.health.status if record.state.health else "none"),
 }
-STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+KNOWN = {
+    "status": ("created", "restarting", "running", "removing", "paused", "exited", "dead"),
+    "health": ("none", "starting", "healthy", "unhealthy"),
+}
 
 
 def _matches(record: Record, filters: Filters, records: list[Record]) -> bool:
@@ -146,15 +181,16 @@ def _matches(record: Record, filters: Filters, records: list[Record]) -> bool:
         if key in ("before", "since"):
             other = next((item for item in records if _named(item, values[-1])), None)
             if other is None:
-                raise ContainerNotFound(values[-1])
+                raise NotFound(f"no such container {values[-1]}")
             older = record.created < other.created
             if record is other or older != (key == "before"):
                 return False
             continue
         if key not in FILTERS:
             raise UsageError(f"invalid filter '{key}'")
-        if key == "status" and not set(values) <= set(STATES):
-            raise UsageError(f"Unrecognised filter value for status: {values[0]}")
+        wrong = [value for value in values if key in KNOWN and value not in KNOWN[key]]
+        if wrong:
+            raise UsageError(f"Unrecognised filter value for {key}: {wrong[0]}")
         # Several labels must all be there; of other filters one has to fit.
         every = all if key == "label" else any
         if not every(FILTERS[key](record, value) for value in values):

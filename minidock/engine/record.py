@@ -129,18 +129,40 @@ class Records:
     def claim_name(self, name: str, container_id: str) -> None:
         """Raises NameInUse. A name whose container was never finished (kill -9) is taken over."""
         self.names.mkdir(parents=True, exist_ok=True)
-        path = self.names / name
-        if files.claim(path, container_id.encode()):
-            return
+        if not files.claim(self.names / name, container_id.encode()):
+            with files.locked(self.layout.lock("names")):
+                self._take_over(name, container_id)
+
+    def rename(self, record: Record, name: str) -> Record:
+        """Claim the new name, write it down, let go of the old one. Raises NameInUse.
+
+        Under the lock of those who take names over: what a killed rename leaves claimed is theirs after it.
+        """
+        renamed = replace(record, name=name)
         with files.locked(self.layout.lock("names")):
-            holder = ""
-            with contextlib.suppress(FileNotFoundError):
-                holder = path.read_text(encoding="ascii").strip()
-            if holder and (self.layout.container(holder).exists()):
-                raise NameInUse(name, holder)
-            path.unlink(missing_ok=True)
-            if not files.claim(path, container_id.encode()):
-                raise NameInUse(name, holder)
+            if not files.claim(self.names / name, record.id.encode()):
+                self._take_over(name, record.id)
+            self.write(renamed)
+        self.release_name(record.name, record.id)
+        return renamed
+
+    def _take_over(self, name: str, container_id: str) -> None:
+        path = self.names / name
+        holder = ""
+        with contextlib.suppress(FileNotFoundError):
+            holder = path.read_text(encoding="ascii").strip()
+        if holder and self.layout.container(holder).exists() and not self._has_another_name(holder, name):
+            raise NameInUse(name, holder)
+        path.unlink(missing_ok=True)
+        if not files.claim(path, container_id.encode()):
+            raise NameInUse(name, holder)
+
+    def _has_another_name(self, container_id: str, name: str) -> bool:
+        """After a rename that was killed. One without a record is being created, and has it."""
+        try:
+            return self.read(container_id).name != name
+        except ContainerNotFound:
+            return False
 
     def release_name(self, name: str, container_id: str) -> None:
         """Only the one who holds it lets go of it."""
@@ -168,6 +190,11 @@ def alive(record: Record) -> bool:
 def waiting(record: Record) -> bool:
     """Whether somebody is there who will start it again."""
     return record.state.restarting and record.waiter_pid > 0 and ticks(record.waiter_pid) == record.waiter_ticks != 0
+
+
+def cgroup_of(layout: Layout, record: Record) -> str:
+    """The container's cgroup, relative to each hierarchy's mount."""
+    return f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}"
 
 
 def refresh(layout: Layout, record: Record) -> Record:

@@ -20,7 +20,7 @@ from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
-from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError, NotRunning, UsageError
+from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
 from minidock.kernel import cgroups, copy_up, overlay
 from minidock.model import ContainerState
 from minidock.network import Attachment
@@ -51,6 +51,8 @@ def start(layout: Layout, ref: str, *, revived: str = "", narrator: Narrator = S
     record = refresh(layout, records.find(ref))
     with records.locked(record.id):
         record = records.read(record.id)
+        if alive(record) and record.state.paused:
+            raise Conflict("cannot start a paused container, try unpause instead")
         if alive(record) or record.state.restarting != bool(revived):
             return None
         if revived and record.state.finished_at != revived:

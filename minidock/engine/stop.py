@@ -27,10 +27,10 @@ def signal_number(name: str) -> int:
     text = name.upper().removeprefix("SIG")
     if text.isdigit() and 0 < int(text) <= signals.SIGRTMAX:
         return int(text)
-    base, plus, offset = text.partition("+")
+    base, sign, offset = text.partition("-" if text.startswith("RTMAX-") else "+")
     found = getattr(signals, f"SIG{base}", None)
-    if isinstance(found, signals.Signals) and (not plus or offset.isdigit()):
-        return found + int(offset or 0)
+    if isinstance(found, signals.Signals) and (not sign or (base in ("RTMIN", "RTMAX") and offset.isdigit())):
+        return found - int(offset) if sign == "-" else found + int(offset or 0)
     raise UsageError(f"Invalid signal: {name}")
 
 
@@ -50,6 +50,17 @@ def send(layout: Layout, record: Record, number: int) -> None:
         syscalls.pidfd_send_signal(pidfd, number)
     finally:
         os.close(pidfd)
+    if record.state.paused:
+        _wake(layout, record, number)
+
+
+def _wake(layout: Layout, record: Record, number: int) -> None:
+    """A frozen process takes no signal, on version 1 not even SIGKILL: it is thawed for the one that is to stop it."""
+    from minidock.engine import pause
+
+    if pause.wakes(record, number):
+        with contextlib.suppress(Conflict, ContainerNotFound):  # somebody else has, or it ended meanwhile
+            pause.unpause(layout, record.id)
 
 
 def await_end(record: Record, seconds: float | None) -> bool:
@@ -70,13 +81,16 @@ def await_end(record: Record, seconds: float | None) -> bool:
 
 def kill(layout: Layout, ref: str, *, signal: str = "KILL") -> None:
     """Raises NotRunning, UsageError. After SIGKILL it waits for the end, so that the next command finds it ended."""
-    number = signal_number(signal)
+    beyond = signal.isdecimal() and int(signal) > signals.SIGRTMAX
+    number = 0 if beyond else signal_number(signal)
     try:
         record = refresh(layout, Records(layout).find(ref))
     except ContainerNotFound as error:
         raise ContainerNotFound(ref, prefix=f"Cannot kill container: {ref}: ") from error
     if not record.state.running:
         raise Conflict(f"Cannot kill container: {ref}: Container {record.id} is not running")
+    if beyond:
+        raise UsageError(f"Cannot kill container: {ref}: The linux daemon does not support signal {signal}")
     if not signal_by_hand(layout, record, number):
         return  # it was waiting for its next start
     if number == signals.SIGKILL:
@@ -139,6 +153,11 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
     record = refresh(layout, records.find(ref))
     if record.state.running:
         if not force:
+            if record.state.paused:
+                raise Conflict(
+                    f"You cannot remove a paused container {record.id}. "
+                    "Unpause and then stop the container before attempting removal or force remove"
+                )
             kind = "restarting" if record.state.restarting else "running"
             raise Conflict(
                 f"You cannot remove a {kind} container {record.id}. "

@@ -151,10 +151,17 @@ def plan(
     return CgroupPlan(before=before, clone_dir=there.clone_dir, joined=there.joined, child=there.child)
 
 
-def _limits(cgroup: Cgroup, wanted: Resources) -> list[Step]:
+def changes(hierarchies: Hierarchies, path: str, wanted: Resources, before: Resources) -> list[Step]:
+    """The writes that give a living cgroup other limits; `before` holds now. Devices stay as they are: `update`."""
+    cgroup = Cgroup(path=checked_path(path), hierarchies=hierarchies)
+    limits = _limits(cgroup, wanted, before)
+    return [*_enable(cgroup, limits), *limits]
+
+
+def _limits(cgroup: Cgroup, wanted: Resources, before: Resources | None = None) -> list[Step]:
     """Every limit of the spec, by controller."""
     return [
-        *memory.limits(cgroup, wanted.memory),
+        *memory.limits(cgroup, wanted.memory, before.memory if before else None),
         *cpu.limits(cgroup, wanted.cpu),
         *cpuset.limits(cgroup, wanted.cpu),
         *pids.limits(cgroup, wanted.pids),

@@ -29,6 +29,7 @@ IFF_UP = 0x1  # net/if.h
 IFLA_ADDRESS = 1  # linux/if_link.h
 IFLA_IFNAME = 3
 IFLA_MTU = 4
+IFLA_LINK = 5
 IFLA_QDISC = 6
 IFLA_MASTER = 10
 IFLA_LINKINFO = 18
@@ -72,6 +73,8 @@ class Link(msgspec.Struct, frozen=True):
     """Its queueing discipline; "noop" throws packets away: the link is up, but the kernel has not switched it on."""
     peer_netns: int
     """The number that our namespace gave to the one where the other end of a veth is; -1: it is here, or no veth."""
+    peer: int = 0
+    """Of a veth, the index of the other end, in its namespace."""
 
 
 def ifinfo(*, index: int = 0, flags: int = 0, change: int = 0) -> bytes:
@@ -145,6 +148,7 @@ def _link(message: bytes) -> Link:
         kind=text(info.get(IFLA_INFO_KIND)),
         queue=text(found.get(IFLA_QDISC)),
         peer_netns=_number(found.get(IFLA_LINK_NETNSID), -1),
+        peer=_number(found.get(IFLA_LINK), 0),
     )
 
 
@@ -169,6 +173,27 @@ def read(pid: int) -> list[Link]:
     """The interfaces that the process sees."""
     with Netlink(pid=pid) as netlink:
         return links(netlink)
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """Bytes that an interface has carried since it was made."""
+
+    received: int
+    sent: int
+
+
+def counters(pid: int) -> dict[str, Counters]:
+    """By interface, of the network namespace that the process is in: /proc/PID/net/dev (proc_pid_net(5)).
+
+    Empty when the process is gone.
+    """
+    try:
+        with open(f"/proc/{pid}/net/dev", encoding="ascii", errors="replace") as file:
+            lines = file.read().splitlines()[2:]
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    rows = (line.partition(":") for line in lines)
+    return {name.strip(): Counters(int(words.split()[0]), int(words.split()[8])) for name, _, words in rows}
 
 
 def demo() -> None:

@@ -26,7 +26,20 @@ from minidock.errors import (
     MinidockError,
     StepFailed,
 )
-from minidock.model import Actor, ContainerSummary, Created, Event, ImageSummary, NetworkModeOnly, PortSummary
+from minidock.model import (
+    Actor,
+    ContainersPruned,
+    ContainerStats,
+    ContainerSummary,
+    Created,
+    Event,
+    ImageSummary,
+    KernelFact,
+    KernelSection,
+    NetworkModeOnly,
+    PortSummary,
+    RestartPolicy,
+)
 from minidock.steps import SILENT, Step
 
 ID = "0123456789ab" + "c" * 52
@@ -214,7 +227,8 @@ def test_missing_image(engine: Engine) -> None:
          "Run 'minidock --help' for more information\n"),
         (["-H", "tcp://x", "ps"], 125, "--host is not supported by this version of minidock\n\n"
          "Usage:  minidock [OPTIONS] COMMAND\n\nRun 'minidock --help' for more information\n"),
-        (["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "container", "image"\n'),
+        (["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "config", "container", "image", '
+         '"network", "node", "plugin", "secret", "service", "task", "volume"\n'),
         (["logs", "--since", "foo", "x"], 1,
          'Error: invalid value for "since": failed to parse value as time or duration: "foo"\n'),
         (["kill", "-s", "foo", "x"], 1, "Error: Invalid signal: foo\n"),
@@ -501,7 +515,7 @@ def test_ps_is_a_table(engine: Engine) -> None:
     engine.answers["containers"] = [summary(ports=ports), summary(names=["/x"], command="id")]
     lines = [line.split("  ") for line in minidock("ps").stdout.splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    published = "0.0.0.0:8080->80/tcp, 443/tcp"
+    published = "443/tcp, 0.0.0.0:8080->80/tcp"
     assert cells == [
         ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"],
         ["0123456789ab", "busybox", '"sh -c \'while true; …"', "2 minutes ago", "Up 2 minutes", published, "web"],
@@ -620,7 +634,7 @@ def test_bad_formats_of_lists(engine: Engine) -> None:
         ([PortSummary(80, "tcp", "0.0.0.0", 8080), PortSummary(80, "tcp", "::", 8080)],
          "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"),
         ([PortSummary(n, "tcp", "0.0.0.0", n) for n in (82, 80, 81)], "0.0.0.0:80-82->80-82/tcp"),
-        ([PortSummary(n, "tcp", "", n + 1) for n in (80, 81)], "81->80/tcp, 82->81/tcp"),
+        ([PortSummary(n, "tcp", "", n + 1) for n in (80, 81)], "80-81/tcp"),
         ([PortSummary(80, "tcp"), PortSummary(81, "tcp"), PortSummary(53, "udp")], "53/udp, 80-81/tcp"),
         ([PortSummary(80, "tcp", "0.0.0.0", 9000), PortSummary(81, "tcp", "0.0.0.0", 9005)],
          "0.0.0.0:9000->80/tcp, 0.0.0.0:9005->81/tcp"),
@@ -916,3 +930,81 @@ def test_a_mistake_in_the_template_shows_before_anything_happens(engine: Engine)
     result = minidock("events", "--format", "{{.Nope}}")
     assert result.exit_code == 64
     assert "can't evaluate field Nope in type" in result.stderr
+
+
+# pause, rename, top, port, prune, update, stats
+
+
+def test_pause_and_unpause_several(engine: Engine) -> None:
+    engine.answers["pause"] = gone
+    result = minidock("pause", "web", "nope", "db")
+    assert (result.exit_code, result.stdout) == (1, "web\ndb\n")
+    assert result.stderr == "Error: No such container: nope\n"
+    assert minidock("container", "unpause", "web").stdout == "web\n"
+
+
+def test_rename_tells_what_failed_and_that_it_failed(engine: Engine) -> None:
+    assert minidock("rename", "web", "shop").exit_code == 0
+    assert engine.call("rename")[0] == ("web", "shop")
+    engine.answers["rename"] = ContainerNotFound("web")
+    told = "Error: No such container: web\nError: failed to rename container named web\n"
+    assert minidock("rename", "web", "shop").stderr == told
+    assert minidock("rename", "web", " ").stderr == "Error: Neither old nor new names may be empty\n"
+
+
+def test_top_hands_the_options_of_ps_on(engine: Engine) -> None:
+    engine.answers["top"] = (["PID", "CMD"], [["7", "sleep 100"]])
+    assert minidock("top", "web", "-o", "pid,args").stdout == f"{'PID':<20}CMD\n{'7':<20}sleep 100\n"
+    assert engine.call("top")[0] == ("web", ["-o", "pid,args"])
+
+
+def test_port_lists_by_number(engine: Engine) -> None:
+    both = [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]
+    ports = {"9000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9000"}], "80/tcp": both, "443/tcp": None}
+    engine.answers["inspect"] = {"NetworkSettings": {"Ports": ports}}
+    shown = "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n9000/tcp -> 127.0.0.1:9000\n"
+    assert minidock("port", "web").stdout == shown
+    assert minidock("port", "web", "80").stdout == "0.0.0.0:8080\n[::]:8080\n"
+    result = minidock("port", "web", "443")
+    assert (result.exit_code, result.stderr) == (1, "Error: No public port '443' published for web\n")
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("y\n", True), ("Y\n", True), ("yes\n", False), ("", False)])
+def test_prune_asks_first(engine: Engine, answer: str, goes_on: bool) -> None:
+    engine.answers["prune_containers"] = ContainersPruned([ID], 1_234_567)
+    result = minidock("container", "prune", "--filter", "until=10", input=answer)
+    question = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
+    rest = f"Deleted Containers:\n{ID}\n\nTotal reclaimed space: 1.235MB\n" if goes_on else ""
+    assert (result.exit_code, result.stdout) == (0, question + rest)
+    assert engine.names() == (["prune_containers"] if goes_on else [])
+
+
+def test_update_hands_on_what_is_given(engine: Engine) -> None:
+    engine.answers["update"] = ["not so sure"]
+    result = minidock("update", "-m", "64m", "--cpus", "0.5", "--restart", "on-failure:3", "web", "db")
+    assert (result.stdout, result.stderr) == ("web\ndb\n", "not so sure\nnot so sure\n")
+    [(_, (name, changes), _), _] = engine.calls
+    policy = RestartPolicy("on-failure", 3)
+    assert (name, changes) == ("web", {"memory": 64 << 20, "nano_cpus": 500_000_000, "restart_policy": policy})
+    result = minidock("update", "web")
+    assert (result.exit_code, result.stderr) == (1, "you must provide one or more flags when using this command\n")
+
+
+def test_stats_names_containers_as_they_were_asked_for(engine: Engine) -> None:
+    row = ContainerStats(ID, "web", 1.5, 1 << 20, 4 << 20, 25, 0, 0, 0, 0, 2)
+    engine.answers["stats"] = [[row], [row]]
+    form = "{{.Container}} {{.ID}} {{.CPUPerc}} {{.MemUsage}}"
+    line = f"w {ID[:12]} 1.50% 1MiB / 4MiB\n"
+    assert minidock("stats", "--format", form, "w").stdout == line * 2
+    assert minidock("stats", "--format", "{{.Container}}").stdout == f"{ID[:12]}\n" * 2
+
+
+def test_the_kernels_side_for_people_and_programs(engine: Engine) -> None:
+    facts = [KernelFact("pid", "7, its own", "ls -l /proc/1/ns"), KernelFact("net", "8", "ls -l /proc/1/ns")]
+    engine.answers["kernel_side"] = [KernelSection("Namespaces", "namespaces(7)", "minidock/kernel/x.py", facts)]
+    shown = minidock("inspect", "--kernel", "web").stdout
+    assert shown == (
+        "Namespaces   (man: namespaces(7), code: minidock/kernel/x.py)\n"
+        "  $ ls -l /proc/1/ns\n    pid  7, its own\n    net  8\n\n"
+    )
+    assert minidock("inspect", "--kernel", "-f", "json", "web").stdout.startswith('[{"Title":"Namespaces","Man":')
