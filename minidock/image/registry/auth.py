@@ -114,9 +114,10 @@ class Authority:
         if not self.learn(request, reply):
             return
         self._tokens.pop(wanted, None)
+        if header.startswith("Basic ") and self._challenge is not None and self._challenge.scheme == "basic":
+            return  # it has just refused that
         again = yield from self._authorization(wanted)
-        if again != header:  # else: it has just refused that
-            yield _with(request, again)
+        yield _with(request, again)
 
     def learn(self, request: Request, reply: Reply) -> bool:
         """Remember how a 401 wants to be answered; False when this is none, or offers no way that we know."""

@@ -61,7 +61,7 @@ class Repository:
             answer = self._get("HEAD", f"manifests/{name}", WANTED)
         except RegistryError as error:
             # A HEAD has no words for what is wrong, and some registries don't know it: the GET that follows will tell.
-            if error.status in (400, 403, 404, 405, 501):
+            if error.status in (400, 401, 403, 404, 405, 501):
                 return None
             raise
         answer.close()

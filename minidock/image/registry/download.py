@@ -169,7 +169,7 @@ class Download:
                 fruitless = 0 if self._arrived > before else fruitless + 1
                 if fruitless >= FRUITLESS or self._abandoned:
                     raise
-                if self._stopped.wait(min(0.2 * 2**fruitless, 5)):
+                if self._stopped.wait(min(self.repository.wire.pause * 2**fruitless, 5)):
                     raise
 
     def _receive(self) -> None:

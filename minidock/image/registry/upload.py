@@ -26,7 +26,7 @@ def send(repository: Repository, location: str, path: Path, blob: Descriptor, te
         if repository.wire.stopped.is_set():
             raise
     for attempt in range(1, TRIES + 1):
-        if repository.wire.stopped.wait(0.2 * 2**attempt):
+        if repository.wire.stopped.wait(repository.wire.pause * 2**attempt):
             break
         try:
             at, where = _where(repository, location)

@@ -104,7 +104,8 @@ class Wire:
         self._headers = {**(headers or {}), "User-Agent": f"minidock/{__version__}"}
         self._insecure = list(insecure)
         self._timeout = urllib3.Timeout(connect=min(30, patience), read=patience)
-        self._pause = pause
+        self.pause = pause
+        """Seconds between the first try and the second."""
         self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._live: weakref.WeakSet[Answer] = weakref.WeakSet()
         self._scheme = ""
@@ -161,7 +162,10 @@ class Wire:
         insufficient = 'error="insufficient_scope"' in answer.headers.get("www-authenticate", "")
         raw = b"" if method == "HEAD" else answer.body()
         answer.close()
-        raise words.refusal(answer.status, raw, f'{method.title()} "{url}"', insufficient=insufficient)
+        refused = words.refusal(answer.status, raw, f'{method.title()} "{url}"', insufficient=insufficient)
+        if answer.status == 429 and (asked := retry_after(answer.headers.get("retry-after", ""), time.time())):
+            refused.hint = f"it asks us to come back in {asked:.0f} seconds"
+        raise refused
 
     def _patiently(self, act: Callable[[], Answer], method: str, url: str, *, cut: int) -> Answer:
         """Again after a pause while the server is busy, or, `cut` times, when the connection was cut."""
@@ -184,7 +188,7 @@ class Wire:
 
     def _back_off(self, attempt: int) -> float:
         """Twice as long each time, and never all at once."""
-        return float(self._pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311
+        return float(self.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311
 
     def _converse(self, authority: Authority, request: Request, scopes: Sequence[str], body: Body) -> Answer:
         conversation = authority.flow(request, scopes)
