@@ -31,15 +31,25 @@ def pull(
         if name.tag or name.digest:
             raise UsageError("tag can't be used with --all-tags/-a")
         pulled = pulling.pull_all(store, name, platform=platform, tell=tell, credentials=credentials)
+        if pulled:
+            _happened(layout, "pull", pulled[-1].image, name)
         fresh = any(one.fresh for one in pulled)
         tell(Progress("", _status(fresh, name.familiar)))
         return name.familiar
     name = Reference(name.domain, name.path, digest=name.digest) if name.digest else name.tagged()
     one = pulling.pull(store, name, platform=platform, tell=tell, credentials=credentials)
+    _happened(layout, "pull", one.image, name)
     tell(Progress("", f"Digest: {one.digest}"))
     tell(Progress("", _status(one.fresh, name.familiar)))
     _warn_of_platform(text, one.image, platform, tell)
     return name.familiar
+
+
+def _happened(layout: Layout, action: str, image: Image, name: Reference) -> None:
+    """As Docker has it: an event of the name that was pulled or pushed, with the image's labels."""
+    from minidock.engine import events
+
+    events.image(layout, action, name.familiar, name=name.familiar_name, labels=image.config.config.labels)
 
 
 def _status(fresh: bool, name: str) -> str:
@@ -76,6 +86,7 @@ def push(layout: Layout, text: str, *, all_tags: bool = False, tell: Tell, auth:
         raise MinidockError(f"An image does not exist locally with the tag: {name.familiar_name}")
     for full in names:
         pushing.push(store, reference.parse(full), tell=tell, credentials=_credentials(auth))
+    _happened(layout, "push", store.find(names[0]), name if all_tags else name.tagged())
 
 
 def _credentials(auth: dict[str, str] | None) -> Any:  # noqa: ANN401 - a type of what isn't imported unless needed

@@ -368,7 +368,7 @@ def test_index_in_index(store: ImageStore, odd: OddRegistry) -> None:
 
 
 def test_index_loop(store: ImageStore, odd: OddRegistry) -> None:
-    """A digest can't hold itself; a registry that doesn't care about digests can pretend, and deep nests can be made."""
+    """A digest can't hold itself, but nests can be made that are as deep as somebody likes."""
     entry = manifest_for(odd, "amd64")
     for depth in range(6):
         entry = index_of(odd, entry, tag="latest" if depth == 5 else f"d{depth}")

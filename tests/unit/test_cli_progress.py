@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-import pytest
 import pyte
+import pytest
 
 from minidock.cli.progress import Display, bar
 from minidock.model import Progress

@@ -98,12 +98,12 @@ def test_old_keys_are_addresses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"x"', "nonsense"])
 def test_damaged_file(tmp_path: Path, text: str) -> None:
-    with pytest.raises(MinidockError, match="not (JSON|a JSON object)"):
+    with pytest.raises(MinidockError, match=r"not (JSON|a JSON object)"):
         written(tmp_path / "c.json", text)
 
 
 def test_damaged_credentials(tmp_path: Path) -> None:
-    with pytest.raises(MinidockError, match="damaged credentials of r.test"):
+    with pytest.raises(MinidockError, match=r"damaged credentials of r\.test"):
         written(tmp_path / "c.json", {"auths": {"r.test": {"auth": "***"}}}).credentials("r.test")
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from minidock.errors import MinidockError
+from minidock.image.reference import parse
 from minidock.image.registry import names
 from minidock.image.registry.names import is_insecure, servers
 from minidock.image.registry.tls import proxy_for
 from minidock.image.registry.wire import retry_after
 from minidock.image.registry.words import of_pull, refusal, told
-from minidock.image.reference import parse
 from minidock.paths import Layout
 
 

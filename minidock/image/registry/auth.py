@@ -111,7 +111,7 @@ class Authority:
         wanted = tuple(dict.fromkeys(scopes))
         header = yield from self._authorization(wanted)
         reply = yield _with(request, header)
-        if not self.learn(request, reply):
+        if not self.learn(request, reply) or self.credentials.registry_token:
             return
         self._tokens.pop(wanted, None)
         if header.startswith("Basic ") and self._challenge is not None and self._challenge.scheme == "basic":

@@ -18,6 +18,7 @@ from ..reference import is_digest
 from ..store import ImageStore, Layer
 from .client import Repository
 from .download import Download, Partial, Stopped
+from .together import Worker, run_all
 
 AT_ONCE = 3
 """Docker's max-concurrent-downloads."""
@@ -53,18 +54,8 @@ class Fetching:
                 self.tell(blob, "Pulling fs layer")
         for blob, _ in missing[AT_ONCE:]:
             self.tell(blob, "Waiting")
-        threads = [threading.Thread(target=self._guarded, args=each, daemon=True) for each in missing]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        except BaseException:  # Ctrl-C: what is half there stays, to be gone on with
-            self.stop()
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join()
-            raise
+        # Ctrl-C: what is half there stays, to be gone on with.
+        run_all([Worker(self._guarded, *each) for each in missing], self.stop)
         if self._errors:
             raise self._errors[0]
         return [self._layers[blob.digest, diff_id] for blob, diff_id in wanted]

@@ -23,7 +23,7 @@ from ..reference import parse as parse_name
 from ..store import Image, ImageStore
 from .auth import Credentials
 from .client import Repository, repositories
-from .compress import PLAIN, Packing
+from .compress import PLAIN, PackedFile
 from .pull import closing
 from .sources import remember, sources
 from .together import together
@@ -145,7 +145,7 @@ class _Push:
 
     def _pack(self, diff_id: str, blob: Descriptor, location: str) -> Descriptor:
         """Packed while it is sent: the registry learns digest and size at the end."""
-        packing = Packing(self.store.blob_path(blob.digest))
+        packing = PackedFile(self.store.blob_path(blob.digest))
 
         def pieces() -> Iterator[bytes]:
             for piece in packing.pieces():

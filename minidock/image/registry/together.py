@@ -6,6 +6,42 @@ import threading
 from collections.abc import Callable, Sequence
 
 
+class Worker(threading.Thread):
+    """A thread whose end can be waited for again after Ctrl-C came into the waiting.
+
+    Thread.join() can't: interrupted once, it takes the thread for ended (Python issue 90882).
+    """
+
+    def __init__(self, act: Callable[..., None], *arguments: object) -> None:
+        super().__init__(target=act, args=arguments, daemon=True)
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        if self.ident is not None:
+            self._ended.wait()
+            self.join()
+
+
+def run_all(workers: Sequence[Worker], stop: Callable[[], None]) -> None:
+    """Start them and wait. Ctrl-C is raised after `stop` has made them end, and they have."""
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.wait()
+    except BaseException:
+        stop()
+        for worker in workers:
+            worker.wait()
+        raise
+
+
 def together(jobs: Sequence[Callable[[], None]], at_once: int, stop: Callable[[], None]) -> None:
     """Run all jobs. After the first error, or Ctrl-C, `stop` lets the others fail; then it is raised."""
     waiting = list(jobs)
@@ -23,18 +59,10 @@ def together(jobs: Sequence[Callable[[], None]], at_once: int, stop: Callable[[]
                 errors.append(error)
                 stop()
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(waiting)))]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException as error:
-        errors.append(error)
+    def stop_all() -> None:
+        waiting.clear()
         stop()
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join()
-        raise
+
+    run_all([Worker(work) for _ in range(min(at_once, len(waiting)))], stop_all)
     if errors:
         raise errors[0]
