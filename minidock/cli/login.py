@@ -41,9 +41,9 @@ OTHER = """
 def login(arguments: list[str], password: str | None, password_stdin: bool, username: str | None) -> None:
     server = arguments[0] if arguments else HUB
     if password is not None:
-        context.say(INSECURE)
         if password_stdin:
             raise Complaint("conflicting options: cannot specify both --password and --password-stdin", 1)
+        context.say(INSECURE)
     if password_stdin:
         if not username:
             raise Complaint("the --password-stdin option requires --username to be set", 1)

@@ -475,5 +475,7 @@ def test_search(minidock: Minidock) -> None:
 def test_events(images: Minidock, registry: Registry) -> None:
     push(images, f"{registry.address}/told:1")
     images("pull", "-q", f"{registry.address}/told:1", check=True)
-    out = images("events", "--since", "10m", "--until", "0s", "--format", "{{.Action}} {{.Actor.ID}}").stdout
-    assert f"push {registry.address}/told:1\npull {registry.address}/told:1\n" in out
+    form = "{{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}"
+    told = images("events", "--since", "10m", "--until", "0s", "--format", form, check=True).stdout
+    name = f"{registry.address}/told"
+    assert f"push {name}:1 {name}\npull {name}:1 {name}\n" in told

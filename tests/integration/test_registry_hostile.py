@@ -215,7 +215,7 @@ def test_connection_without_an_answer(store: ImageStore, odd: OddRegistry) -> No
     odd.trick("manifests", hang_up, times=2)
     get(store, odd)
     odd.trick("manifests", hang_up)
-    with pytest.raises(RegistryError, match="closed connection|reset by peer|EOF"):
+    with pytest.raises(RegistryError, match=r"closed connection|reset by peer|EOF"):
         get(store, odd, "app:other")
 
 

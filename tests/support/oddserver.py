@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 from tests.support import tarforge
 
@@ -28,6 +29,7 @@ class OddRegistry:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.tricks: list[tuple[str, Trick]] = []
+        self.uploads: list[bytearray] = []
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.server = _Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -105,12 +107,14 @@ class Handler(BaseHTTPRequestHandler):
                 return
         self.serve()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
 
     def serve(self) -> None:
         """What an honest registry answers."""
         if self.path == "/v2/":
             return self.reply(200, b"{}")
+        if self.command in ("POST", "PUT", "PATCH") or "/uploads/" in self.path:
+            return self.receive()
         found = re.fullmatch(r"/v2/[a-z/]+/(manifests|blobs)/([^/?]+)", self.path)
         if found and found[1] == "manifests" and found[2] in self.odd.manifests:
             media_type, raw = self.odd.manifests[found[2]]
@@ -119,6 +123,38 @@ class Handler(BaseHTTPRequestHandler):
             return self.serve_blob(self.odd.blobs[found[2]])
         code = "MANIFEST_UNKNOWN" if found and found[1] == "manifests" else "BLOB_UNKNOWN"
         return self.refuse(404, code, code.lower().replace("_", " "))
+
+    def receive(self) -> None:
+        """Uploads: POST begins one, PATCH adds to it, PUT ends it; GET says how far it is. And manifests."""
+        body = self.body()
+        parts = urlsplit(self.path)
+        if "/manifests/" in self.path:
+            self.odd.add_manifest(parts.path.rpartition("/")[2], self.headers["Content-Type"], body)
+            return self.reply(201)
+        if self.command == "POST":
+            self.odd.uploads.append(bytearray())
+            return self.reply(202, headers={"Location": f"{parts.path}{len(self.odd.uploads) - 1}?state=x"})
+        upload = self.odd.uploads[int(parts.path.rpartition("/")[2])]
+        upload += body
+        place = {"Location": self.path, "Range": f"0-{max(0, len(upload) - 1)}"}
+        if self.command != "PUT":
+            return self.reply(204 if self.command == "GET" else 202, headers=place)
+        digest = parse_qs(parts.query)["digest"][0]
+        if tarforge.digest(bytes(upload)) != digest:
+            return self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        self.odd.blobs[digest] = bytes(upload)
+        return self.reply(201)
+
+    def body(self) -> bytes:
+        """Of a request: as long as it says, or in chunks."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def serve_blob(self, raw: bytes) -> None:
         start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))

@@ -160,7 +160,7 @@ def test_helper_for_one(tmp_path: Path, helper: Path) -> None:
 def test_helper_keeps_the_password_out_of_the_file(tmp_path: Path, helper: Path) -> None:
     config = written(tmp_path / "c.json", {"credsStore": "safe"})
     assert config.store("r.test", BOB) is False
-    assert json.loads((tmp_path / "c.json").read_text()) == {"credsStore": "safe", "auths": {"r.test": {}}}
+    assert json.loads((tmp_path / "c.json").read_text()) == {"auths": {"r.test": {}}, "credsStore": "safe"}
     assert json.loads(helper.read_text().partition("\n")[2]) == {
         "ServerURL": "r.test",
         "Username": "bob",

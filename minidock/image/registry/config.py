@@ -109,7 +109,8 @@ class DockerConfig:
         if name := self.helper(key):
             secret = credentials.identity_token or credentials.password
             user = TOKEN_USER if credentials.identity_token else credentials.username
-            _run(name, "store", json.dumps({"ServerURL": key, "Username": user, "Secret": secret}))
+            document = {"ServerURL": key, "Username": user, "Secret": secret}
+            _run(name, "store", json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n")
             auths[key] = {}
             self._write()
             return False
@@ -137,7 +138,8 @@ class DockerConfig:
         """As Docker writes it: tabs, mode 0600; where a symlink leads, for people keep their dot files elsewhere."""
         where = self.path.resolve()
         where.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = json.dumps(self._document, indent="\t", ensure_ascii=False)
+        ordered = {"auths": self._section("auths"), **self._document}
+        text = json.dumps(ordered, indent="\t", ensure_ascii=False)
         files.write_atomic(where, text.encode("utf-8", "surrogatepass"), mode=0o600)
 
 
