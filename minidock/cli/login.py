@@ -53,7 +53,7 @@ def login(arguments: list[str], password: str | None, password_stdin: bool, user
         context.say(f"Authenticating with existing credentials... [Username: {known}]")
         context.say(OTHER.replace("docker", "minidock"))
         try:
-            engine.stored_login(server)
+            engine.login(server)
         except MinidockError as error:
             context.say(f"Login did not succeed, error: {error.message}")
         else:

@@ -365,17 +365,11 @@ class Engine:
 
         registries.push(self.layout, name, all_tags=all_tags, tell=tell, auth=auth)
 
-    def login(self, server: str, username: str, password: str) -> str:
-        """Check and keep who we are at a registry; the file where the password can be read, if it can."""
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        """Check and keep who we are, or check what is kept; the file where the password can be read, if it can."""
         from minidock.engine import registries
 
         return registries.login(self.layout, server, username, password)
-
-    def stored_login(self, server: str) -> str:
-        """The same with what is kept; the user's name, or nothing."""
-        from minidock.engine import registries
-
-        return registries.stored_login(self.layout, server)
 
     def known_user(self, server: str) -> str:
         from minidock.engine import registries

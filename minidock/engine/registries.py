@@ -106,24 +106,14 @@ def _credentials(auth: dict[str, str] | None) -> Any:  # noqa: ANN401 - a type o
 
 
 def login(layout: Layout, server: str, username: str, password: str) -> str:
-    """Check and keep them; the path of the file in which they stand unprotected, or nothing."""
+    """Check and keep them, or without any those that are kept; the file in which they newly stand bare, or nothing."""
     from minidock.image.registry import config
     from minidock.image.registry import login as logins
     from minidock.image.registry.auth import Credentials
 
-    _, bare = logins.login(layout, server, Credentials(username, password))
+    who = Credentials(username, password) if username else config.DockerConfig().credentials(server)
+    _, bare = logins.login(layout, server, who)
     return str(config.path()) if bare else ""
-
-
-def stored_login(layout: Layout, server: str) -> str:
-    """Check again what is kept of a server; the user's name, or nothing when there is none. Raises RegistryError."""
-    from minidock.image.registry import login as logins
-    from minidock.image.registry.config import DockerConfig
-
-    known = DockerConfig().credentials(server)
-    if known:
-        logins.login(layout, server, known)
-    return known.username if known else ""
 
 
 def known_user(server: str) -> str:

@@ -212,5 +212,5 @@ def test_missing_blob(store: ImageStore, odd: OddRegistry) -> None:
     for path in store.blobs.iterdir():
         if path.stat().st_size > 1 << 20:
             path.unlink()
-    with pytest.raises((MinidockError, OSError), match=r"missing from the store|No such file"):
+    with pytest.raises(MinidockError, match="missing from the store"):
         send(store, odd, "packed")

@@ -148,7 +148,10 @@ def test_index(clients: Clients, registry: Registry) -> None:
     clients.push("skopeo", f"{name}/amd64:1")
     clients.run(*clients.podman, "manifest", "create", "both")
     clients.run(*clients.podman, "manifest", "add", "--tls-verify=false", "both", f"docker://{name}/amd64:1")
-    second = ["--arch", "arm64", "--tls-verify=false", "both", f"docker://{name}/amd64:1"]
+    archive = f"docker-archive:{clients.directory / 'busybox.tar'}"
+    oci = ["--dest-tls-verify=false", "--format", "oci"]  # so that it has another digest
+    clients.run(clients.skopeo, "copy", "-q", *oci, archive, f"docker://{name}/arm64:1")
+    second = ["--arch", "arm64", "--tls-verify=false", "both", f"docker://{name}/arm64:1"]
     clients.run(*clients.podman, "manifest", "add", *second)
     clients.run(*clients.podman, "manifest", "push", "--tls-verify=false", "both", f"docker://{name}:1")
     assert clients.pull("minidock", f"{name}:1") == clients.pull("docker", f"{name}:1")

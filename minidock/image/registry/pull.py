@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from minidock.errors import InvalidImage, MinidockError, RegistryError, Unreachable
+from minidock.errors import InvalidImage, MinidockError, RegistryError
 from minidock.model import Progress
 
 from .. import manifest as docs
@@ -200,8 +200,3 @@ class _Pull:
 def _check_size(descriptor: Descriptor, raw: bytes) -> None:
     if len(raw) != descriptor.size:
         raise InvalidImage(f"blob {descriptor.digest} has {len(raw)} bytes instead of {descriptor.size}")
-
-
-def unreachable(error: MinidockError) -> bool:
-    """Whether there was no registry to ask, rather than one that said no."""
-    return isinstance(error, Unreachable)
