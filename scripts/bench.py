@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import platform
@@ -28,7 +29,9 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
+from minidock.image.store import ImageStore  # noqa: E402
 from minidock.paths import Layout  # noqa: E402
+from tests.support import tarforge  # noqa: E402
 from tests.support.dockerd import Docker  # noqa: E402
 from tests.support.images import busybox_layer, docker_archive  # noqa: E402
 from tests.support.registry import Registry  # noqa: E402
@@ -200,67 +203,88 @@ def _pss(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def debian_in_registry(bench: Bench) -> Iterator[tuple[str, Registry]]:
-    """A Debian image as the recipe makes it, in both engines and in a docker-registry, where Docker pushed it.
-
-    Both engines talk to it over the loopback of dockerd's network namespace.
-    """
+def registry_for_both(bench: Bench) -> Iterator[Registry]:
+    """docker-registry on the loopback of dockerd's network namespace, where minidock's commands run meanwhile, too."""
     registry = Registry(bench.directory / "registry", network=bench.docker.pid)
-    registry.start()
-    name = f"{registry.address}/debian:bench"
-    archive = bench.directory / "debian.tar"
     inside = ["nsenter", f"--net=/proc/{bench.docker.pid}/ns/net"]
     plain = dict(bench.prefix)
+    registry.start()
+    bench.prefix = {who: [*inside, *words] for who, words in plain.items()}
     try:
-        bench.run(OURS, "run", "--rm", "--network", "none", "debian", "true", timeout=600)
-        bench.run(OURS, "tag", "debian", name)
-        bench.run(OURS, "save", "-o", str(archive), name)
-        bench.run(THEIRS, "load", "-i", str(archive))
-        bench.prefix = {who: [*inside, *words] for who, words in plain.items()}
-        bench.run(THEIRS, "push", name)
-        yield name, registry
+        yield registry
     finally:
         bench.prefix = plain
         registry.stop()
-        for who in (OURS, THEIRS):
-            for left in (name, "debian"):
-                if bench.run(who, "images", "-q", left):
-                    bench.run(who, "rmi", "-f", left)
 
 
-def prepared(times: int, prepare: Callable[[str], object], act: Callable[[str], object]) -> Samples:
+def debian_layer(bench: Bench) -> Path:
+    """The tar of the built-in Debian image's only layer: some 7,000 files, 160 MB."""
+    bench.run(OURS, "run", "--rm", "--network", "none", "debian", "true", timeout=600)
+    store = ImageStore(bench.layout)
+    return store.blob_path(store.manifest(store.find("debian")).layers[0].digest)
+
+
+def prepared(times: int, prepare: Callable[[str, int], object], act: Callable[[str, int], object]) -> Samples:
     """`act` of both in turn; what `prepare` does before isn't counted, nor is the first round."""
     taken: Samples = {OURS: [], THEIRS: []}
     for number in range(times + 1):
         for who, samples in taken.items():
-            prepare(who)
-            took = milliseconds(lambda who=who: act(who))  # type: ignore[misc]
+            prepare(who, number)
+            took = milliseconds(lambda who=who, number=number: act(who, number))  # type: ignore[misc]
             if number:
                 samples.append(took)
     return taken
 
 
 def pull_debian(bench: Bench, times: int) -> Samples:
-    with debian_in_registry(bench) as (name, _):
-        bench.run(OURS, "rmi", "debian")
+    """Each sample is another image, alike but for one small file, and none is removed until the end: ext4 is slow to
+    make files for a minute after as many were deleted (it avoids their inodes), and would be what is measured."""
+    tar = debian_layer(bench)
+    with registry_for_both(bench) as registry:
+        tags = [f"{registry.address}/debian:{number}" for number in range(times + 1)]
+        _push_variants(bench, registry, tar, len(tags))
+        try:
+            return prepared(
+                times, lambda who, number: os.sync(), lambda who, number: bench.run(who, "pull", "-q", tags[number])
+            )
+        finally:
+            bench.both("rmi", *tags)
 
-        def forget(who: str) -> None:
-            if bench.run(who, "images", "-q", name):
-                bench.run(who, "rmi", name)
-            os.sync()  # what removing and the round before left to write is not this one's
 
-        return prepared(times, forget, lambda who: bench.run(who, "pull", "-q", name))
+def _push_variants(bench: Bench, registry: Registry, tar: Path, count: int) -> None:
+    """Layers in two members of gzip: the tar without its end, packed once, and one file more with the end."""
+    layout, plain = bench.directory / "variants", tar.read_bytes().rstrip(b"\0")
+    plain += bytes(-len(plain) % 512)
+    packed = gzip.compress(plain, 6, mtime=0)
+    for number in range(count):
+        more = tarforge.tar(tarforge.member("variant", b"%d" % number))
+        forge = tarforge.Layout()
+        forge.image(
+            [(packed + gzip.compress(more, mtime=0), plain + more)], media_type=f"{tarforge.OCI}layer.v1.tar+gzip"
+        )
+        tarforge.write_directory(forge.done(), layout)
+        words = ["--insecure-policy", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:test:latest"]
+        inside = bench.docker.inside("skopeo", *words, f"docker://{registry.address}/debian:{number}")
+        if inside.returncode:
+            raise SystemExit(f"skopeo: {inside.stderr}")
+        shutil.rmtree(layout)
 
 
 def push_debian(bench: Bench, times: int) -> Samples:
     """Every time into an empty registry: nothing is there already, nothing can be mounted."""
-    with debian_in_registry(bench) as (name, registry):
+    tar = debian_layer(bench)
+    with registry_for_both(bench) as registry:
+        name = f"{registry.address}/debian:bench"
+        bench.both("import", str(tar), name)
 
-        def empty(who: str) -> None:
+        def empty(who: str, number: int) -> None:
             shutil.rmtree(registry.directory / "data", ignore_errors=True)
             os.sync()
 
-        return prepared(times, empty, lambda who: bench.run(who, "push", "-q", name))
+        try:
+            return prepared(times, empty, lambda who, number: bench.run(who, "push", "-q", name))
+        finally:
+            bench.both("rmi", name)
 
 
 def pull_memory(bench: Bench, times: int) -> Samples:

@@ -24,7 +24,7 @@ OTHER = """
 
 @verb(
     "login",
-    "Authenticate to a registry.\nDefaults to Docker Hub if no server is specified.",
+    "Authenticate to a registry",
     "[OPTIONS] [SERVER]",
     flags=[
         text("password", "p", "Password or Personal Access Token (PAT)", default=None),
@@ -91,7 +91,7 @@ def _line(prompt: str) -> str:
 
 @verb(
     "logout",
-    "Log out from a registry.\nIf no server is specified, the default is Docker Hub.",
+    "Log out from a registry",
     "[SERVER]",
     least=0,
     most=1,
