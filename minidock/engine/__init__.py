@@ -293,9 +293,9 @@ class Engine:
         tell: Callable[[Progress], None],
     ) -> None:
         """Have it, or make it from a recipe, or pull it. Raises ImageNotFound, RegistryError."""
-        from minidock.engine import images
+        from minidock.engine import ensure
 
-        images.ensure(self.layout, name, policy=policy, platform=platform, say=say, tell=tell)
+        ensure.ensure(self.layout, name, policy=policy, platform=platform, say=say, tell=tell)
 
     def images(self, *, all: bool = False, filters: Filters | None = None) -> list[ImageSummary]:
         from minidock.engine import images

@@ -508,6 +508,19 @@ def test_list_of_tags_without_end(store: ImageStore, odd: OddRegistry, monkeypat
         repository.tags()
 
 
+def test_pages_of_tags(store: ImageStore, odd: OddRegistry) -> None:
+    def page(handler: Handler) -> bool:
+        if "last=b" in handler.path:
+            return handler.reply(200, b'{"tags": ["c"]}') is None
+        return (
+            handler.reply(200, b'{"tags": ["a", "b"]}', {"Link": '</v2/app/tags/list?last=b&n=2>; rel="next"'}) is None
+        )
+
+    odd.trick("tags/list", page)
+    (repository,) = client.repositories(store.layout, reference.parse(f"{odd.address}/app"))
+    assert repository.tags() == ["a", "b", "c"]
+
+
 def test_tags_that_are_none(store: ImageStore, odd: OddRegistry) -> None:
     odd.trick("tags/list", lambda handler: handler.reply(200, b'{"tags": ["ok", "../x", "a b", ""]}') is None)
     (repository,) = client.repositories(store.layout, reference.parse(f"{odd.address}/app"))
