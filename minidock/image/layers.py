@@ -222,16 +222,18 @@ def _pack(tree: int, path: Path, packing: str, clamp: int | None) -> tuple[Layer
 
 
 def _publish(store: ImageStore, place: Path, blob: Path, diff_id: str, digest: str) -> None:
-    """Move what is whole and right to where everybody looks: first the blob, then the tree."""
+    """Move what is whole and right to where everybody looks: first the tree, then the blob.
+
+    Whoever waits for the blob (registry.download) looks for both as soon as `blob` is gone from its place.
+    """
     for directory in (store.blobs, store.layers):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if (place / "layer").exists():
+        try:
+            os.rename(place / "layer", store.layer_path(diff_id))
+        except OSError as error:
+            # Somebody else has brought the same tree while we unpacked ours: theirs is as good.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
     os.rename(blob, store.blob_path(digest))
     files.sync_directory(store.blobs)
-    if not (place / "layer").exists():
-        return
-    try:
-        os.rename(place / "layer", store.layer_path(diff_id))
-    except OSError as error:
-        # Somebody else has brought the same tree while we unpacked ours: theirs is as good.
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
