@@ -79,12 +79,22 @@ def abandoned(store: ImageStore) -> Iterator[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove a tree of strangers."""
-    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Remove a tree of strangers, or a file.
+
+    What remove_tree moves up on the way stays below `path`, on which our lock is: beside it, in tmp/, another
+    sweeper would take it for abandoned work and remove it under our hands.
+    """
     try:
-        remove_tree(path.name, dir_fd=fd)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        path.unlink()
+        return
+    try:
+        for name in os.listdir(fd):
+            remove_tree(name, dir_fd=fd)
     finally:
         os.close(fd)
+    path.rmdir()
 
 
 def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, *, kept: Path | None = None) -> Layer:
