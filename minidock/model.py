@@ -308,6 +308,26 @@ class ExecRequest(msgspec.Struct, frozen=True):
     """Rows and columns; zeros for those of our own terminal."""
 
 
+class Commit(msgspec.Struct, frozen=True):
+    """What the new image is to be called and to say of itself; `changes` are instructions of a Dockerfile."""
+
+    reference: str = ""
+    author: str = ""
+    message: str = ""
+    changes: list[str] = []
+    pause: bool = True
+
+
+class PathStat(msgspec.Struct, frozen=True, rename="camel"):
+    """API's X-Docker-Container-Path-Stat: a path in a container; `mode` in the bits of Go's os.FileMode."""
+
+    name: str
+    size: int
+    mode: int
+    mtime: str
+    link_target: str = ""
+
+
 class Created(Api, frozen=True):
     """Answer to create."""
 

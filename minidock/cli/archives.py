@@ -75,20 +75,20 @@ def save(arguments: list[str], output: str) -> None:
         context.engine().save(arguments, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
-        with _beside(output) as out:
+        with beside(output, "failed to save image") as out:
             context.engine().save(arguments, out)
 
 
 @contextlib.contextmanager
-def _beside(path: str) -> Iterator[BinaryIO]:
+def beside(path: str, failure: str) -> Iterator[BinaryIO]:
     """A new file that takes its name when it is complete: a failed save leaves neither half an archive nor the old
     one damaged. What is no regular file (/dev/null, a pipe) is written directly."""
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         reason = f"stat {directory}: no such file or directory"
-        raise Complaint(f"failed to save image: invalid output path: {reason}", 1)
+        raise Complaint(f"{failure}: invalid output path: {reason}", 1)
     if os.path.isdir(path):
-        raise Complaint("failed to save image: cannot write to a directory", 1)
+        raise Complaint(f"{failure}: cannot write to a directory", 1)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as out:
             yield out

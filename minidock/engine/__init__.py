@@ -10,6 +10,7 @@ from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
     from minidock.model import (
+        Commit,
         ContainersPruned,
         ContainerStats,
         ContainerSummary,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         ExecRequest,
         ImageSummary,
         KernelSection,
+        PathStat,
         Progress,
     )
     from minidock.paths import Layout
@@ -266,6 +268,64 @@ class Engine:
         from minidock.engine import logs
 
         return logs.problem(self.layout, ref)
+
+    # a container's files
+
+    def changes(self, ref: str) -> list[tuple[str, str]]:
+        """Rows of (A, C or D; path): what differs from the image."""
+        from minidock.engine import changes
+
+        return changes.diff(self.layout, ref)
+
+    def export(self, ref: str, out: BinaryIO) -> None:
+        """The whole tree as a tar."""
+        from minidock.engine import changes
+
+        changes.export(self.layout, ref, out)
+
+    def copy_in(self, source: str | BinaryIO, ref: str, target: str, *, own: bool = False, follow: bool = False) -> int:
+        """A path of this machine, or a tar, into the container; bytes of tar that went through."""
+        from minidock.engine import copying
+
+        if isinstance(source, str):
+            return copying.into(self.layout, source, ref, target, own=own, follow=follow)
+        copying.stream_into(self.layout, source, ref, target, own=own)
+        return 0
+
+    def copy_out(self, ref: str, source: str, target: str | BinaryIO, *, follow: bool = False) -> int:
+        """A path of the container to this machine, or as a tar; bytes of tar that went through."""
+        from minidock.engine import copying
+
+        if isinstance(target, str):
+            return copying.out_of(self.layout, ref, source, target, follow=follow)
+        copying.stream_out_of(self.layout, ref, source, target, follow=follow)
+        return 0
+
+    def stat_path(self, ref: str, path: str) -> PathStat:
+        """API HEAD /containers/ID/archive. Raises NotFound."""
+        from minidock.engine import archive
+
+        return archive.stat_path(self.layout, ref, path)
+
+    def read_archive(self, ref: str, path: str, write: Callable[[bytes], object]) -> None:
+        """API GET /containers/ID/archive: a tar, in pieces to `write`."""
+        from minidock.engine import archive
+
+        archive.read(self.layout, ref, path, write)
+
+    def write_archive(
+        self, ref: str, path: str, read: Callable[[int], bytes], *, own: bool = False, strict: bool = False
+    ) -> None:
+        """API PUT /containers/ID/archive. `own` is copyUIDGID, `strict` noOverwriteDirNonDir."""
+        from minidock.engine import archive
+
+        archive.write(self.layout, ref, path, read, own=own, strict=strict)
+
+    def commit(self, ref: str, wanted: Commit) -> str:
+        """An image of what it has become; the new id."""
+        from minidock.engine import changes
+
+        return changes.commit(self.layout, ref, wanted)
 
     # telling without doing
 

@@ -65,7 +65,7 @@ def changes(upper: int) -> Iterator[Change]:
         if _is_whiteout(entry.status, found):
             yield Change(entry.path, None)
         elif not stat.S_ISSOCK(mode):
-            yield Change(entry.path, entry, stat.S_ISDIR(mode) and is_opaque(found), _kept(found))
+            yield Change(entry.path, entry, stat.S_ISDIR(mode) and is_opaque(found), kept(found))
 
 
 def _check(entry: Entry, found: dict[str, bytes]) -> None:
@@ -92,7 +92,7 @@ def is_opaque(found: dict[str, bytes]) -> bool:
     return any(found.get(f"{space}opaque") == b"y" for space in OVERLAY)
 
 
-def _kept(found: dict[str, bytes]) -> dict[str, bytes]:
+def kept(found: dict[str, bytes]) -> dict[str, bytes]:
     return {name: value for name, value in found.items() if not name.startswith(LEFT_OUT)}
 
 
