@@ -8,9 +8,10 @@ namespace that nobody else sees (kernel/view.py).
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
-from minidock.engine import volumes
+from minidock.engine import bundle, volumes
 from minidock.engine.record import Record, Records, alive, refresh
 from minidock.kernel import freezer, view
 from minidock.kernel.mounts import BindMount
@@ -24,7 +25,7 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[in
     """A descriptor of the root of its tree; volumes and bind mounts are where the container has them, if wanted."""
     directory = layout.container(record.id)
     place = str(directory / "upper")
-    binds = _binds(record, place) if with_volumes else []
+    binds = _binds(layout, record, place) if with_volumes else []
     if alive(record):
         with view.running(record.state.pid, place, binds) as root:
             yield root
@@ -40,9 +41,10 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[in
         yield root
 
 
-def _binds(record: Record, place: str) -> list[Step]:
+def _binds(layout: Layout, record: Record, place: str) -> list[Step]:
     """What has a source on the host; a tmpfs is the running container's own, as in Docker."""
-    rows = [mount for mount in volumes.oci_mounts(record) if mount.source.startswith("/")]
+    mounts = [*bundle.etc_files(layout, record), *volumes.oci_mounts(record)]
+    rows = [mount for mount in mounts if mount.source.startswith("/") and os.path.exists(mount.source)]
     rows.sort(key=lambda mount: mount.destination.count("/"))
     return [BindMount(place, mount.destination, mount.source, mount.options) for mount in rows]
 

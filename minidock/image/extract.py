@@ -19,6 +19,7 @@ from .parents import Parents
 from .tarheader import Member
 from .tarstream import TarStream
 from .unpack import Unpacker
+from .walk import Entry, walk_down
 
 
 def extract(read: Read, root: int, base: bytes, *, owner: tuple[int, int] | None = None, strict: bool = True) -> None:
@@ -60,6 +61,7 @@ class _Extractor(Unpacker):
         self.put(self.base + path, member, stream)
 
     def make_room(self, parent: int, path: bytes, name: bytes) -> None:
+        _refuse_mounts(parent, path, name)
         found = stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
         if self._strict and found != self._is_directory:
             kinds = ("directory", "non-directory") if found else ("non-directory", "directory")
@@ -69,3 +71,31 @@ class _Extractor(Unpacker):
 
     def refusal(self, path: bytes, error: OSError) -> MinidockError:
         return MinidockError(f"can't write /{os.fsdecode(path)}: {(error.strerror or str(error)).lower()}")
+
+
+def _refuse_mounts(parent: int, path: bytes, name: bytes) -> None:
+    """Raises Conflict for what something is mounted on, or in. The kernel would refuse that only in the namespace of
+    the mount; from ours it lets the name go, and what was mounted there with it (detach_mounts in fs/namespace.c)."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        busy = _mount_id(fd) != _mount_id(parent)
+        if not busy and stat.S_ISDIR(os.fstat(fd).st_mode):
+            busy = any(_is_mount(entry) for entry in walk_down(fd))
+    finally:
+        os.close(fd)
+    if busy:
+        raise Conflict(f"unlinkat /{os.fsdecode(path)}: device or resource busy")
+
+
+def _is_mount(entry: Entry) -> bool:
+    fd = os.open(entry.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=entry.parent)
+    try:
+        return _mount_id(fd) != _mount_id(entry.parent)
+    finally:
+        os.close(fd)
+
+
+def _mount_id(fd: int) -> int:
+    """The mount that an open file lies in (proc_pid_fdinfo(5))."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(b"mnt_id:"))
