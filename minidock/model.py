@@ -407,6 +407,7 @@ class ImageSummary(Api, frozen=True):
     labels: dict[str, str] = {}
     containers: int = -1
     parent_id: str = ""
+    shared_size: int = -1
 
 
 class KernelFact(msgspec.Struct, frozen=True, rename="pascal"):
@@ -457,3 +458,43 @@ class Progress(Api, frozen=True):
     status: str
     current: int = 0
     total: int = 0
+
+
+class HistoryRow(Api, frozen=True):
+    """One row of GET /images/NAME/history."""
+
+    id: str
+    created: int
+    created_by: str
+    tags: list[str] | None
+    size: int
+    comment: str
+
+
+# How much room things take.
+
+
+class VolumeUsage(Api, frozen=True):
+    """A volume, how many containers have it, and the bytes in it."""
+
+    name: str
+    links: int
+    size: int
+
+
+class DiskUsage(Api, frozen=True):
+    """Answer to GET /system/df."""
+
+    layers_size: int
+    images: list[ImageSummary]
+    containers: list[ContainerSummary]
+    volumes: list[VolumeUsage]
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What a prune took away: ids, names, rows of ("Untagged" | "Deleted", what), and bytes."""
+
+    containers: list[str]
+    volumes: list[str]
+    images: list[tuple[str, str]]
+    space: int

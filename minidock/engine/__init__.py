@@ -16,12 +16,15 @@ if TYPE_CHECKING:
         ContainerSummary,
         Created,
         CreateRequest,
+        DiskUsage,
         Event,
         ExecRequest,
+        HistoryRow,
         ImageSummary,
         KernelSection,
         PathStat,
         Progress,
+        Pruned,
     )
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
@@ -358,9 +361,16 @@ class Engine:
         ensure.ensure(self.layout, name, policy=policy, platform=platform, say=say, tell=tell)
 
     def images(self, *, all: bool = False, filters: Filters | None = None) -> list[ImageSummary]:
-        from minidock.engine import images
+        """Newest first; without `all` none that is only what another was made from."""
+        from minidock.engine import image_list
 
-        return images.summaries(self.layout, filters=filters or {})
+        return image_list.summaries(self.layout, everything=all, filters=filters or {})
+
+    def history(self, ref: str) -> list[HistoryRow]:
+        """How it came to be, newest first."""
+        from minidock.engine import image_list
+
+        return image_list.history(self.layout, ref)
 
     def inspect_image(self, ref: str) -> dict[str, Any]:
         """API `ImageInspect`."""
@@ -375,9 +385,27 @@ class Engine:
 
     def remove_image(self, ref: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
         """Rows of ("Untagged" | "Deleted", what). Raises ImageInUse."""
-        from minidock.engine import images
+        from minidock.engine import image_remove
 
-        return images.remove(self.layout, ref, force=force)
+        return image_remove.remove(self.layout, ref, force=force, prune=prune)
+
+    def prune_images(self, filters: Filters) -> tuple[list[tuple[str, str]], int]:
+        """Rows as above, and the bytes freed. With dangling=false all that no container needs."""
+        from minidock.engine import image_remove
+
+        return image_remove.prune(self.layout, filters)
+
+    def platform(self, image_id: str) -> str:
+        """What an image runs on: linux/amd64."""
+        from minidock.image.store import ImageStore
+
+        return ImageStore(self.layout).find(image_id).platform
+
+    def content_size(self, image_id: str) -> int:
+        """Bytes of an image as it travels."""
+        from minidock.engine import usage
+
+        return usage.content_size(self.layout, image_id)
 
     def load(self, source: BinaryIO | Path, *, platform: str = "", say: Callable[[str], None]) -> list[str]:
         from minidock.engine import images
@@ -472,3 +500,15 @@ class Engine:
         from minidock.engine import info
 
         return info.info(self.layout)
+
+    def disk_usage(self) -> DiskUsage:
+        """API GET /system/df."""
+        from minidock.engine import usage
+
+        return usage.disk_usage(self.layout)
+
+    def prune(self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None) -> Pruned:
+        """Containers that don't run, images without name or use, anonymous volumes."""
+        from minidock.engine import usage
+
+        return usage.prune(self.layout, everything=all, volumes=volumes, filters=filters or {})

@@ -12,7 +12,7 @@ import posixpath
 import stat
 from collections.abc import Callable
 
-from minidock.engine import tree
+from minidock.engine import events, tree
 from minidock.engine.create import timestamp
 from minidock.engine.record import Record
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
@@ -61,6 +61,7 @@ def read(layout: Layout, ref: str, path: str, write: Callable[[bytes], object], 
     record = tree.find(layout, ref)
     with tree.opened(layout, record, with_volumes=True) as root:
         read_in(root, ref, path, write, name=name)
+    events.container(layout, record, "archive-path")
 
 
 def read_in(root: int, ref: str, path: str, write: Callable[[bytes], object], *, name: str = "") -> None:
@@ -91,6 +92,7 @@ def write(
     owner = owner_in(layout, record) if own else None
     with tree.opened(layout, record, with_volumes=True) as root:
         write_in(root, record, ref, path, source, owner=owner, strict=strict)
+    events.container(layout, record, "extract-to-dir")
 
 
 def write_in(

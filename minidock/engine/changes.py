@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from minidock.engine import tree
+from minidock.engine import events, tree
 from minidock.engine.create import timestamp
 from minidock.engine.record import Record
 from minidock.image.manifest import RunConfig
@@ -38,6 +38,7 @@ def export(layout: Layout, ref: str, out: BinaryIO) -> None:
         packer = Packer(out.write)
         packer.below(root)
         packer.tar.end()
+    events.container(layout, record, "export")
 
 
 def commit(layout: Layout, ref: str, wanted: Commit) -> str:
@@ -54,6 +55,8 @@ def commit(layout: Layout, ref: str, wanted: Commit) -> str:
             image = _commit(store, layout, record, config, wanted)
         if name is not None:
             store.tag(image, name.tagged().full)
+    told = {"comment": wanted.message, "imageID": image.id, "imageRef": name.tagged().full if name else ""}
+    events.container(layout, record, "commit", told)
     return image.id
 
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from minidock.engine import archive, tree
+from minidock.engine import archive, events, tree
 from minidock.engine.archive import GO_KINDS, asserts_directory
 from minidock.engine.record import Record
 from minidock.errors import MinidockError
@@ -44,10 +44,12 @@ def into(layout: Layout, source: str, ref: str, target: str, *, own: bool, follo
         place = _remote_target(end, target)
         directory, name = _where(found, shown, place)
         owner = archive.owner_in(layout, end.record) if own else None
-        return _through_pipe(
+        count = _through_pipe(
             lambda write: _pack_local(found.path, name, write),
             lambda read: archive.write_in(end.root, end.record, ref, directory, read, owner=owner),
         )
+    events.container(layout, end.record, "extract-to-dir")
+    return count
 
 
 def stream_into(layout: Layout, source: BinaryIO, ref: str, target: str, *, own: bool) -> None:
@@ -58,6 +60,7 @@ def stream_into(layout: Layout, source: BinaryIO, ref: str, target: str, *, own:
             raise MinidockError(f'destination "{ref}:{target}" must be a directory')
         owner = archive.owner_in(layout, end.record) if own else None
         archive.write_in(end.root, end.record, ref, place.path, source.read, owner=owner)
+    events.container(layout, end.record, "extract-to-dir")
 
 
 def out_of(layout: Layout, ref: str, source: str, target: str, *, follow: bool) -> int:
@@ -69,10 +72,12 @@ def out_of(layout: Layout, ref: str, source: str, target: str, *, follow: bool) 
         path, found, shown = _remote_source(end, source, follow)
         directory, name = _where(found, shown, _local_target(target))
         base = os.fsencode(os.path.realpath(directory))
-        return _through_pipe(
+        count = _through_pipe(
             lambda write: archive.read_in(end.root, ref, path, write, name=name),
             lambda read: extract(read, root, base, owner=(os.geteuid(), os.getegid())),
         )
+    events.container(layout, end.record, "archive-path")
+    return count
 
 
 def stream_out_of(layout: Layout, ref: str, source: str, out: BinaryIO, *, follow: bool) -> None:
@@ -80,6 +85,7 @@ def stream_out_of(layout: Layout, ref: str, source: str, out: BinaryIO, *, follo
     with _end(layout, ref) as end:
         path, _, shown = _remote_source(end, source, follow)
         archive.read_in(end.root, ref, path, out.write, name=shown)
+    events.container(layout, end.record, "archive-path")
 
 
 class _End(msgspec.Struct, frozen=True):
