@@ -13,6 +13,8 @@ from . import context
 from .commands import UNLIMITED, Complaint, verb
 from .flags import boolean, many, refused, text
 
+WEB = ("http://", "https://")
+
 
 @verb(
     "load",
@@ -116,7 +118,7 @@ def beside(path: str, failure: str) -> Iterator[BinaryIO]:
         text("platform", "", "Set platform if server is multi-platform capable"),
     ],
     least=1,
-    most=2,
+    most=UNLIMITED,
     aliases=("minidock image import", "minidock import"),
     examples="""
         minidock import rootfs.tar.gz mine:1
@@ -125,6 +127,8 @@ def beside(path: str, failure: str) -> Iterator[BinaryIO]:
 )
 def import_(arguments: list[str], change: list[str], message: str, platform: str) -> None:
     source, reference = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    if source.startswith(WEB):
+        message = message or f"Imported from {source}"
     with _source(source) as file:
         print(
             context.engine().import_image(file, reference=reference, message=message, changes=change, platform=platform)
@@ -136,12 +140,24 @@ def _source(name: str) -> Iterator[BinaryIO]:
     """stdin for `-`, a file, or what an http address gives."""
     if name == "-":
         yield sys.stdin.buffer
-    elif name.startswith(("http://", "https://")):
-        from urllib.request import urlopen
-
-        with urlopen(name) as answer:  # noqa: S310  the scheme has just been checked
+    elif name.startswith(WEB):
+        with _fetched(name) as answer:
             yield answer
     else:
         _must_open(name)
         with open(name, "rb") as file:
             yield file
+
+
+def _fetched(address: str) -> BinaryIO:
+    """The body of an answer, as it comes."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import urlopen
+
+    try:
+        return urlopen(address)  # type: ignore[no-any-return]  # noqa: S310 - the caller has looked at the scheme
+    except HTTPError as error:
+        raise Complaint(f"Error: got HTTP status code >= 400: {error.code} {error.reason}", 1) from error
+    except URLError as error:
+        reason = error.reason.strerror if isinstance(error.reason, OSError) else str(error.reason)
+        raise Complaint(f'Error: Get "{address}": {(reason or str(error.reason)).lower()}', 1) from error

@@ -61,6 +61,7 @@ def cp(arguments: list[str], archive: bool, follow_link: bool, quiet: bool | Non
         silent = True
     else:
         count = engine.copy_out(from_container, source, target, follow=follow_link)
+        target = os.path.abspath(target) + ("/." if os.path.basename(target) == "." else "/" * target.endswith("/"))
     if not silent:
         context.say(f"Successfully copied {human_size(count)} to {target}")
 

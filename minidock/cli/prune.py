@@ -108,7 +108,7 @@ def _warning(all: bool, volumes: bool, filters: list[tuple[str, str]]) -> str:
     text = "WARNING! This will remove:\n" + "".join(f"  - {line}\n" for line in lines)
     if filters:
         text += "\n  Items to be pruned will be filtered with:\n"
-        text += "".join(f"  - {name}={value}\n" for name, value in sorted(filters))
+        text += "".join(sorted(f"  - {name}={value}\n" for name, value in filters))
     return text
 
 
