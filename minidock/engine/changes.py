@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from minidock.engine import events, tree
+from minidock.engine import events, init_layer, tree
 from minidock.engine.create import timestamp
 from minidock.engine.record import Record
 from minidock.image.manifest import RunConfig
@@ -25,7 +25,7 @@ def diff(layout: Layout, ref: str) -> list[tuple[str, str]]:
     from minidock.image.compare import compare
 
     record = tree.find(layout, ref)
-    found = compare(layout.container(record.id) / "upper", [Path(layer) for layer in record.layers])
+    found = compare(layout.container(record.id) / "upper", [Path(layer) for layer in init_layer.lower(layout, record)])
     return [(row.kind, row.path.decode(errors="surrogateescape")) for row in found]
 
 

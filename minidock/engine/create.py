@@ -53,9 +53,8 @@ def _write(layout: Layout, record: Record) -> None:
         planned = volumes.prepare(layout, record)
         for part in ("upper", "work"):
             (directory / part).mkdir(mode=0o755)
-        init_layer.make(directory / "init", record.layers)
-        layers = [str(directory / "init"), *record.layers]
-        written = replace(record, name=name, mounts=planned.points, inherited=planned.inherited, layers=layers)
+        init_layer.make(init_layer.directory_of(layout, record), record.layers)
+        written = replace(record, name=name, mounts=planned.points, inherited=planned.inherited)
         records.write(written)
     except BaseException:
         records.release_name(name, record.id)

@@ -8,12 +8,25 @@ put them into an image, and `export` shows them, as in Docker.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
+
+from minidock.engine.record import Record
+from minidock.paths import Layout
 
 FILES = (".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf")
 DIRECTORIES = ("dev", "dev/pts", "dev/shm", "etc", "proc", "sys")
 MTAB = "/proc/mounts"
+
+
+def lower(layout: Layout, record: Record) -> list[str]:
+    """All that lies below the container's own changes, top first."""
+    return [str(directory_of(layout, record)), *record.layers]
+
+
+def directory_of(layout: Layout, record: Record) -> Path:
+    return layout.container(record.id) / "init"
 
 
 def make(directory: Path, layers: list[str]) -> None:
@@ -33,6 +46,20 @@ def make(directory: Path, layers: list[str]) -> None:
     for path, status in found.items():
         if status and path not in ("dev", "etc"):  # in which something was made: their time is now
             os.utime(directory / path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def shell(directory: Path, layers: list[str]) -> str:
+    """The same by hand."""
+
+    def words(paths: tuple[str, ...]) -> str:
+        return " ".join(shlex.quote(f"{directory}/{path}") for path in paths)
+
+    found = {path: status for path in DIRECTORIES if (status := _like(layers, path))}
+    lines = [f"mkdir -p {words(DIRECTORIES)}", f"touch {words(FILES)}", f"chmod 755 {words(DIRECTORIES + FILES)}"]
+    for path, status in found.items():
+        lines.append(f"chown {status.st_uid}:{status.st_gid} {words((path,))}")
+        lines.append(f"chmod {stat.S_IMODE(status.st_mode):o} {words((path,))}")
+    return "\n".join([*lines, f"ln -s {MTAB} {words(('etc/mtab',))}"])
 
 
 def _like(layers: list[str], path: str) -> os.stat_result | None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from minidock.engine import bundle, volumes
+from minidock.engine import bundle, init_layer, volumes
 from minidock.engine.record import Record, Records, alive, refresh
 from minidock.kernel import freezer, view
 from minidock.kernel.mounts import BindMount
@@ -33,7 +33,7 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[in
     with Records(layout).locked(record.id):
         record = Records(layout).read(record.id)
         if not alive(record):
-            overlay = MountOverlay(record.layers or [place], place, str(directory / "work"), place)
+            overlay = MountOverlay(init_layer.lower(layout, record), place, str(directory / "work"), place)
             with view.stopped(overlay, binds) as root:
                 yield root
             return
