@@ -232,3 +232,7 @@ docker rm $C >/dev/null; docker rmi $C:1 | grep -c Untagged
 ### commit-words: bad names, bad changes, no container
 docker create --name $C busybox true >/dev/null
 docker commit $C Bad; docker commit $C a:b:c; docker commit -c 'NOSUCH x' $C; docker commit -c 'RUN x' $C; docker commit nosuch; docker commit
+
+### export-owner-names: owners by number only
+docker create --name $C busybox true >/dev/null
+docker export $C | tar tv | grep etc/passwd | awk '{print $2}'

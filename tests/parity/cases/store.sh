@@ -129,7 +129,7 @@ docker system df -v | grep " $C\$" | awk '{print $2, $3, $5}'
 ### save-several: shared layers once
 docker save busybox configured:1.0 shellform > s.tar
 test $(stat -c %s s.tar) -lt 6000000 && echo small
-docker load -q < s.tar
+docker load -q < s.tar | sort
 
 ### save-by-id: without a name
 docker save -o s.tar $(docker images -q nothing); docker load -q -i s.tar
