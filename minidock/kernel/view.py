@@ -70,6 +70,8 @@ def _made(make: Callable[[], None], place: str) -> Iterator[int]:
         text, fds, _, _ = socket.recv_fds(ours, MAX_MESSAGE, 2)
         os.waitpid(pid, 0)
     try:
+        for fd in fds:  # as they come over a socket, a program that we execute would inherit them
+            os.set_inheritable(fd, False)
         if len(fds) != 2:
             raise MinidockError(f"can't look into the container: {text.decode(errors='replace') or 'killed'}")
         yield fds[0]

@@ -101,3 +101,10 @@ def test_prune_spares_named_volumes_and_running_containers(minidock: Minidock, e
     assert (gone.containers, gone.volumes, gone.images) == ([], [], [])
     minidock("rm", "-f", "one", check=True)
     assert engine.prune(volumes=True).volumes == []
+
+
+def test_images_until(minidock: Minidock, engine: Engine) -> None:
+    """Docker 20.10 doesn't know this filter of lists; newer ones do."""
+    assert engine.images(filters={"until": ["0"]}) == []
+    assert minidock("images", "-q", "--filter", "until=1h", check=True).stdout != ""
+    assert minidock("images", "-q", "--filter", "until=2000-01-01", check=True).stdout == ""

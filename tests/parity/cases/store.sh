@@ -144,10 +144,10 @@ docker import ../../images/small.tar Bad; docker import; docker import a b c
 
 ### import-url: from a web server
 busybox httpd -f -p 127.0.0.1:8099 -h ../../images & server=$!
-for _ in $(seq 50); do busybox wget -q -O /dev/null http://127.0.0.1:8099/small.tar && break; sleep 0.1; done
+for _ in $(seq 200); do busybox wget -q -O /dev/null http://127.0.0.1:8099/small.tar && break; sleep 0.1; done
 docker import http://127.0.0.1:8099/small.tar $C | tail -n 1 | cut -c1-7
 docker image inspect -f '{{.Comment}}' $C; docker rmi $C >/dev/null
-docker import http://127.0.0.1:8099/nosuch.tar 2>&1 | grep -q 404 && echo refused
+docker import http://127.0.0.1:8099/nosuch.tar > out 2>&1; echo $?; grep -q 404 out && echo refused
 kill $server
 
 ### import-refused-url: nobody there
