@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import Counter
 
 import msgspec
 
 from minidock.engine import events, image_list, image_remove, ps
-from minidock.engine.durations import unix
 from minidock.engine.image_list import Filters
-from minidock.engine.record import Record, Records, refresh
-from minidock.errors import Conflict, ContainerNotFound, UsageError
+from minidock.engine.prune import containers as prune_containers
+from minidock.engine.record import Records
+from minidock.errors import UsageError
 from minidock.image.store import ImageStore
 from minidock.model import DiskUsage, ImageSummary, Pruned, VolumeUsage
 from minidock.paths import Layout
@@ -64,38 +63,12 @@ def prune(layout: Layout, *, everything: bool, volumes: bool, filters: Filters) 
     unknown = set(filters) - {"label", "label!", "until"}
     if unknown:
         raise UsageError(f"Invalid filter '{min(unknown)}'")
-    containers, freed = prune_containers(layout, filters)
+    stopped = prune_containers(layout, filters)
     gone, more = prune_volumes(layout, filters) if volumes else ([], 0)
     dangling = {"dangling": ["false" if everything else "true"]}
     images, most = image_remove.prune(layout, {**filters, **dangling})
-    return Pruned(containers=containers, volumes=gone, images=images, space=freed + more + most)
-
-
-def prune_containers(layout: Layout, filters: Filters) -> tuple[list[str], int]:
-    """Remove all that don't run; their ids, and the bytes that they had written."""
-    from minidock.engine import stop
-
-    removed, freed = [], 0
-    for record in Records(layout).all():
-        record = refresh(layout, record)
-        if record.state.running or record.state.status == "removing" or not _fits(record, filters):
-            continue
-        size = ps.directory_size(f"{layout.container(record.id)}/upper")
-        with contextlib.suppress(Conflict, ContainerNotFound):  # started or removed since
-            stop.remove(layout, record.id)
-            removed.append(record.id)
-            freed += size
-    events.emit(layout, "container", "prune", "", {"reclaimed": str(freed)})
-    return removed, freed
-
-
-def _fits(record: Record, filters: Filters) -> bool:
-    labels = record.config.labels
-    if any(not image_list.has_label(labels, value) for value in filters.get("label", [])):
-        return False
-    if any(image_list.has_label(labels, value) for value in filters.get("label!", [])):
-        return False
-    return "until" not in filters or unix(record.created) < image_list.until(filters["until"])
+    space = stopped.space_reclaimed + more + most
+    return Pruned(containers=stopped.containers_deleted, volumes=gone, images=images, space=space)
 
 
 def prune_volumes(layout: Layout, filters: Filters) -> tuple[list[str], int]:
