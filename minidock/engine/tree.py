@@ -11,10 +11,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from minidock.engine import bundle, init_layer, volumes
+from minidock.engine import bundle, init_layer, userns, volume_mounts
 from minidock.engine.record import Record, Records, alive, refresh
+from minidock.errors import Unsupported
 from minidock.kernel import freezer, view
-from minidock.kernel.mounts import BindMount
+from minidock.kernel.bind import BindMount
 from minidock.kernel.overlay import MountOverlay
 from minidock.paths import Layout
 from minidock.steps import Step
@@ -27,6 +28,11 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[in
     place = str(directory / "upper")
     binds = _binds(layout, record, place) if with_volumes else []
     if alive(record):
+        if userns.maps(record):
+            raise Unsupported(
+                f"container {record.id[:12]} runs with other users than the host's, and its files show their owners",
+                hint="stop it first: a stopped one's files have the image's owners",
+            )
         with view.running(record.state.pid, place, binds) as root:
             yield root
         return
@@ -43,10 +49,12 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[in
 
 def _binds(layout: Layout, record: Record, place: str) -> list[Step]:
     """What has a source on the host; a tmpfs is the running container's own, as in Docker."""
-    mounts = [*bundle.etc_files(layout, record), *volumes.oci_mounts(record)]
-    rows = [mount for mount in mounts if mount.source.startswith("/") and os.path.exists(mount.source)]
+    mounts = [*bundle.etc_files(layout, record), *(volume_mounts.oci_mount(point, record) for point in record.mounts)]
+    rows = [mount for mount in mounts if mount.type == "bind" and os.path.exists(mount.source)]
     rows.sort(key=lambda mount: mount.destination.count("/"))
-    return [BindMount(place, mount.destination, mount.source, mount.options) for mount in rows]
+    # Owners as they are on the disk, and no propagation: this is a view of the files, not the container.
+    words = {row.destination: ["rbind", *(["ro"] if "ro" in row.options else [])] for row in rows}
+    return [BindMount(place, row.destination, row.source, words[row.destination]) for row in rows]
 
 
 @contextlib.contextmanager
