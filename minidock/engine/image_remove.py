@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from minidock import files
 from minidock.engine import events
 from minidock.engine.image_list import Filters, flag, summaries
 from minidock.engine.record import Record, Records
@@ -21,6 +22,13 @@ def remove(layout: Layout, ref: str, *, force: bool, prune: bool = True) -> Rows
 
     Raises ImageInUse, ImageNotFound.
     """
+    # Who creates a container holds this lock, shared, from its look at the image to the written record: so we see
+    # either no container and the image may go, or the container.
+    with files.locked(layout.lock("creating")):
+        return _remove(layout, ref, force, prune)
+
+
+def _remove(layout: Layout, ref: str, force: bool, prune: bool) -> Rows:
     store = ImageStore(layout)
     image = store.find(ref)
     names = [*image.tags, *image.digests]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from minidock import files
 from minidock.engine import Engine
 from minidock.errors import ImageInUse, ImageNotFound
 from minidock.image.store import ImageStore
@@ -108,3 +110,13 @@ def test_images_until(minidock: Minidock, engine: Engine) -> None:
     assert engine.images(filters={"until": ["0"]}) == []
     assert minidock("images", "-q", "--filter", "until=1h", check=True).stdout != ""
     assert minidock("images", "-q", "--filter", "until=2000-01-01", check=True).stdout == ""
+
+
+def test_an_image_stays_while_somebody_makes_a_container_of_it(minidock: Minidock, engine: Engine) -> None:
+    """Between the look at the image and the written record no other command can see that it is used."""
+    with files.locked(minidock.layout.lock("creating"), shared=True):  # as create holds it
+        removal = minidock.popen("rmi", "busybox", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            removal.wait(1)
+        assert engine.images()[0].repo_tags == ["busybox:latest"]
+    assert removal.communicate(timeout=30)[1] == b"" and engine.images(all=True) == []
