@@ -235,6 +235,15 @@ class Engine:
 
         return stats.stream(self.layout, refs, everything=all, once=once)
 
+    def raw_stats(self, ref: str, *, stream: bool, one_shot: bool = False) -> Iterator[dict[str, Any]]:
+        """API `ContainerStatsResponse`: the kernel's counters now and before; one, or one each second while it's there.
+
+        `one_shot` doesn't wait for a second look.
+        """
+        from minidock.engine import raw_stats
+
+        return raw_stats.stream(self.layout, ref, endless=stream, one_shot=one_shot)
+
     def top(self, ref: str, options: list[str]) -> tuple[list[str], list[list[str]]]:
         """Titles and rows of ps, with its options."""
         from minidock.engine import top

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json, nothing, version
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, taken_over
+from minidock.daemon.streams import flowing, prepared
 from minidock.daemon.workers import CHUNK, Refused
 from minidock.engine import wire
 from minidock.model import Event
@@ -135,14 +135,6 @@ async def _ended(events: AsyncIterator[Event], container_id: str, code: int, *, 
     return code
 
 
-async def prepared(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the header now."""
-    from minidock.daemon.app import HEADERS
-
-    response.headers.update(HEADERS)
-    await response.prepare(request)
-
-
 # Streams
 
 
@@ -260,30 +252,8 @@ async def logs(daemon: Daemon, request: web.Request) -> web.StreamResponse:
 @contextlib.asynccontextmanager
 async def _log(daemon: Daemon, arguments: dict[str, object], wish: Wish) -> AsyncIterator[asyncio.StreamReader]:
     streams = [number for number in (wire.STDOUT, wire.STDERR) if wish.wants(number)]
-    reading, writing = os.pipe()
-    try:
-        asked = daemon.workers.asked("logs", {**arguments, "streams": streams, "framed": not wish.tty}, give=[writing])
-        async with asked, piped(reading) as lines:
-            os.close(writing)
-            writing = -1
-            yield lines
-    finally:
-        if writing >= 0:
-            os.close(writing)
-
-
-@contextlib.asynccontextmanager
-async def piped(fd: int) -> AsyncIterator[asyncio.StreamReader]:
-    """What a worker writes. Closed at the end: then the worker ends, too."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(loop=loop)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(fd, "rb", buffering=0)
-    )
-    try:
-        yield reader
-    finally:
-        transport.close()
+    async with flowing(daemon, "logs", {**arguments, "streams": streams, "framed": not wish.tty}) as (_, lines):
+        yield lines
 
 
 ROUTES: list[Route] = [
