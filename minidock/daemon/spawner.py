@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from minidock.engine import Engine
-from minidock.errors import Conflict, MinidockError, NotFound, NotRunning, Unsupported, UsageError
+from minidock.errors import Conflict, MinidockError, NotFound, NotRunning, RegistryError, Unsupported, UsageError
 from minidock.paths import Layout
 
 MOST_DESCRIPTORS = 8
@@ -138,6 +138,8 @@ def refusal(error: Exception) -> Answer:
     """What the client is told. A mistake of our own is told in one line; the daemon's log has the traceback."""
     if isinstance(error, MinidockError):
         status = next(status for kind, status in STATUS if isinstance(error, kind))
+        if isinstance(error, RegistryError) and error.status in (401, 403, 404):
+            status = error.status
         told = error.hint and not isinstance(error, NotFound | Conflict)  # their texts are Docker's: clients go by them
         return Answer(status, f"{error.message} ({error.hint})" if told else error.message)
     if isinstance(error, OSError) and error.strerror:

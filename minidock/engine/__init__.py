@@ -468,6 +468,18 @@ class Engine:
 
         return registries.login(self.layout, server, username, password)
 
+    def check_login(self, server: str, who: dict[str, str]) -> str:
+        """Keep nothing; a token that is better kept than the password, or nothing. `who` is API `AuthConfig`."""
+        from minidock.engine import registries
+
+        return registries.check_login(self.layout, server, who)
+
+    def distribution(self, name: str, *, auth: dict[str, str] | None = None) -> dict[str, Any]:
+        """API `DistributionInspect`. Raises RegistryError."""
+        from minidock.engine import registries
+
+        return registries.distribution(self.layout, name, auth)
+
     def known_user(self, server: str) -> str:
         from minidock.engine import registries
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -147,16 +147,22 @@ async def attach(daemon: Daemon, request: web.Request) -> web.StreamResponse:
         stdout=query.flag(request, "stdout"),
         stderr=query.flag(request, "stderr"),
         keys=wire.parse_detach_keys(request.query.get("detachKeys", "")),
+        framed=not tty,
     )
     if facts["State"]["Paused"]:
         raise Refused(409, f"container {facts['Id']} is paused, unpause the container before attach")
     past, stream = query.flag(request, "logs"), query.flag(request, "stream")
     kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
-    async with taken_over(request, kind) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        # Before the answer begins: once they have it, clients start the container.
+        birth = stack.enter_context(_birth(daemon, facts["Id"])) if stream and not running else None
+        client = await stack.enter_async_context(taken_over(request, kind))
         if past:
             await _past(daemon, facts["Id"], wish, client[1])
-        if stream:
-            await (_running if running else _from_birth)(daemon, facts["Id"], wish, client)
+        if birth is not None:
+            await _from_birth(daemon, facts["Id"], wish, client, birth)
+        elif stream:
+            await _running(daemon, facts["Id"], wish, client)
     return web.Response()
 
 
@@ -175,19 +181,32 @@ async def _running(daemon: Daemon, container_id: str, wish: Wish, client: tuple[
         shim.close()
 
 
-async def _from_birth(daemon: Daemon, container_id: str, wish: Wish, client: tuple[Any, Any]) -> None:
-    """Wait until somebody starts it. With the first connection comes the promise to clean up, which we keep."""
+class Birth(msgspec.Struct, frozen=True):
+    """The shim's first connection, when somebody starts the container. The first who waits for it gets it."""
+
+    connection: asyncio.Future[int]
+    mine: bool
+
+
+@contextlib.contextmanager
+def _birth(daemon: Daemon, container_id: str) -> Iterator[Birth]:
     mine: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     before = daemon.starting.setdefault(container_id, mine)
     try:
-        fd = await asyncio.shield(before)
-    except Refused:
-        return None
+        yield Birth(before, before is mine)
     finally:
         if daemon.starting.get(container_id) is mine:
             mine.cancel()
             del daemon.starting[container_id]
-    if before is not mine:
+
+
+async def _from_birth(daemon: Daemon, container_id: str, wish: Wish, client: tuple[Any, Any], birth: Birth) -> None:
+    """Wait until somebody starts it. With the first connection comes the promise to clean up, which we keep."""
+    try:
+        fd = await asyncio.shield(birth.connection)
+    except Refused:
+        return None
+    if not birth.mine:
         return await _running(daemon, container_id, wish, client)
     shim = await Shim.of(fd)
     try:

@@ -6,13 +6,14 @@ descriptors that came with the call.
 
 from __future__ import annotations
 
-from minidock.daemon.verbs import containers, images
+from minidock.daemon.verbs import containers, images, registries
 from minidock.daemon.verbs.common import Verb, plainly
 from minidock.engine import Engine
 
 VERBS: dict[str, Verb] = {
     **containers.VERBS,
     **images.VERBS,
+    **registries.VERBS,
     "version": plainly(Engine.version),
     "info": plainly(Engine.info),
     "restore": plainly(Engine.restore),
