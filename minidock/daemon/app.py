@@ -62,6 +62,7 @@ DAEMON = web.AppKey("daemon", Daemon)
 def application(daemon: Daemon) -> web.Application:
     from minidock.daemon.routes import (
         absent,
+        builds,
         containers,
         execs,
         images,
@@ -75,7 +76,7 @@ def application(daemon: Daemon) -> web.Application:
 
     app = web.Application(middlewares=[answers], client_max_size=0)
     app[DAEMON] = daemon
-    for module in (system, containers, steering, trees, execs, images, registries, networks, volumes, absent):
+    for module in (system, containers, steering, trees, execs, images, registries, builds, networks, volumes, absent):
         for method, path, handler in module.ROUTES:
             for prefix in ("", r"/v{version:\d+\.\d+}"):
                 app.router.add_route(method, prefix + path, _bound(daemon, handler))
