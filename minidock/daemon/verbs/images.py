@@ -32,7 +32,8 @@ def save(engine: Engine, given: Arguments, reply: Reply) -> object:
 
 
 def load(engine: Engine, given: Arguments, reply: Reply) -> object:
-    """The archive comes by the second descriptor."""
+    """The archive comes by the second descriptor. Clients look for what fails in the stream only."""
+    reply.begin()
     with lines(reply) as told, _sent(reply) as source:
         engine.load(source, platform=given["platform"], say=lambda line: told.stream(f"{line}\n"))
     return None
