@@ -56,6 +56,12 @@ class Options(msgspec.Struct, frozen=True):
     data: list[str] = []
 
 
+def known() -> list[str]:
+    """Every word that means something here; others are the file system's."""
+    words = [*ATTRIBUTES, *PROPAGATION]
+    return sorted([*words, *(f"r{word}" for word in words), "bind", "rbind", "defaults", "tmpcopyup", "idmap", "ridmap"])
+
+
 def parse(words: list[str]) -> Options:
     """Later words win over earlier ones, as in mount(8)."""
     attr = [0, 0]

@@ -14,7 +14,7 @@ from minidock.kernel import syscalls
 from minidock.steps import Live, Step
 
 MNT_DETACH = 2  # sys/mount.h
-MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
+MS_BIND, MS_MOVE, MS_REC, MS_SLAVE = 1 << 12, 1 << 13, 1 << 14, 1 << 19
 
 
 class BindRoot(Step, frozen=True):
@@ -56,6 +56,26 @@ class PivotRoot(Step, frozen=True):
         syscalls.umount2(".", MNT_DETACH)
         os.chdir("/")
         os.close(old)
+
+
+class MoveRoot(Step, frozen=True):
+    """--no-pivot: the initial ramdisk can't be pivoted away from, so the new root is moved over it, and chroot(2) makes
+    it ours. What lies below stays reachable for whoever may mount: pivot_root is better wherever it works."""
+
+    rootfs: str
+    man: ClassVar[str] = "chroot(2)"
+
+    def describe(self) -> str:
+        return "move the container's root over the host's"
+
+    def shell(self) -> str:
+        return f"cd {shlex.quote(self.rootfs)}\nmount --move . /\nexec chroot ."
+
+    def apply(self, live: Live) -> None:
+        os.chdir(self.rootfs)
+        syscalls.mount(".", "/", None, MS_MOVE)
+        os.chroot(".")
+        os.chdir("/")
 
 
 def read(pid: int) -> dict[str, str]:

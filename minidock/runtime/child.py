@@ -32,9 +32,12 @@ class Inheritance:
         console: int,
         narrated: bool,
         start_line: int = -1,
+        preserved: int = 0,
     ) -> None:
-        """`start_line` is a fifo, open for reading and writing, at which OCI's `create` leaves us waiting."""
+        """`start_line` is a fifo, open for reading and writing, at which OCI's `create` leaves us waiting; `preserved`
+        is how many descriptors beyond 0, 1 and 2 the command gets."""
         self.wire = wire
+        self.preserved = preserved
         self.start_line = start_line
         self.stdio = stdio
         self.console = console
@@ -52,10 +55,11 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         program = seal.seal()
         live = Live(os.getpid())
         live.fds["console"] = inherited.console
+        live.actions["hooks"] = lambda: _wait_for_hooks(inherited.wire)
         for step, _ in enumerate(plan.child):
             _apply(plan, step, live, inherited)
         step = len(plan.child)
-        _become(plan, inherited, program)
+        _become(plan, inherited, live, program)
     except BaseException as error:  # noqa: BLE001 - the one place: told to A, then _exit
         told = wrap(plan.child[step], error) if isinstance(error, OSError) and 0 <= step < len(plan.child) else error
         _tell(inherited.wire, Failures.pack(step, told))
@@ -84,7 +88,15 @@ def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
     inherited.wire.send(Message("done", index, seconds=time.perf_counter() - begun))
 
 
-def _become(plan: Plan, inherited: Inheritance, program: int) -> None:
+def _wait_for_hooks(wire: Wire) -> None:
+    """A runs the hooks of the host meanwhile; when one fails it says nothing more, and goes."""
+    wire.send(Message("hooks"))
+    message = wire.receive()
+    if message is None or message.kind != "proceed":
+        os._exit(1)
+
+
+def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> None:
     """Find the command as the container's user would, say ready, and on A's word become it.
 
     With "ready" A gets what can be said if execve(2) refuses: by then we are a program that can't explain.
@@ -98,10 +110,17 @@ def _become(plan: Plan, inherited: Inheritance, program: int) -> None:
     message = wire.receive()
     if message is None or message.kind not in ("exec", "park"):
         os._exit(1)
+    told = wire.end.fileno()
     if message.kind == "park":
         _park(wire, inherited.start_line)
+        told = -1
+    for step in plan.start_hooks:
+        step.apply(live)
     os.umask(plan.umask)
-    execute.execute(program, wire.end.fileno(), executable, command.args, command.env)
+    ways = execute.Ways(
+        program, told, inherited.preserved, live.fds.get("filter", -1), live.fds.get("filter-flags", 0), plan.held
+    )
+    execute.execute(ways, executable, command.args, command.env)
 
 
 def _park(wire: Wire, start_line: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from minidock.kernel import namespaces, user
 from minidock.kernel.execute import Execute
-from minidock.runtime.plan import Plan, Spawn, rights
+from minidock.runtime.plan import Plan, Spawn, held, rights
 from minidock.spec import Process, Spec
 from minidock.steps import Step
 
@@ -46,6 +46,7 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
         execute=Execute(process.args or [], process.env, process.cwd),
         terminal=process.terminal,
         umask=0o022 if process.user.umask is None else process.user.umask,
+        held=held(spec, process),
     )
 
 

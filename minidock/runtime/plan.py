@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from minidock.errors import UsageError
 from minidock.kernel import devices, mounts, namespaces, pivot, sysctl, user, uts
 from minidock.kernel.execute import Execute
-from minidock.spec import Mount, Process, Spec, TimeOffset
+from minidock.spec import Capabilities, Hook, Hooks, Mount, Process, Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Spawn(Step, frozen=True):
     cgroup: str
     pid_path: str
     offsets: dict[str, TimeOffset] = {}
+    paths: dict[str, str] = {}
+    """Namespaces that the cloning process has to enter, by kind, user last: see `plan`."""
     man: ClassVar[str] = "clone(2)"
 
     def describe(self) -> str:
@@ -47,6 +49,7 @@ class Spawn(Step, frozen=True):
             steps.append(namespaces.JoinNamespace("pid", self.pid_path))
         if self.offsets:
             steps.append(namespaces.SetTimeOffsets(self.offsets))
+        steps += [namespaces.JoinNamespace(kind, path) for kind, path in self.paths.items()]
         return steps
 
     def apply(self, live: Live) -> None:
@@ -59,6 +62,21 @@ class Spawn(Step, frozen=True):
             parent.kill(live.pid)
 
 
+class AskParent(Step, frozen=True):
+    """C waits here while A runs the hooks of the host, with every mount made and the root not yet swapped."""
+
+    man: ClassVar[str] = "unix(7)"
+
+    def describe(self) -> str:
+        return "let the hooks of the host run"
+
+    def shell(self) -> str:
+        return "# the script's hooks of the host would run here, beside it"
+
+    def apply(self, live: Live) -> None:
+        live.actions["hooks"]()
+
+
 class Extras(msgspec.Struct, frozen=True):
     """What the engine adds to a bundle: the network's steps, and where the root file system comes from."""
 
@@ -67,6 +85,12 @@ class Extras(msgspec.Struct, frozen=True):
     child: list[Step] = []
     root: list[Step] = []
     """Applied in the child instead of using the bundle's directory as it is: an overlay mount, volumes' copy-up."""
+    state: dict[str, Any] = {}
+    """What hooks are told of the container: runtime-spec runtime.md, "State"."""
+    keyring: bool = True
+    """False for --no-new-keyring: the container shares its caller's session keyring."""
+    pivot: bool = True
+    """False for --no-pivot: a root on the initial ramdisk can't be pivoted away from."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -79,6 +103,12 @@ class Plan(msgspec.Struct, frozen=True):
     execute: Execute
     terminal: bool = False
     umask: int = 0o022
+    held: str = ""
+    """The capability that minidock-exec needs for loading the filter."""
+    host_hooks: list[Step] = []
+    """A's, in the middle of the child's steps: where AskParent stands."""
+    start_hooks: list[Step] = []
+    """C's, between the word to go and the command."""
 
     def sections(self) -> list[tuple[str, list[Step]]]:
         """For people: --dry-run, --explain."""
@@ -101,8 +131,9 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
     new = [entry.type for entry in spec.linux.namespaces if not entry.path]
     if "mount" not in new:
         raise UsageError("a container needs a mount namespace of its own")
-    pid = spec.linux.namespace("pid")
-    own_user = "user" in new
+    pid, joined_user = (spec.linux.namespace(kind) for kind in ("pid", "user"))
+    own_user = "user" in new or bool(joined_user and joined_user.path)
+    hooks = spec.hooks or Hooks()
     return Plan(
         before=[*extras.before, *cgroups.before],
         spawn=Spawn(
@@ -111,36 +142,57 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             cgroup=cgroups.clone_dir,
             pid_path=pid.path if pid else "",
             offsets=spec.linux.time_offsets if "time" in new else {},
+            # New namespaces belong to the user namespace in which they are made, and existing ones can be entered only
+            # with rights over theirs: so where there is a user namespace, all this comes before the clone.
+            paths=_paths(spec) if own_user else {},
         ),
         joined=[
-            *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if own_user else []),
+            *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if "user" in new else []),
             *cgroups.joined,
             *extras.joined,
         ],
         child=[
             # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
             *cgroups.child,
-            *_enter(spec, new),
+            *_enter(spec, new, own_user),
             *extras.child,
             *_names(spec),
             *_tree(spec, process, rootfs, extras, own_user),
-            *_settle(spec, process, cache),
+            *_settle(spec, process, cache, extras),
         ],
         execute=Execute(process.args, process.env, process.cwd),
         terminal=process.terminal,
         umask=0o022 if process.user.umask is None else process.user.umask,
+        held=held(spec, process),
+        host_hooks=[
+            *_hooks("prestart", hooks.prestart, extras.state),
+            *_hooks("createRuntime", hooks.create_runtime, extras.state),
+        ],
+        start_hooks=_hooks("startContainer", hooks.start_container, {**extras.state, "status": "created"}),
     )
 
 
-def _enter(spec: Spec, new: list[str]) -> list[Step]:
-    """Namespaces that exist already, user first: it gives the capabilities that the others ask for."""
+def _paths(spec: Spec) -> dict[str, str]:
+    """Namespaces to be entered, user last: with it go the rights over those that are the host's."""
+    entries = [spec.linux.namespace(kind) for kind in reversed(namespaces.KINDS) if kind not in ("pid", "mount")]
+    return {entry.type: entry.path for entry in entries if entry and entry.path}
+
+
+def _hooks(stage: str, wanted: list[Hook], state: dict[str, Any]) -> list[Step]:
+    if not wanted:
+        return []
+    from minidock.kernel.hooks import RunHooks
+
+    return [RunHooks(stage, wanted, state)]
+
+
+def _enter(spec: Spec, new: list[str], own_user: bool) -> list[Step]:
+    """Namespaces that exist already."""
     steps: list[Step] = []
-    for kind in namespaces.KINDS:
-        entry = spec.linux.namespace(kind)
-        if entry and entry.path and kind not in ("pid", "mount"):
-            steps.append(namespaces.JoinNamespace(kind, entry.path))
-    if "user" in new:
+    if own_user:
         steps.append(user.BecomeRoot())
+    else:
+        steps += [namespaces.JoinNamespace(kind, path) for kind, path in _paths(spec).items()]
     if "cgroup" in new:
         steps.append(namespaces.NewCgroupNamespace())
     return steps
@@ -166,7 +218,11 @@ def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: b
     steps += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
     if process.oom_score_adj is not None:
         steps.append(sysctl.SetOomScoreAdj(process.oom_score_adj))
-    steps.append(pivot.PivotRoot(rootfs))
+    hooks = spec.hooks or Hooks()
+    if hooks.prestart or hooks.create_runtime:
+        steps.append(AskParent())
+    steps += _hooks("createContainer", hooks.create_container, extras.state)
+    steps.append(pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs))
     return steps
 
 
@@ -197,12 +253,13 @@ def _devices(spec: Spec, rootfs: str, own_user: bool) -> list[Step]:
     return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
 
 
-def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
+def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) -> list[Step]:
     """After the pivot: what the command itself is to be. Rights go last, since every step before may need them."""
     from minidock.kernel import keyring, masks, pty, workdir
 
     root = spec.root
-    steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{os.path.basename(spec.linux.cgroups_path)}")]
+    name = extras.state.get("id") or os.path.basename(spec.linux.cgroups_path)
+    steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{name}")] if extras.keyring else []
     if process.terminal:
         size = process.console_size
         steps.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
@@ -217,20 +274,28 @@ def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
 
 
 def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
-    """Limits, filter, user and capabilities: the same for the first process and for `exec`."""
+    """Limits, user, capabilities and filter: the same for the first process and for `exec`.
+
+    The filter stands last and is loaded last of all, by minidock-exec. Loading takes no_new_privs or CAP_SYS_ADMIN, which
+    is then held until that moment.
+    """
     from minidock.kernel import capabilities, credentials, no_new_privs, rlimits, seccomp
 
-    caps = process.capabilities
+    caps, kept = process.capabilities or Capabilities(), held(spec, process)
     steps: list[Step] = [*rlimits.steps(process.rlimits)]
-    filters: list[Step] = [seccomp.load_filter(spec.linux.seccomp, cache)] if spec.linux.seccomp else []
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())
-    else:
-        # Without no_new_privs only CAP_SYS_ADMIN may install a filter: before that capability goes.
-        steps += filters
-    if caps:
-        steps += [capabilities.DropBoundingSet(caps.bounding), capabilities.KeepCaps()]
-    steps.append(credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids))
-    if caps:
-        steps.append(capabilities.set_capabilities(caps))
-    return [*steps, *filters] if process.no_new_privileges else steps
+    steps += [
+        capabilities.DropBoundingSet(caps.bounding, kept),
+        capabilities.KeepCaps(),
+        credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids),
+        capabilities.set_capabilities(caps, kept),
+    ]
+    if spec.linux.seccomp:
+        steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
+    return steps
+
+
+def held(spec: Spec, process: Process) -> str:
+    """The capability that is kept for minidock-exec; empty when it needs none."""
+    return "CAP_SYS_ADMIN" if spec.linux.seccomp and not process.no_new_privileges else ""

@@ -12,7 +12,6 @@ def check(spec: Spec) -> None:
     """Raises Unsupported with every member of config.json that would have to be ignored."""
     process, linux = spec.process, spec.linux
     present = {
-        "hooks": spec.hooks is not None,
         "linux.intelRdt": linux.intel_rdt is not None,
         "linux.personality": linux.personality is not None,
         "linux.netDevices": bool(linux.net_devices),

@@ -4,6 +4,8 @@
     │  proceed ───────────────────────▶ │   memberships, id maps and veth are in place: set yourself up
     │ ◀─────────── started 0, done 0 …  │   only when somebody listens (--explain)
     │ ◀──────────────────────── failed  │   the step and why; C has exited
+    │ ◀──────────────────────── hooks   │   only with hooks of the host: every mount is made; A runs them,
+    │  proceed ───────────────────────▶ │   and C goes on
     │ ◀───────────────────────── ready  │   every step succeeded, the command was found
     │  exec ──────────────────────────▶ │
     │ ◀──────────────── end of file     │   close-on-exec: the command runs
@@ -27,7 +29,7 @@ LARGEST = 65536
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`kind` is proceed, exec, park, started, done, failed, ready or refused; `step` an index into the child's steps.
+    """`kind` is proceed, exec, park, hooks, started, done, failed, ready or refused; `step` an index into the child's steps.
 
     With ready: `message` is the file that will be executed, `hint` and `call` why ENOENT or ENOEXEC would be.
     """

@@ -1,0 +1,121 @@
+"""Hooks: programs that whoever ordered the container wants to run at six moments of its life.
+
+    prestart, createRuntime   on the host: every mount is made, the root not yet swapped
+    createContainer           in the container's namespaces, but still with the host's files
+    startContainer            in the container, with its files and rights, just before the command
+    poststart                 on the host, once the command runs
+    poststop                  on the host, once everything is removed
+
+Each gets the container's state as JSON on its standard input. One of the first four that fails ends the container; after
+that it is too late, and a failure is only told. runtime-spec config.md, "POSIX-platform Hooks". Man page: posix_spawn(3).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import signal
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from minidock.errors import MinidockError
+from minidock.spec import Hook
+from minidock.steps import Live, Step
+
+TOLD = 4096
+"""Bytes of what a failed hook wrote that are worth an error message."""
+
+
+class RunHooks(Step, frozen=True):
+    """All hooks of one moment, in order. `state` lacks the pid: only whoever runs them knows how it is numbered."""
+
+    stage: str
+    hooks: list[Hook]
+    state: dict[str, Any]
+    man: ClassVar[str] = "posix_spawn(3)"
+
+    def describe(self) -> str:
+        return f"run {len(self.hooks)} {self.stage} {'hook' if len(self.hooks) == 1 else 'hooks'}"
+
+    def shell(self) -> str:
+        state = shlex.quote(msgspec.json.encode(self.state).decode())
+        lines = [f"printf %s {state} | {shlex.join([hook.path, *hook.args[1:]])}" for hook in self.hooks]
+        return "\n".join(lines)
+
+    def apply(self, live: Live) -> None:
+        run(self.stage, self.hooks, self.state, live.pid)
+
+
+def run(stage: str, hooks: Sequence[Hook], state: dict[str, Any], pid: int) -> None:
+    """Raises MinidockError with runc's text for the first that fails or takes longer than its timeout."""
+    told = msgspec.json.encode({**state, "pid": pid})
+    for number, hook in enumerate(hooks):
+        problem = _run(hook, told)
+        if problem:
+            raise MinidockError(f"error running {stage} hook #{number}: {problem}")
+
+
+def _run(hook: Hook, state: bytes) -> str:
+    """What went wrong; empty when nothing did."""
+    # Files in memory, not pipes: neither side can block the other, and what is left behind is nobody's.
+    given, out, err = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr"))
+    os.write(given, state)
+    os.lseek(given, 0, os.SEEK_SET)
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((given, out, err))]
+    env = dict(line.split("=", 1) for line in hook.env if "=" in line)
+    try:
+        # It may take the defaults for granted; ours are Python's.
+        pid = os.posix_spawn(
+            hook.path, hook.args or [hook.path], env, file_actions=actions, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
+        )
+        outcome = _wait(pid, hook.timeout)
+        texts = [os.pread(fd, TOLD, 0).decode(errors="replace") for fd in (out, err)]
+    except OSError as error:
+        return f"fork/exec {hook.path}: {os.strerror(error.errno or 0).lower()}"
+    finally:
+        for fd in (given, out, err):
+            os.close(fd)
+    return f"{outcome}, stdout: {texts[0]}, stderr: {texts[1]}" if outcome else ""
+
+
+def _wait(pid: int, timeout: int | None) -> str:
+    """The hook's end in words, empty for success. One that takes too long is killed."""
+    if timeout:
+        watched = os.pidfd_open(pid)
+        poll = select.poll()
+        poll.register(watched, select.POLLIN)
+        ready = poll.poll(timeout * 1000)
+        os.close(watched)
+        if not ready:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return f"hook ran past specified timeout of {timeout:.1f}s"
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code < 0:
+        return f"signal: {signal.strsignal(-code)}"
+    return f"exit status {code}" if code else ""
+
+
+def read(pid: int) -> dict[str, str]:
+    """Nothing of a hook stays with the container; what the hook of a network did is seen in its namespace."""
+    return {}
+
+
+def demo() -> None:
+    """Run a hook that repeats its input, and one that takes too long."""
+    state = {"ociVersion": "1.2.0", "id": "demo", "status": "creating", "bundle": "/tmp"}
+    for hook in (
+        Hook("/bin/sh", ["sh", "-c", "cat; exit 3"]),
+        Hook("/bin/sleep", ["sleep", "60"], timeout=1),
+    ):
+        try:
+            run("createRuntime", [hook], state, os.getpid())
+        except MinidockError as error:
+            print(error)
+
+
+if __name__ == "__main__":
+    demo()

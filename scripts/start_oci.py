@@ -1,0 +1,11 @@
+"""The first Python that a `scripts/minidock-oci` runs: as scripts/start.py, for the runtime's command line."""
+
+import sys
+
+root = __file__.rpartition("/scripts/")[0]
+major, minor = sys.version_info[:2]
+sys.path += [f"{root}/.venv/lib/python{major}.{minor}/site-packages", root]
+
+from minidock.oci.cli import main  # noqa: E402
+
+main()
