@@ -116,7 +116,7 @@ class Mount(Oci, frozen=True):
 class Hook(Oci, frozen=True):
     path: str
     args: list[str] = []
-    env: list[str] = []
+    env: list[str] | None = None
     timeout: int | None = None
 
 

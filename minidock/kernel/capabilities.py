@@ -116,6 +116,23 @@ def in_bounding_set(number: int) -> bool | None:
         raise
 
 
+def grantable(sets: spec.Capabilities) -> spec.Capabilities:
+    """The sets without what we can't give because we haven't got it; the specification asks for a warning only."""
+    ceiling = set(available())
+
+    def had(names: list[str]) -> list[str]:
+        return [name for name in names if name in ceiling]
+
+    return spec.Capabilities(
+        bounding=had(sets.bounding),
+        effective=had(sets.effective),
+        inheritable=had(sets.inheritable),
+        permitted=had(sets.permitted),
+        # Ambient is for what is permitted and inheritable, else prctl(2) says EPERM.
+        ambient=[name for name in had(sets.ambient) if name in sets.permitted and name in sets.inheritable],
+    )
+
+
 def mask(names: Iterable[str]) -> int:
     """The set as a bit mask. Names that neither we nor the OCI specification know are left out: never given."""
     return sum(1 << NUMBERS[name] for name in set(names) if name in NUMBERS)

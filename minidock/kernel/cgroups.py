@@ -15,6 +15,8 @@ import os
 import shlex
 from typing import ClassVar
 
+import msgspec
+
 from minidock.errors import Conflict, SystemCallFailed, Unsupported
 from minidock.kernel import blkio, cgroup_tree, cpu, cpuset, device_filter, hugetlb, memory, net_class, pids, rdma
 from minidock.kernel.cgroup_files import (
@@ -148,7 +150,7 @@ def plan(
     before = [make, *_enable(cgroup, limits), *cpuset.inherit(cgroup), *limits]
     before += device_filter.limits(cgroup, wanted.devices)
     there = membership(hierarchies, cgroup.path, child_joins=child_joins)
-    return CgroupPlan(before=before, clone_dir=there.clone_dir, joined=there.joined, child=there.child)
+    return msgspec.structs.replace(there, before=before)
 
 
 def changes(hierarchies: Hierarchies, path: str, wanted: Resources, before: Resources) -> list[Step]:

@@ -65,7 +65,8 @@ def _run(hook: Hook, state: bytes) -> str:
     os.write(given, state)
     os.lseek(given, 0, os.SEEK_SET)
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((given, out, err))]
-    env = dict(line.split("=", 1) for line in hook.env if "=" in line)
+    # None given: ours, as with runc and crun.
+    env = os.environ if hook.env is None else dict(line.split("=", 1) for line in hook.env if "=" in line)
     try:
         # It may take the defaults for granted; ours are Python's.
         pid = os.posix_spawn(

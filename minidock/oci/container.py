@@ -76,6 +76,7 @@ class Runtime:
         from minidock.runtime.parent import host_steps
         from minidock.runtime.plan import Extras, plan
 
+        config = socket_activation(config)
         rootfs = _rootfs(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(
@@ -99,7 +100,8 @@ class Runtime:
             states.append(state)
 
         try:
-            DirectBirth(made, stdio(config, asked), fifo, asked.preserve_fds, before_exec=created).start()
+            preserved = asked.preserve_fds + listening()
+            DirectBirth(made, stdio(config, asked), fifo, preserved, before_exec=created).start()
         finally:
             os.close(fifo)
         return states[0]
@@ -246,6 +248,22 @@ def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Sp
         raise UsageError(f"{bundle}/{name}: {error}") from error
     support.check(config)
     return raw, config
+
+
+def listening() -> int:
+    """How many sockets systemd or its like passes through us: sd_listen_fds(3)."""
+    count = os.environ.get("LISTEN_FDS", "")
+    return int(count) if count.isdigit() else 0
+
+
+def socket_activation(config: spec.Spec) -> spec.Spec:
+    """The container's first process is told of such sockets, by the pid that it has."""
+    if not listening() or config.process is None:
+        return config
+    env = [*config.process.env, f"LISTEN_FDS={listening()}", "LISTEN_PID=1"]
+    if names := os.environ.get("LISTEN_FDNAMES"):
+        env.append(f"LISTEN_FDNAMES={names}")
+    return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
 
 
 def _rootfs(bundle: Path, config: spec.Spec) -> str:

@@ -31,9 +31,8 @@ def process_of(runtime: Runtime, words: Words) -> spec.Process:
     base = config.process or spec.Process(cwd="/")
     caps = base.capabilities or spec.Capabilities()
     if more := [name if name.startswith("CAP_") else f"CAP_{name}" for name in words.several("cap")]:
-        sets = {name: [*getattr(caps, name), *more] for name in ("bounding", "effective", "permitted", "ambient")}
-        # Ambient needs inheritable (capabilities(7)); runc adds it to that set too.
-        caps = spec.Capabilities(**sets, inheritable=[*caps.inheritable, *more])
+        sets = {name: [*getattr(caps, name), *more] for name in ("bounding", "effective", "permitted")}
+        caps = msgspec.structs.replace(caps, **sets)
     return msgspec.structs.replace(
         base,
         args=words.arguments[1:],

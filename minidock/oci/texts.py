@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
+from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, ContainerNotFound, MinidockError, UsageError
 
 
 def no_such_container() -> ContainerNotFound:
@@ -24,5 +24,7 @@ def invalid_id() -> UsageError:
 
 
 def sentence(error: MinidockError) -> str:
-    """The error as one line."""
+    """The error as one line; a command that isn't there exactly as runc says it."""
+    if isinstance(error, CommandNotFound | CommandNotExecutable):
+        return f"unable to start container process: {error.message}"
     return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -13,7 +13,7 @@ import signal
 import time
 from typing import NoReturn
 
-from minidock.kernel import execute, syscalls
+from minidock.kernel import credentials, execute, syscalls
 from minidock.runtime import seal
 from minidock.runtime.plan import Plan
 from minidock.runtime.sync import Failures, Message, Wire
@@ -103,7 +103,8 @@ def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> Non
     """
     wire = inherited.wire
     command = plan.execute
-    path = execute.environment(command.env).get("PATH", execute.DEFAULT_PATH)
+    env = _with_home(command.env)
+    path = execute.environment(env).get("PATH", execute.DEFAULT_PATH)
     executable = execute.find(command.args[0], path, command.cwd)
     missing, malformed = (execute.explain(executable, number) for number in (errno.ENOENT, errno.ENOEXEC))
     wire.send(Message("ready", message=executable, hint=missing, call=malformed))
@@ -120,7 +121,19 @@ def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> Non
     ways = execute.Ways(
         program, told, inherited.preserved, live.fds.get("filter", -1), live.fds.get("filter-flags", 0), plan.held
     )
-    execute.execute(ways, executable, command.args, command.env)
+    execute.execute(ways, executable, command.args, env)
+
+
+def _with_home(env: list[str]) -> list[str]:
+    """HOME of the user whom we are by now, as the container's own passwd has it: runc does so where nobody set it."""
+    if any(line.startswith("HOME=") and line != "HOME=" for line in env):
+        return env
+    try:
+        with open("/etc/passwd", "rb") as file:
+            passwd = file.read(credentials.ONLY_FIRST)
+    except OSError:  # none, or not for this user's eyes
+        passwd = b""
+    return credentials.with_home(env, credentials.home_of(passwd, os.getuid()))
 
 
 def _park(wire: Wire, start_line: int) -> None:

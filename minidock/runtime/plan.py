@@ -157,7 +157,7 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *_enter(spec, new, own_user),
             *extras.child,
             *_names(spec),
-            *_tree(spec, process, rootfs, extras, own_user),
+            *_tree(spec, process, rootfs, extras, cgroups.path, own_user),
             *_settle(spec, process, cache, extras),
         ],
         execute=Execute(process.args, process.env, process.cwd),
@@ -207,12 +207,12 @@ def _names(spec: Spec) -> list[Step]:
     return steps
 
 
-def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: bool) -> list[Step]:
+def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
     """The container's file system, and the pivot into it."""
     slave = any("slave" in word or "shared" in word for mount in spec.mounts for word in mount.options)
     steps: list[Step] = [mounts.IsolateMounts(slave or "slave" in spec.linux.rootfs_propagation)]
     steps += extras.root or [pivot.BindRoot(rootfs)]
-    steps += [_mount(mount, rootfs) for mount in spec.mounts]
+    steps += [_mount(mount, rootfs, spec, group) for mount in spec.mounts]
     steps += _devices(spec, rootfs, own_user)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
     steps += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
@@ -226,7 +226,7 @@ def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: b
     return steps
 
 
-def _mount(mount: Mount, rootfs: str) -> Step:
+def _mount(mount: Mount, rootfs: str, spec: Spec, group: str) -> Step:
     from minidock.kernel import cgroup_mount, cgroups
 
     destination = os.path.normpath("/" + mount.destination.lstrip("/"))
@@ -235,6 +235,11 @@ def _mount(mount: Mount, rootfs: str) -> Step:
         return mounts.BindMount(rootfs, destination, mount.source, options)
     if mount.type == "cgroup":
         hierarchies = cgroups.discover()
+        if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
+            own = {os.path.basename(where): where + group for where in hierarchies.v1.values()}
+            return cgroup_mount.BindCgroup(
+                rootfs, destination, mount.options, own or {"": f"{hierarchies.v2_mount}{group}"}
+            )
         if not hierarchies.v1:
             return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
         v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
@@ -281,7 +286,7 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     """
     from minidock.kernel import capabilities, credentials, no_new_privs, rlimits, seccomp
 
-    caps, kept = process.capabilities or Capabilities(), held(spec, process)
+    caps, kept = capabilities.grantable(process.capabilities or Capabilities()), held(spec, process)
     steps: list[Step] = [*rlimits.steps(process.rlimits)]
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from minidock.errors import Unsupported
+import os
+
+from minidock.errors import Unsupported, UsageError
 from minidock.spec import Spec
 
 KINDS = ("mount", "network", "uts", "pid", "ipc", "cgroup", "user", "time")
@@ -30,3 +32,38 @@ def check(spec: Spec) -> None:
     missing = [name for name, found in present.items() if found]
     if missing:
         raise Unsupported(f"this config.json asks for what is not honoured yet: {', '.join(missing)}")
+    _check_sysctls(spec)
+
+
+def _check_sysctls(spec: Spec) -> None:
+    """Raises UsageError, in runc's words, for a setting that would be the host's, or that a member of its own sets."""
+    if not spec.linux.sysctl:
+        return
+    from minidock.kernel.sysctl import IPC
+
+    for name in spec.linux.sysctl:
+        name = name.replace("/", ".")
+        if name == "kernel.hostname":
+            raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "hostname" field')
+        if name == "kernel.domainname":
+            if spec.domainname:
+                raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "domainname" field')
+            if not _own(spec, "uts"):
+                raise UsageError(f'sysctl "{name}" is not allowed in the hosts UTS namespace')
+        elif name in IPC or name.startswith("fs.mqueue."):
+            if not _own(spec, "ipc"):
+                raise UsageError(f'sysctl "{name}" is not allowed in the hosts ipc namespace')
+        elif name.startswith("net."):
+            if not _own(spec, "network"):
+                raise UsageError(f'sysctl "{name}" not allowed in host network namespace')
+        else:
+            raise UsageError(f'sysctl "{name}" is not in a separate kernel namespace')
+
+
+def _own(spec: Spec, kind: str) -> bool:
+    """Whether the namespace is another than ours."""
+    entry = spec.linux.namespace(kind)
+    if entry is None:
+        return False
+    file = "net" if kind == "network" else kind
+    return not entry.path or not os.path.exists(entry.path) or not os.path.samefile(entry.path, f"/proc/self/ns/{file}")
