@@ -54,9 +54,7 @@ class BindCgroup(Step, frozen=True):
         rest = [word for word in self.options if word not in ("ro", "rw")]
         steps: list[Step] = []
         if "" not in self.directories:
-            steps.append(
-                mounts.MountFilesystem(self.rootfs, self.destination, "tmpfs", "tmpfs", [*rest, "mode=755"])
-            )
+            steps.append(mounts.MountFilesystem(self.rootfs, self.destination, "tmpfs", "tmpfs", [*rest, "mode=755"]))
         for name, source in self.directories.items():
             words = ["bind", *self.options]
             steps.append(mounts.BindMount(self.rootfs, f"{self.destination}/{name}".rstrip("/"), source, words))

@@ -18,7 +18,19 @@ from typing import ClassVar
 import msgspec
 
 from minidock.errors import Conflict, SystemCallFailed, Unsupported
-from minidock.kernel import blkio, cgroup_tree, cpu, cpuset, device_filter, hugetlb, memory, net_class, pids, rdma
+from minidock.kernel import (
+    blkio,
+    cgroup_tree,
+    cpu,
+    cpuset,
+    device_filter,
+    freezer,
+    hugetlb,
+    memory,
+    net_class,
+    pids,
+    rdma,
+)
 from minidock.kernel.cgroup_files import (
     Cgroup,
     Hierarchies,
@@ -34,7 +46,7 @@ from minidock.kernel.cgroup_tree import processes
 from minidock.spec import Resources
 from minidock.steps import Live, Step
 
-__all__ = ["Cgroup", "CgroupPlan", "Hierarchies", "discover", "membership", "plan", "processes", "read"]
+__all__ = ["Cgroup", "CgroupPlan", "Hierarchies", "checked_path", "discover", "membership", "plan", "processes", "read"]
 
 COUNTED = ("cpu", "io", "memory", "pids")
 """Controllers wanted on cgroup2 even without a limit: `stats` shows what they count."""
@@ -182,6 +194,9 @@ def _refuse_inhabited(cgroup: Cgroup) -> None:
                 f"the cgroup {directory} is not empty: processes {found[:5]} live in it",
                 hint="another container has the same id or cgroup path; give this one its own",
             )
+        # Whoever enters a frozen cgroup stands still at once, before it can say so.
+        if freezer.frozen(directory):
+            raise Conflict(f"container's cgroup unexpectedly frozen: {directory}", hint="thaw or remove it first")
 
 
 def _mounts_if_ours(cgroup: Cgroup) -> list[str]:

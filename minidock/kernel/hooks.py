@@ -6,8 +6,9 @@
     poststart                 on the host, once the command runs
     poststop                  on the host, once everything is removed
 
-Each gets the container's state as JSON on its standard input. One of the first four that fails ends the container; after
-that it is too late, and a failure is only told. runtime-spec config.md, "POSIX-platform Hooks". Man page: posix_spawn(3).
+Each gets the container's state as JSON on its standard input. One of the first four that fails ends the container;
+after that it is too late, and a failure is only told. runtime-spec config.md, "POSIX-platform Hooks".
+Man page: posix_spawn(3).
 """
 
 from __future__ import annotations

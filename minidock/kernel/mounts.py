@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from typing import ClassVar
+
+import msgspec
 
 from minidock.errors import MinidockError
 from minidock.kernel import rootpath, syscalls
-from minidock.kernel.mount_options import MS_PRIVATE, MS_REC, MS_SLAVE, RDONLY, parse
+from minidock.kernel.mount_options import MS_PRIVATE, MS_REC, PROPAGATION, RDONLY, Options, parse
+from minidock.spec import IdMapping
 from minidock.steps import Live, Step
 
 # linux/mount.h
@@ -24,24 +28,70 @@ OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
 MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 
+MOUNT_ATTR_IDMAP = 0x00100000
+
 SUPERBLOCK_WORDS = ("sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand")
 
 
 class IsolateMounts(Step, frozen=True):
     """First of all: a new mount namespace is a copy whose mounts still *propagate* to the originals when they are
-    shared, as systemd makes them. Without this, our pivot_root fails with EINVAL and our mounts appear on the host."""
+    shared, as systemd makes them. Without this, our pivot_root fails with EINVAL and our mounts appear on the host.
 
-    slave: bool = False
+    A slave sees what is mounted on the host later. `shared` leaves even the way back open, for a volume whose mounts
+    the host is meant to see: then only the root's own mount, and the one it hangs on, are taken out (`PrivateRoot`).
+    """
+
+    propagation: str = "private"
     man: ClassVar[str] = "mount_namespaces(7)"
 
     def describe(self) -> str:
-        return f"make every mount here {'a slave of' if self.slave else 'independent of'} the host's"
+        meaning = {"slave": "a slave of the host's", "shared": "shared with the host's"}
+        return f"make every mount here {meaning.get(self.propagation, 'independent of the host')}"
 
     def shell(self) -> str:
-        return f"mount --make-{'rslave' if self.slave else 'rprivate'} /"
+        return f"mount --make-r{self.propagation} /"
 
     def apply(self, live: Live) -> None:
-        syscalls.mount(None, "/", None, MS_REC | (MS_SLAVE if self.slave else MS_PRIVATE))
+        syscalls.mount(None, "/", None, MS_REC | PROPAGATION[self.propagation])
+
+
+class PrivateRoot(Step, frozen=True):
+    """pivot_root(2) says EINVAL when the new root or the mount that it hangs on is shared."""
+
+    rootfs: str
+    man: ClassVar[str] = "pivot_root(2)"
+
+    def describe(self) -> str:
+        return f"take {self.rootfs} and what it hangs on out of the sharing"
+
+    def shell(self) -> str:
+        path = shlex.quote(self.rootfs)
+        return f"mount --make-private {path}\nmount --make-private $(findmnt -no TARGET -T $(dirname {path}))"
+
+    def apply(self, live: Live) -> None:
+        syscalls.mount(None, self.rootfs, None, MS_PRIVATE)
+        above = os.path.dirname(self.rootfs)
+        points = [row["destination"].rstrip("/") for row in read("self")]
+        found = [point for point in points if f"{above}/".startswith(f"{point}/")]
+        syscalls.mount(None, max(found, key=len) or "/", None, MS_PRIVATE)
+
+
+class SetRootPropagation(Step, frozen=True):
+    """rootfsPropagation: how the container's root propagates in the end; after the pivot, which needs it private."""
+
+    propagation: str
+    man: ClassVar[str] = "mount_namespaces(7)"
+
+    def describe(self) -> str:
+        return f"make the root's mount {self.propagation}"
+
+    def shell(self) -> str:
+        return f"mount --make-{self.propagation} /"
+
+    def apply(self, live: Live) -> None:
+        word = self.propagation
+        recursive = MS_REC if word[:1] == "r" else 0
+        syscalls.mount(None, "/", None, recursive | PROPAGATION[word[1:] if recursive else word])
 
 
 class MountFilesystem(Step, frozen=True):
@@ -65,10 +115,34 @@ class MountFilesystem(Step, frozen=True):
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
         target = rootpath.make_directories(root, self.destination)
-        mounted = new_filesystem(self.kind, self.source or self.kind, self.options)
+        options = parse(self.options)
+        mounted = self.make(root)
+        change(mounted, msgspec.structs.replace(options, attr_set=0, attr_clr=0))
         hang(mounted, target)
+        propagate(mounted, options)
         for fd in (root, target, mounted):
             os.close(fd)
+
+    def make(self, root: int) -> int:
+        """The detached mount; `root` is the container's."""
+        return new_filesystem(self.kind, self.source or self.kind, self.options)
+
+
+def change(mounted: int, options: Options) -> None:
+    """Give a mount that hangs nowhere yet its attributes: its own, then those for all below it too."""
+    empty = syscalls.AT_EMPTY_PATH
+    if options.attr_set or options.attr_clr:
+        syscalls.mount_setattr(mounted, "", empty, attr_set=options.attr_set, attr_clr=options.attr_clr)
+    if options.rec_set or options.rec_clr:
+        flags = empty | syscalls.AT_RECURSIVE
+        syscalls.mount_setattr(mounted, "", flags, attr_set=options.rec_set, attr_clr=options.rec_clr)
+
+
+def propagate(mounted: int, options: Options) -> None:
+    """Propagation can only be set once the mount is part of a namespace."""
+    if options.propagation:
+        flags = syscalls.AT_EMPTY_PATH | (syscalls.AT_RECURSIVE if options.propagation_recursive else 0)
+        syscalls.mount_setattr(mounted, "", flags, propagation=options.propagation)
 
 
 def new_filesystem(kind: str, source: str, words: list[str]) -> int:
@@ -108,6 +182,10 @@ class BindMount(Step, frozen=True):
     destination: str
     source: str
     options: list[str]
+    uids: list[IdMapping] = []
+    gids: list[IdMapping] = []
+    """An idmapped mount: owners appear inside as these lines say (mount_setattr(2), MOUNT_ATTR_IDMAP)."""
+    lent: bool = False
     man: ClassVar[str] = "open_tree(2)"
 
     def describe(self) -> str:
@@ -127,30 +205,39 @@ class BindMount(Step, frozen=True):
         return "\n".join(lines)
 
     def apply(self, live: Live) -> None:
+        if self.lent:
+            live.actions["lend"]()
+            copy = live.fds.pop("lent")
+        else:
+            copy = self.lend(live)
+        root = rootpath.open_root(self.rootfs)
+        make = rootpath.make_directories if stat.S_ISDIR(os.fstat(copy).st_mode) else rootpath.make_file
+        target = make(root, self.destination)
+        hang(copy, target)
+        propagate(copy, parse(self.options))
+        for fd in (copy, root, target):
+            os.close(fd)
+
+    def lend(self, live: Live) -> int:
+        """A descriptor of the copy that is to be hung, with its attributes.
+
+        Applied by the parent where it is `lent`: it may see what a user namespace's root may not, and map ids.
+        """
         options = parse(self.options)
         recursive = syscalls.AT_RECURSIVE if options.recursive else 0
         try:
             copy = syscalls.open_tree(syscalls.AT_FDCWD, self.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)
         except MinidockError as error:
             raise MinidockError(f"bind source path does not exist: {self.source}", hint=str(error)) from error
-        empty = syscalls.AT_EMPTY_PATH
-        if options.attr_set or options.attr_clr:
-            syscalls.mount_setattr(copy, "", empty, attr_set=options.attr_set, attr_clr=options.attr_clr)
-        if options.rec_set or options.rec_clr:
-            syscalls.mount_setattr(
-                copy, "", empty | syscalls.AT_RECURSIVE, attr_set=options.rec_set, attr_clr=options.rec_clr
-            )
-        root = rootpath.open_root(self.rootfs)
-        is_directory = os.path.isdir(self.source)
-        make = rootpath.make_directories if is_directory else rootpath.make_file
-        target = make(root, self.destination)
-        hang(copy, target)
-        # Propagation can only be set once the mount is part of a namespace.
-        if options.propagation:
-            flags = empty | (syscalls.AT_RECURSIVE if options.propagation_recursive else 0)
-            syscalls.mount_setattr(copy, "", flags, propagation=options.propagation)
-        for fd in (copy, root, target):
-            os.close(fd)
+        change(copy, options)
+        if self.uids:
+            from minidock.kernel import user
+
+            mapping = user.namespace(self.uids, self.gids)
+            flags = syscalls.AT_EMPTY_PATH | (syscalls.AT_RECURSIVE if options.mapped_recursively else 0)
+            syscalls.mount_setattr(copy, "", flags, attr_set=MOUNT_ATTR_IDMAP, userns_fd=mapping)
+            os.close(mapping)
+        return copy
 
 
 class ReadonlyRoot(Step, frozen=True):
@@ -168,7 +255,7 @@ class ReadonlyRoot(Step, frozen=True):
         syscalls.mount_setattr(syscalls.AT_FDCWD, "/", 0, attr_set=RDONLY)
 
 
-def read(pid: int) -> list[dict[str, str]]:
+def read(pid: int | str) -> list[dict[str, str]]:
     """What the process has mounted, from /proc/PID/mountinfo (proc_pid_mountinfo(5)), in order."""
     rows = []
     with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:

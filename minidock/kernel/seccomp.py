@@ -9,8 +9,9 @@ A profile is compiled by seccomp_bpf, once: compiled programs are kept in files 
 that a start reads one file, and imports neither the compiler nor the tables of system call numbers.
 
 Where the load stands: at the very end, in minidock-exec (native/exec.c), one call before the command. Everything after
-a load runs under the filter, and so a profile needs to allow nothing of ours but execve(2). The load needs CAP_SYS_ADMIN
-or no_new_privs; without the latter that capability is held until then, and giving it up takes one capset(2) more.
+a load runs under the filter, and so a profile needs to allow nothing of ours but execve(2). The load needs
+CAP_SYS_ADMIN or no_new_privs; without the latter that capability is held until then, and giving it up takes one
+capset(2) more.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def for_container(
 
 
 def load_filter(profile: spec.Seccomp, cache: Path | None = None, *, at_exec: bool = False) -> LoadFilter:
-    """The step for the profile of an OCI spec, for a plan with `at_exec`. `cache` is a directory for compiled programs, made when missing.
+    """The step for the profile of an OCI spec; with `at_exec` for a plan. `cache` is a directory for compiled programs,
+    made when missing.
 
     Raises UsageError for a profile that makes no sense: unknown action, operator or architecture; Unsupported for one
     whose decisions another process would take, for a call that nobody answers fails with ENOSYS.

@@ -1,7 +1,8 @@
 """The making of a process without a shim: whoever called us is its parent, or reaps it (prctl(2), SUBREAPER).
 
-The engine's story has three processes (docs/architecture.md); here A clones C itself. Only where a user namespace exists
-already is there somebody in between: M enters it, clones C as A's child (CLONE_PARENT), and is gone.
+The engine's story has three processes (docs/architecture.md); here A clones C itself. Only where there is a user
+namespace and others exist already is somebody in between: M enters them, clones C as A's child (CLONE_PARENT), and is
+gone.
 """
 
 from __future__ import annotations

@@ -351,7 +351,7 @@ def _words_of(error: OSError) -> str:
 def _version() -> int:
     from minidock import __version__
 
-    print(f"minidock-oci version {__version__}\nspec: {SPEC_VERSION}")
+    print(f"{_name()} version {__version__}\nspec: {SPEC_VERSION}")
     return 0
 
 

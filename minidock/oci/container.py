@@ -69,9 +69,7 @@ class Runtime:
             files.remove_tree(directory)
             raise
 
-    def _create(
-        self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation
-    ) -> State:
+    def _create(self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation) -> State:
         from minidock.kernel import cgroups
         from minidock.runtime.parent import host_steps
         from minidock.runtime.plan import Extras, plan
@@ -79,9 +77,7 @@ class Runtime:
         config = socket_activation(config)
         rootfs = _rootfs(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
-        limits = cgroups.plan(
-            cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True
-        )
+        limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
         told = hook_state(config, container_id, bundle, "creating")
         extras = Extras(state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
         made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")

@@ -78,9 +78,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
         process = msgspec.structs.replace(process, rlimits=config.process.rlimits)
     group = _group(state.cgroup, words.several("cgroup"))
     made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp")
-    birth = DirectBirth(
-        made, Inherited(console), -1, words.number("preserve_fds"), before_exec=lambda _: None
-    )
+    birth = DirectBirth(made, Inherited(console), -1, words.number("preserve_fds"), before_exec=lambda _: None)
     return birth.start()
 
 

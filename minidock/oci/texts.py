@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, ContainerNotFound, MinidockError, UsageError
+from minidock.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    Conflict,
+    ContainerNotFound,
+    MinidockError,
+    UsageError,
+)
 
 
 def no_such_container() -> ContainerNotFound:

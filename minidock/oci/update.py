@@ -61,9 +61,7 @@ def _from_flags(words: Words) -> spec.Resources:
         return bytes_of(key, words.text(key)) if words.text(key) else None
 
     return spec.Resources(
-        memory=spec.Memory(
-            limit=size("memory"), reservation=size("memory_reservation"), swap=size("memory_swap")
-        ),
+        memory=spec.Memory(limit=size("memory"), reservation=size("memory_reservation"), swap=size("memory_swap")),
         cpu=spec.Cpu(
             shares=number("cpu_share"),
             quota=number("cpu_quota"),

@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import time
+from functools import partial
 from typing import NoReturn
 
 from minidock.kernel import credentials, execute, syscalls
@@ -57,6 +58,7 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         live.fds["console"] = inherited.console
         live.actions["hooks"] = lambda: _wait_for_hooks(inherited.wire)
         for step, _ in enumerate(plan.child):
+            live.actions["lend"] = partial(_borrow, inherited.wire, live, step)
             _apply(plan, step, live, inherited)
         step = len(plan.child)
         _become(plan, inherited, live, program)
@@ -96,6 +98,14 @@ def _wait_for_hooks(wire: Wire) -> None:
         os._exit(1)
 
 
+def _borrow(wire: Wire, live: Live, step: int) -> None:
+    """A opens what we may not see, and sends the descriptor: live.fds["lent"]."""
+    wire.send(Message("lend", step))
+    message, live.fds["lent"] = wire.receive_fd()
+    if message is None or message.kind != "lent":
+        os._exit(1)
+
+
 def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> None:
     """Find the command as the container's user would, say ready, and on A's word become it.
 
@@ -103,7 +113,8 @@ def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> Non
     """
     wire = inherited.wire
     command = plan.execute
-    env = _with_home(command.env)
+    # Of two variables of one name the last counts, whichever getenv(3) would find.
+    env = _with_home([f"{name}={value}" for name, value in execute.environment(command.env).items()])
     path = execute.environment(env).get("PATH", execute.DEFAULT_PATH)
     executable = execute.find(command.args[0], path, command.cwd)
     missing, malformed = (execute.explain(executable, number) for number in (errno.ENOENT, errno.ENOEXEC))

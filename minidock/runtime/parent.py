@@ -180,10 +180,21 @@ class Birth:
                 self._tell("proceed")
                 continue
             step = self.plan.child[message.step]
-            if message.kind == "started":
+            if message.kind == "lend":
+                self._lend(step)
+            elif message.kind == "started":
                 self.narrator.started(step)
             else:
                 self.narrator.done(step, message.seconds)
+
+    def _lend(self, step: Step) -> None:
+        """Open for C what a user namespace's root may not see. C reads end-of-file when this raises."""
+        try:
+            fd = step.lend(self.live)
+        except (MinidockError, OSError) as error:
+            raise wrap(step, error) from error
+        self.wire.send(Message("lent"), fd)
+        os.close(fd)
 
     def _exec(self) -> None:
         self.before_exec(self.live.pid)

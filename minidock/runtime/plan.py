@@ -15,7 +15,7 @@ import msgspec
 from minidock.errors import UsageError
 from minidock.kernel import devices, mounts, namespaces, pivot, sysctl, user, uts
 from minidock.kernel.execute import Execute
-from minidock.spec import Capabilities, Hook, Hooks, Mount, Process, Spec, TimeOffset
+from minidock.spec import Capabilities, Hook, Hooks, IdMapping, Mount, Process, Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
@@ -209,9 +209,14 @@ def _names(spec: Spec) -> list[Step]:
 
 def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
     """The container's file system, and the pivot into it."""
-    slave = any("slave" in word or "shared" in word for mount in spec.mounts for word in mount.options)
-    steps: list[Step] = [mounts.IsolateMounts(slave or "slave" in spec.linux.rootfs_propagation)]
+    words = [spec.linux.rootfs_propagation, *(word for mount in spec.mounts for word in mount.options)]
+    # The loosest that anybody asks for; a volume is made a peer or a slave again by its own option.
+    asked = [kind for kind in ("shared", "slave") if kind in words or f"r{kind}" in words]
+    shared = spec.linux.rootfs_propagation.endswith("shared")
+    steps: list[Step] = [mounts.IsolateMounts("shared" if shared else "slave" if asked else "private")]
     steps += extras.root or [pivot.BindRoot(rootfs)]
+    if shared:
+        steps.append(mounts.PrivateRoot(rootfs))
     steps += [_mount(mount, rootfs, spec, group) for mount in spec.mounts]
     steps += _devices(spec, rootfs, own_user)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
@@ -230,9 +235,13 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, group: str) -> Step:
     from minidock.kernel import cgroup_mount, cgroups
 
     destination = os.path.normpath("/" + mount.destination.lstrip("/"))
-    if "bind" in mount.options or "rbind" in mount.options or mount.type == "bind":
+    if "bind" in _kind(mount):
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
-        return mounts.BindMount(rootfs, destination, mount.source, options)
+        mapped = bool({"idmap", "ridmap"} & set(options)) or bool(mount.uid_mappings)
+        uids = mount.uid_mappings or spec.linux.uid_mappings if mapped else []
+        gids = mount.gid_mappings or spec.linux.gid_mappings if mapped else []
+        lent = mapped or spec.linux.namespace("user") is not None
+        return mounts.BindMount(rootfs, destination, mount.source, options, uids, gids, lent)
     if mount.type == "cgroup":
         hierarchies = cgroups.discover()
         if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
@@ -244,15 +253,37 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, group: str) -> Step:
             return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
         v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
         return cgroup_mount.MountCgroupV1(rootfs, destination, mount.options, v1)
+    if "tmpcopyup" in mount.options:
+        from minidock.kernel.copy_up import MountFilled
+
+        return MountFilled(rootfs, destination, mount.type, mount.source, mount.options)
     return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, mount.options)
+
+
+def _kind(mount: Mount) -> str:
+    """`bind` or `rbind`, wherever the specification has it; else the file system's type."""
+    return next((word for word in mount.options if word in ("bind", "rbind")), mount.type)
+
+
+def _outside(number: int, mappings: list[IdMapping]) -> int:
+    """The id that the host knows somebody by."""
+    for line in mappings:
+        if line.container_id <= number < line.container_id + line.size:
+            return number - line.container_id + line.host_id
+    return 0
 
 
 def _devices(spec: Spec, rootfs: str, own_user: bool) -> list[Step]:
     asked = {device.path for device in spec.linux.devices}
+    bound = [mount for mount in spec.mounts if mount.destination.rstrip("/") == "/dev" and "bind" in _kind(mount)]
+    if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
+        return []
     steps: list[Step] = []
     for device in [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]:
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         owner = (device.uid or 0, device.gid or 0)
+        if own_user:  # made from outside, where users have other numbers
+            owner = (_outside(owner[0], spec.linux.uid_mappings), _outside(owner[1], spec.linux.gid_mappings))
         path, numbers = device.path, (device.type, device.major, device.minor)
         steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user))
     return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
@@ -263,6 +294,8 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
     from minidock.kernel import keyring, masks, pty, workdir
 
     root = spec.root
+    propagation = spec.linux.rootfs_propagation
+    end = [mounts.SetRootPropagation(propagation)] if propagation not in ("", "private", "rprivate") else []
     name = extras.state.get("id") or os.path.basename(spec.linux.cgroups_path)
     steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{name}")] if extras.keyring else []
     if process.terminal:
@@ -271,6 +304,7 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
         steps.append(devices.BindConsole())
     steps.append(workdir.OwnStandardStreams(process.user.uid))
     steps.append(workdir.EnterDirectory(process.cwd))
+    steps += end
     if root and root.readonly:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
@@ -281,8 +315,8 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
 def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     """Limits, user, capabilities and filter: the same for the first process and for `exec`.
 
-    The filter stands last and is loaded last of all, by minidock-exec. Loading takes no_new_privs or CAP_SYS_ADMIN, which
-    is then held until that moment.
+    The filter stands last and is loaded last of all, by minidock-exec. Loading takes no_new_privs or CAP_SYS_ADMIN,
+    which is then held until that moment.
     """
     from minidock.kernel import capabilities, credentials, no_new_privs, rlimits, seccomp
 

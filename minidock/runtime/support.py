@@ -18,15 +18,11 @@ def check(spec: Spec) -> None:
         "linux.personality": linux.personality is not None,
         "linux.netDevices": bool(linux.net_devices),
         "linux.mountLabel": bool(linux.mount_label),
-        "linux.rootfsPropagation": linux.rootfs_propagation not in ("", "private", "rprivate", "slave", "rslave"),
         "process.apparmorProfile": bool(process and process.apparmor_profile),
         "process.selinuxLabel": bool(process and process.selinux_label),
         "process.scheduler": bool(process and process.scheduler),
         "process.ioPriority": bool(process and process.io_priority),
         "process.execCPUAffinity": bool(process and process.exec_cpu_affinity),
-        "mounts[].uidMappings": any(mount.uid_mappings or mount.gid_mappings for mount in spec.mounts),
-        "mounts[].options: tmpcopyup": any("tmpcopyup" in mount.options for mount in spec.mounts),
-        "mounts[].options: idmap": any({"idmap", "ridmap"} & set(mount.options) for mount in spec.mounts),
     }
     present |= {f"linux.namespaces: {entry.type}": entry.type not in KINDS for entry in linux.namespaces}
     missing = [name for name, found in present.items() if found]
@@ -41,12 +37,12 @@ def _check_sysctls(spec: Spec) -> None:
         return
     from minidock.kernel.sysctl import IPC
 
-    for name in spec.linux.sysctl:
+    for name, value in spec.linux.sysctl.items():
         name = name.replace("/", ".")
         if name == "kernel.hostname":
             raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "hostname" field')
         if name == "kernel.domainname":
-            if spec.domainname:
+            if spec.domainname not in ("", value):
                 raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "domainname" field')
             if not _own(spec, "uts"):
                 raise UsageError(f'sysctl "{name}" is not allowed in the hosts UTS namespace')

@@ -86,7 +86,7 @@ def test_the_lifecycle(oci: Run, bundle: Path, tmp_path: Path) -> None:
     assert Path(f"/proc/{pid}/comm").read_text().startswith("minidock:[init]")
     again = oci("create", "-b", str(bundle), "life", check=False)
     assert again.returncode == 1
-    assert "container with id exists" in again.stderr
+    assert "container with given ID already exists" in again.stderr
     oci("start", "life")
     deadline = time.monotonic() + 5
     while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
@@ -136,13 +136,13 @@ def test_a_time_namespace_shifts_the_boot_clock(oci: Run, bundle: Path) -> None:
 
 def test_what_is_not_honoured_is_refused_by_name(oci: Run, bundle: Path) -> None:
     def change(config: dict) -> None:
-        config["hooks"] = {"prestart": [{"path": "/bin/true"}]}
-        config["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
+        config["linux"]["intelRdt"] = {"closID": "some"}
+        config["process"]["apparmorProfile"] = "some"
 
     configure(oci, bundle, change)
     result = oci("run", "-b", str(bundle), "hooked", check=False)
     assert result.returncode == 1
-    assert "hooks, process.ioPriority" in result.stderr
+    assert "linux.intelRdt, process.apparmorProfile" in result.stderr
 
 
 def test_the_terminal_goes_to_the_console_socket(oci: Run, bundle: Path, tmp_path: Path) -> None:
