@@ -21,9 +21,10 @@ class ConsoleSize(Oci, frozen=True):
     width: int = 0
 
 
-class User(Oci, omit_defaults=False, frozen=True):
-    uid: int = 0
-    gid: int = 0
+class User(Oci, frozen=True):
+    # From a factory, so that a 0 is written too: only omitted defaults could be anything.
+    uid: int = msgspec.field(default_factory=int)
+    gid: int = msgspec.field(default_factory=int)
     umask: int | None = None
     additional_gids: list[int] = []
 
@@ -76,7 +77,7 @@ class Process(Oci, frozen=True):
     env: list[str] = []
     terminal: bool = False
     console_size: ConsoleSize | None = None
-    user: User = User()
+    user: User = msgspec.field(default_factory=User)
     capabilities: Capabilities | None = None
     rlimits: list[Rlimit] = []
     no_new_privileges: bool = False

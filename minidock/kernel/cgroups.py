@@ -41,12 +41,24 @@ from minidock.kernel.cgroup_files import (
     unified,
     write,
 )
-from minidock.kernel.cgroup_join import CgroupPlan, checked_path, membership, read
+from minidock.kernel.cgroup_join import BornInCgroup, CgroupPlan, EnterCgroup, checked_path, membership, read
 from minidock.kernel.cgroup_tree import processes
 from minidock.spec import Resources
 from minidock.steps import Live, Step
 
-__all__ = ["Cgroup", "CgroupPlan", "Hierarchies", "checked_path", "discover", "membership", "plan", "processes", "read"]
+__all__ = [
+    "BornInCgroup",
+    "Cgroup",
+    "CgroupPlan",
+    "EnterCgroup",
+    "Hierarchies",
+    "checked_path",
+    "discover",
+    "membership",
+    "plan",
+    "processes",
+    "read",
+]
 
 COUNTED = ("cpu", "io", "memory", "pids")
 """Controllers wanted on cgroup2 even without a limit: `stats` shows what they count."""
@@ -191,7 +203,7 @@ def _refuse_inhabited(cgroup: Cgroup) -> None:
     for directory in cgroup.directories:
         if os.path.isdir(directory) and (found := cgroup_tree.pids_below(directory)):
             raise Conflict(
-                f"the cgroup {directory} is not empty: processes {found[:5]} live in it",
+                f"container's cgroup is not empty: {len(found)} process(es) found: {found[:5]} in {directory}",
                 hint="another container has the same id or cgroup path; give this one its own",
             )
         # Whoever enters a frozen cgroup stands still at once, before it can say so.

@@ -17,12 +17,13 @@ import os
 import select
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from minidock.errors import MinidockError
+from minidock.kernel.execute import Ways, execute
 from minidock.spec import Hook
 from minidock.steps import Live, Step
 
@@ -36,6 +37,8 @@ class RunHooks(Step, frozen=True):
     stage: str
     hooks: list[Hook]
     state: dict[str, Any]
+    cwd: str = "/"
+    """The bundle; for createContainer the root that is about to be swapped in."""
     man: ClassVar[str] = "posix_spawn(3)"
 
     def describe(self) -> str:
@@ -47,33 +50,63 @@ class RunHooks(Step, frozen=True):
         return "\n".join(lines)
 
     def apply(self, live: Live) -> None:
-        run(self.stage, self.hooks, self.state, live.pid)
+        run(self.stage, self.hooks, self.state, live.pid, self.cwd)
 
 
-def run(stage: str, hooks: Sequence[Hook], state: dict[str, Any], pid: int) -> None:
+def confined(hook: Hook, env: Mapping[str, str], streams: Sequence[int], ways: Ways) -> int:
+    """The pid of a startContainer hook: a program of the *container*, so it gets the command's filter and no right that
+    is held only for loading that."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        for number, fd in enumerate(streams):
+            os.dup2(fd, number)
+        lines = [f"{name}={value}" for name, value in env.items()]
+        execute(ways, hook.path, hook.args or [hook.path], lines)
+    finally:
+        os._exit(127)
+
+
+def spawned(hook: Hook, env: Mapping[str, str], streams: Sequence[int]) -> int:
+    """The pid of any other hook. It may take the defaults for signals for granted; ours are Python's."""
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]
+    defaults = [signal.SIGPIPE, signal.SIGXFSZ]
+    return os.posix_spawn(hook.path, hook.args or [hook.path], env, file_actions=actions, setsigdef=defaults)
+
+
+def run(
+    stage: str,
+    hooks: Sequence[Hook],
+    state: dict[str, Any],
+    pid: int,
+    cwd: str,
+    spawn: Callable[[Hook, Mapping[str, str], Sequence[int]], int] = spawned,
+) -> None:
     """Raises MinidockError with runc's text for the first that fails or takes longer than its timeout."""
     told = msgspec.json.encode({**state, "pid": pid})
-    for number, hook in enumerate(hooks):
-        problem = _run(hook, told)
-        if problem:
-            raise MinidockError(f"error running {stage} hook #{number}: {problem}")
+    before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(cwd)
+        for number, hook in enumerate(hooks):
+            problem = _run(hook, told, spawn)
+            if problem:
+                raise MinidockError(f"error running {stage} hook #{number}: {problem}")
+    finally:
+        os.fchdir(before)
+        os.close(before)
 
 
-def _run(hook: Hook, state: bytes) -> str:
+def _run(hook: Hook, state: bytes, spawn: Callable[[Hook, Mapping[str, str], Sequence[int]], int]) -> str:
     """What went wrong; empty when nothing did."""
     # Files in memory, not pipes: neither side can block the other, and what is left behind is nobody's.
     given, out, err = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr"))
     os.write(given, state)
     os.lseek(given, 0, os.SEEK_SET)
-    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((given, out, err))]
     # None given: ours, as with runc and crun.
     env = os.environ if hook.env is None else dict(line.split("=", 1) for line in hook.env if "=" in line)
     try:
-        # It may take the defaults for granted; ours are Python's.
-        pid = os.posix_spawn(
-            hook.path, hook.args or [hook.path], env, file_actions=actions, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
-        )
-        outcome = _wait(pid, hook.timeout)
+        outcome = _wait(spawn(hook, env, (given, out, err)), hook.timeout)
         texts = [os.pread(fd, TOLD, 0).decode(errors="replace") for fd in (out, err)]
     except OSError as error:
         return f"fork/exec {hook.path}: {os.strerror(error.errno or 0).lower()}"
@@ -97,7 +130,7 @@ def _wait(pid: int, timeout: int | None) -> str:
             return f"hook ran past specified timeout of {timeout:.1f}s"
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code < 0:
-        return f"signal: {signal.strsignal(-code)}"
+        return f"signal: {(signal.strsignal(-code) or '').lower()}"
     return f"exit status {code}" if code else ""
 
 
@@ -114,7 +147,7 @@ def demo() -> None:
         Hook("/bin/sleep", ["sleep", "60"], timeout=1),
     ):
         try:
-            run("createRuntime", [hook], state, os.getpid())
+            run("createRuntime", [hook], state, os.getpid(), "/")
         except MinidockError as error:
             print(error)
 

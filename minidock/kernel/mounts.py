@@ -115,6 +115,8 @@ class MountFilesystem(Step, frozen=True):
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
         target = rootpath.make_directories(root, self.destination)
+        if self.kind in ("proc", "sysfs"):
+            self._check_place(root, target)
         options = parse(self.options)
         mounted = self.make(root)
         change(mounted, msgspec.structs.replace(options, attr_set=0, attr_clr=0))
@@ -122,6 +124,19 @@ class MountFilesystem(Step, frozen=True):
         propagate(mounted, options)
         for fd in (root, target, mounted):
             os.close(fd)
+
+    def _check_place(self, root: int, target: int) -> None:
+        """By a symlink an image could move /proc, and with it every mask, to where nobody looks (CVE-2019-19921)."""
+        here = syscalls.openat2(
+            root,
+            self.destination.lstrip("/"),
+            os.O_PATH | os.O_NOFOLLOW,
+            resolve=syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS,
+        )
+        found, expected = os.fstat(here), os.fstat(target)
+        os.close(here)
+        if not os.path.samestat(found, expected):
+            raise MinidockError(f'filesystem "{self.kind}" must be mounted on ordinary directory: {self.destination}')
 
     def make(self, root: int) -> int:
         """The detached mount; `root` is the container's."""
@@ -238,6 +253,26 @@ class BindMount(Step, frozen=True):
             syscalls.mount_setattr(copy, "", flags, attr_set=MOUNT_ATTR_IDMAP, userns_fd=mapping)
             os.close(mapping)
         return copy
+
+
+class ReadonlyMount(Step, frozen=True):
+    """A tmpfs that others hang in, once they do: a mount point can't be made in what is read-only."""
+
+    path: str
+    man: ClassVar[str] = "mount_setattr(2)"
+
+    def describe(self) -> str:
+        return f"make the mount at {self.path} read-only"
+
+    def shell(self) -> str:
+        return f"mount -o remount,bind,ro {shlex.quote(self.path)}"
+
+    def apply(self, live: Live) -> None:
+        root = rootpath.open_root("/")
+        mounted = rootpath.open_in(root, self.path)
+        make_readonly(mounted)
+        os.close(mounted)
+        os.close(root)
 
 
 class ReadonlyRoot(Step, frozen=True):

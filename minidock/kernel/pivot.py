@@ -10,7 +10,7 @@ import os
 import shlex
 from typing import ClassVar
 
-from minidock.kernel import syscalls
+from minidock.kernel import mounts, syscalls
 from minidock.steps import Live, Step
 
 MNT_DETACH = 2  # sys/mount.h
@@ -72,6 +72,12 @@ class MoveRoot(Step, frozen=True):
         return f"cd {shlex.quote(self.rootfs)}\nmount --move . /\nexec chroot ."
 
     def apply(self, live: Live) -> None:
+        # The host's proc and sysfs would stay in this namespace below the new root, unmasked: with a second mount of
+        # proc allowed by their sight (mount_namespaces(7)), a user namespace could have what the masks hide.
+        for row in mounts.read("self"):
+            inside = f"{row['destination']}/".startswith(f"{self.rootfs}/")
+            if row["type"] in ("proc", "sysfs") and not inside:
+                syscalls.umount2(row["destination"], MNT_DETACH)
         os.chdir(self.rootfs)
         syscalls.mount(".", "/", None, MS_MOVE)
         os.chroot(".")
@@ -86,7 +92,7 @@ def read(pid: int) -> dict[str, str]:
 
 def demo() -> None:
     """Pivot into an empty tmpfs and look around."""
-    from minidock.kernel import mounts, namespaces
+    from minidock.kernel import namespaces
 
     if syscalls.clone3(namespaces.flags(["mount"])) == 0:
         mounts.IsolateMounts().apply(Live())

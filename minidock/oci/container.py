@@ -124,7 +124,7 @@ class Runtime:
 
         told = hook_state(config, state.id, Path(state.bundle), "running")
         try:
-            run("poststart", hooks, told, state.pid)
+            run("poststart", hooks, told, state.pid, _still(state.bundle))
         except MinidockError:
             self.kill(state.id, signal.SIGKILL)
             raise
@@ -169,7 +169,7 @@ class Runtime:
             from minidock.kernel.hooks import run
 
             told = hook_state(config, state.id, Path(state.bundle), "stopped")
-            run("poststop", config.hooks.poststop, told, 0)
+            run("poststop", config.hooks.poststop, told, 0, _still(state.bundle))
 
     def _undo(self, container_id: str, directory: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -274,6 +274,11 @@ def hook_state(config: spec.Spec, container_id: str, bundle: Path, status: str) 
     """What hooks read on their standard input; the pid is added by whoever runs them."""
     told = {"ociVersion": config.oci_version, "id": container_id, "status": status, "bundle": str(bundle)}
     return {**told, "annotations": config.annotations} if config.annotations else told
+
+
+def _still(bundle: str) -> str:
+    """Where a late hook runs: the bundle may be gone by then."""
+    return bundle if os.path.isdir(bundle) else "/"
 
 
 def ticks(pid: int) -> int:

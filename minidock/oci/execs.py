@@ -10,10 +10,11 @@ import msgspec
 from minidock import spec
 from minidock.errors import Conflict, UsageError
 from minidock.kernel import cgroups
-from minidock.oci.birth import Creation, DirectBirth, Inherited
+from minidock.oci.birth import DirectBirth, Inherited
 from minidock.oci.container import Runtime
 from minidock.oci.words import Words
 from minidock.runtime import enter
+from minidock.steps import Step
 
 
 def process_of(runtime: Runtime, words: Words) -> spec.Process:
@@ -83,23 +84,40 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
 
 
 def _group(path: str, asked: list[str]) -> cgroups.CgroupPlan:
-    """--cgroup: a cgroup below the container's, the same in all hierarchies."""
-    below = ""
-    for word in asked:
-        controllers, colon, below = word.rpartition(":")
-        if colon and controllers:
-            raise UsageError(f"invalid --cgroup argument: {word} (one cgroup for all controllers, without a prefix)")
-    where = os.path.normpath(f"{path}/{below}")
-    if where != path and not where.startswith(path + "/"):
-        raise UsageError(f"bad sub cgroup path: {below}")
+    """--cgroup: one below the container's, for all hierarchies or by controller. Raises UsageError in runc's words."""
     found = cgroups.discover()
-    if where != path:
-        missing = [name for name in cgroups.Cgroup(where, found).directories if not os.path.isdir(name)]
-        if missing:
-            raise UsageError(f"adding pid to cgroup: {missing[0]}: no such file or directory")
-    return cgroups.membership(found, where, child_joins=True)
+    there = cgroups.membership(found, path, child_joins=True)
+    if not asked:
+        return there
+    wanted = _by_controller(asked, path)
+    if unknown := [name for name in wanted if name and name not in found.v1 and name not in found.v2_controllers]:
+        raise UsageError(f"unknown controller {unknown[0]} in SubCgroupPaths")
+
+    def place(names: list[str]) -> str:
+        return next((wanted[name] for name in [*names, ""] if name in wanted), path)
+
+    v2 = f"{found.v2_mount}{place(found.v2_controllers)}" if found.v2_mount else ""
+    by_mount: dict[str, list[str]] = {}
+    for name, mount in found.v1.items():
+        by_mount.setdefault(mount, []).append(name)
+    v1 = [mount + place(names) for mount, names in by_mount.items()]
+    for directory in [*([v2] if v2 else []), *v1]:
+        if not os.path.isdir(directory):
+            raise UsageError(f"error adding pid to cgroups: open {directory}/cgroup.procs: no such file or directory")
+    joined: list[Step] = [cgroups.BornInCgroup(v2, place([]))] if v2 else []
+    child: list[Step] = [cgroups.EnterCgroup(place([]), v1)] if v1 else []
+    return msgspec.structs.replace(there, clone_dir=v2, joined=joined, child=child)
 
 
-def creation(console: int) -> Creation:
-    """For the checks that exec shares with create."""
-    return Creation(console=console)
+def _by_controller(asked: list[str], path: str) -> dict[str, str]:
+    """Paths of cgroups by controller; "" is for all others."""
+    wanted: dict[str, str] = {}
+    for word in asked:
+        names, colon, below = word.rpartition(":")
+        if not colon and len(asked) != 1:
+            raise UsageError(f"invalid --cgroup argument: {word} (missing <controller>: prefix)")
+        where = os.path.normpath(f"{path}/{below}")
+        if where != path and not where.startswith(path + "/"):
+            raise UsageError(f"{below} is not a sub cgroup path")
+        wanted.update(dict.fromkeys(names.split(","), where))
+    return wanted

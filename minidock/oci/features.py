@@ -24,7 +24,7 @@ def features() -> int:
             "seccomp": {
                 "enabled": True,
                 "actions": sorted(seccomp_bpf.ACTIONS),
-                "operators": sorted(seccomp_bpf.OPERATORS),
+                "operators": sorted(seccomp_bpf.CONDITIONS),
                 "archs": sorted(seccomp_arch.ARCHES),
                 "knownFlags": sorted(seccomp.FLAGS),
                 "supportedFlags": sorted(seccomp.FLAGS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, spec
-from minidock.errors import Unsupported, UsageError
+from minidock.errors import SystemCallFailed, Unsupported, UsageError
 from minidock.oci.container import Runtime
 from minidock.oci.words import Words
 
@@ -28,7 +29,16 @@ def update(runtime: Runtime, words: Words) -> int:
     before = config.linux.resources or spec.Resources()
     asked = _from_file(words.text("resources")) if words.text("resources") else _from_flags(words)
     asked = _completed(asked, before)
+    late = []
     for step in cgroups.changes(cgroups.discover(), state.cgroup, asked, before):
+        try:
+            step.apply(Live())
+        except SystemCallFailed as error:
+            if error.number != errno.EINVAL:
+                raise
+            late.append(step)
+    # Limits that bind each other (a shorter period makes the old quota too large) are taken in one order only.
+    for step in late:
         step.apply(Live())
     after = _merged(before, asked)
     linux = msgspec.structs.replace(config.linux, resources=after)
@@ -89,7 +99,12 @@ def bytes_of(key: str, text: str) -> int:
 
 
 def _completed(asked: spec.Resources, before: spec.Resources) -> spec.Resources:
-    """On version 2 quota and period are one file, so the one that isn't asked for is repeated."""
+    """What belongs to something that isn't asked for: quota and period are one file on version 2, and swap is told
+    together with memory."""
+    memory = asked.memory
+    if memory and memory.swap and not memory.limit and before.memory and before.memory.limit:
+        memory = msgspec.structs.replace(memory, limit=before.memory.limit)
+        asked = msgspec.structs.replace(asked, memory=memory)
     if asked.cpu is None or before.cpu is None or bool(asked.cpu.quota) == bool(asked.cpu.period):
         return asked
     quota, period = asked.cpu.quota or before.cpu.quota, asked.cpu.period or before.cpu.period

@@ -92,7 +92,7 @@ def read(flags: Sequence[Flag], words: Sequence[str], *, stop: bool) -> tuple[di
     return values, arguments
 
 
-def _empty(flag: Flag) -> Any:
+def _empty(flag: Flag) -> object:
     return {"yes": False, "list": [], "number": 0}.get(flag.kind, flag.default)
 
 

@@ -14,6 +14,9 @@ import time
 from functools import partial
 from typing import NoReturn
 
+import msgspec
+
+from minidock.errors import MinidockError
 from minidock.kernel import credentials, execute, syscalls
 from minidock.runtime import seal
 from minidock.runtime.plan import Plan
@@ -126,13 +129,24 @@ def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> Non
     if message.kind == "park":
         _park(wire, inherited.start_line)
         told = -1
-    for step in plan.start_hooks:
-        step.apply(live)
-    os.umask(plan.umask)
     ways = execute.Ways(
         program, told, inherited.preserved, live.fds.get("filter", -1), live.fds.get("filter-flags", 0), plan.held
     )
+    _run_start_hooks(plan, msgspec.structs.replace(ways, wire=-1, preserved=0))
+    os.umask(plan.umask)
     execute.execute(ways, executable, command.args, env)
+
+
+def _run_start_hooks(plan: Plan, ways: execute.Ways) -> None:
+    """When one fails nobody waits at the wire any more: the container's standard error gets to know."""
+    for step in plan.start_hooks:
+        from minidock.kernel import hooks
+
+        try:
+            hooks.run(step.stage, step.hooks, step.state, os.getpid(), "/", partial(hooks.confined, ways=ways))
+        except MinidockError as error:
+            os.write(2, f"{error}\n".encode(errors="replace"))
+            os._exit(1)
 
 
 def _with_home(env: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
     from minidock.kernel.cgroups import CgroupPlan
+    from minidock.kernel.hooks import RunHooks
 
 
 class Spawn(Step, frozen=True):
@@ -107,7 +108,7 @@ class Plan(msgspec.Struct, frozen=True):
     """The capability that minidock-exec needs for loading the filter."""
     host_hooks: list[Step] = []
     """A's, in the middle of the child's steps: where AskParent stands."""
-    start_hooks: list[Step] = []
+    start_hooks: list[RunHooks] = []
     """C's, between the word to go and the command."""
 
     def sections(self) -> list[tuple[str, list[Step]]]:
@@ -165,10 +166,10 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
         umask=0o022 if process.user.umask is None else process.user.umask,
         held=held(spec, process),
         host_hooks=[
-            *_hooks("prestart", hooks.prestart, extras.state),
-            *_hooks("createRuntime", hooks.create_runtime, extras.state),
+            *_hooks("prestart", hooks.prestart, extras.state, extras.state.get("bundle", "/")),
+            *_hooks("createRuntime", hooks.create_runtime, extras.state, extras.state.get("bundle", "/")),
         ],
-        start_hooks=_hooks("startContainer", hooks.start_container, {**extras.state, "status": "created"}),
+        start_hooks=_hooks("startContainer", hooks.start_container, {**extras.state, "status": "created"}, "."),
     )
 
 
@@ -178,12 +179,12 @@ def _paths(spec: Spec) -> dict[str, str]:
     return {entry.type: entry.path for entry in entries if entry and entry.path}
 
 
-def _hooks(stage: str, wanted: list[Hook], state: dict[str, Any]) -> list[Step]:
+def _hooks(stage: str, wanted: list[Hook], state: dict[str, Any], cwd: str) -> list[RunHooks]:
     if not wanted:
         return []
     from minidock.kernel.hooks import RunHooks
 
-    return [RunHooks(stage, wanted, state)]
+    return [RunHooks(stage, wanted, state, cwd)]
 
 
 def _enter(spec: Spec, new: list[str], own_user: bool) -> list[Step]:
@@ -226,7 +227,7 @@ def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
     hooks = spec.hooks or Hooks()
     if hooks.prestart or hooks.create_runtime:
         steps.append(AskParent())
-    steps += _hooks("createContainer", hooks.create_container, extras.state)
+    steps += _hooks("createContainer", hooks.create_container, extras.state, rootfs)
     steps.append(pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs))
     return steps
 
@@ -257,7 +258,13 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, group: str) -> Step:
         from minidock.kernel.copy_up import MountFilled
 
         return MountFilled(rootfs, destination, mount.type, mount.source, mount.options)
-    return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, mount.options)
+    options = [word for word in mount.options if word != "ro"] if _late(mount) else mount.options
+    return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, options)
+
+
+def _late(mount: Mount) -> bool:
+    """A tmpfs becomes read-only in the end: other mounts hang in it, devices are made there."""
+    return mount.type == "tmpfs" and "ro" in mount.options and not _kind(mount).endswith("bind")
 
 
 def _kind(mount: Mount) -> str:
@@ -305,6 +312,7 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
     steps.append(workdir.OwnStandardStreams(process.user.uid))
     steps.append(workdir.EnterDirectory(process.cwd))
     steps += end
+    steps += [mounts.ReadonlyMount(mount.destination) for mount in spec.mounts if _late(mount)]
     if root and root.readonly:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
@@ -322,6 +330,14 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
 
     caps, kept = capabilities.grantable(process.capabilities or Capabilities()), held(spec, process)
     steps: list[Step] = [*rlimits.steps(process.rlimits)]
+    if process.scheduler or process.io_priority:
+        from minidock.kernel import scheduling
+
+        steps += scheduling.steps(process.scheduler, process.io_priority)
+    if spec.linux.personality:
+        from minidock.kernel import personality
+
+        steps += personality.steps(spec.linux.personality)
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())
     steps += [

@@ -15,14 +15,10 @@ def check(spec: Spec) -> None:
     process, linux = spec.process, spec.linux
     present = {
         "linux.intelRdt": linux.intel_rdt is not None,
-        "linux.personality": linux.personality is not None,
         "linux.netDevices": bool(linux.net_devices),
         "linux.mountLabel": bool(linux.mount_label),
         "process.apparmorProfile": bool(process and process.apparmor_profile),
         "process.selinuxLabel": bool(process and process.selinux_label),
-        "process.scheduler": bool(process and process.scheduler),
-        "process.ioPriority": bool(process and process.io_priority),
-        "process.execCPUAffinity": bool(process and process.exec_cpu_affinity),
     }
     present |= {f"linux.namespaces: {entry.type}": entry.type not in KINDS for entry in linux.namespaces}
     missing = [name for name, found in present.items() if found]
