@@ -97,6 +97,21 @@ class SetAffinity(Step, frozen=True):
         os.sched_setaffinity(0, listed(self.processors))
 
 
+class ResetAffinity(Step, frozen=True):
+    """Every processor that the cgroup's cpuset allows: a runtime that was itself pinned must not pin its containers."""
+
+    man: ClassVar[str] = "sched_setaffinity(2)"
+
+    def describe(self) -> str:
+        return "run on every processor that the cgroup allows"
+
+    def shell(self) -> str:
+        return "taskset --pid --all-tasks ffffffff $$"
+
+    def apply(self, live: Live) -> None:
+        os.sched_setaffinity(0, range(os.sysconf("SC_NPROCESSORS_CONF")))
+
+
 def listed(text: str) -> set[int]:
     """`0-3,7` as numbers. Raises UsageError."""
     found: set[int] = set()

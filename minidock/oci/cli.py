@@ -49,7 +49,8 @@ MAKING = [BUNDLE, CONFIG, CONSOLE, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING]
 def runtime_of(words: Words) -> Runtime:
     """All containers of --root."""
     systemd = bool(words.globals["systemd_cgroup"]) or words.globals["cgroup_manager"] == "systemd"
-    return Runtime(Path(str(words.globals["root"])).absolute(), systemd=systemd)
+    log = Log(str(words.globals["log"]), str(words.globals["log_format"]))
+    return Runtime(Path(str(words.globals["root"])).absolute(), systemd=systemd, warn=log.warn)
 
 
 # create, start, run, exec

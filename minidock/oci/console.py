@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import termios
 from collections.abc import Iterator
 
 from minidock.errors import MinidockError, UsageError
@@ -47,6 +48,10 @@ class Proxy:
         """`console` is our end of the pair, over which the master has been sent."""
         self.master = pty.receive_master(console)
         os.close(console)
+        # Line ends stay as the program writes them: ours, or whatever 1 is, are not another terminal's to make.
+        mode = termios.tcgetattr(self.master)
+        mode[1] &= ~termios.ONLCR
+        termios.tcsetattr(self.master, termios.TCSANOW, mode)
         self.size()
 
     def size(self) -> None:
@@ -65,6 +70,9 @@ class Proxy:
             yield
             return
         with terminal.RawMode(0):
+            mode = termios.tcgetattr(0)
+            mode[1] |= termios.OPOST  # our terminal adds the carriage returns
+            termios.tcsetattr(0, termios.TCSANOW, mode)
             yield
 
     def copy(self, ended: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,10 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
 class Runtime:
     """All containers below one state directory, --root."""
 
-    def __init__(self, root: Path, *, systemd: bool = False) -> None:
+    def __init__(self, root: Path, *, systemd: bool = False, warn: Callable[[str], None] = lambda _: None) -> None:
+        """`warn` is told what the specification wants said and not refused."""
         self.root = root
+        self.warn = warn
         self.systemd = systemd
 
     # the life of a container
@@ -71,15 +74,17 @@ class Runtime:
 
     def _create(self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation) -> State:
         from minidock.kernel import cgroups
+        from minidock.kernel.scheduling import ResetAffinity
         from minidock.runtime.parent import host_steps
         from minidock.runtime.plan import Extras, plan
 
+        self._warn_of_rights(config)
         config = socket_activation(config)
         rootfs = _rootfs(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
         told = hook_state(config, container_id, bundle, "creating")
-        extras = Extras(state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
+        extras = Extras(child=[ResetAffinity()], state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
         made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
         # Before anything is done: a create that is killed leaves what a later delete can undo.
         undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
@@ -102,6 +107,20 @@ class Runtime:
             os.close(fifo)
         return states[0]
 
+    def _warn_of_rights(self, config: spec.Spec) -> None:
+        """config.md: what can't be granted MUST be logged as a warning, and SHOULD NOT fail."""
+        if config.process is None or config.process.capabilities is None:
+            return
+        from minidock.kernel import capabilities
+
+        asked = config.process.capabilities
+        granted = capabilities.grantable(asked)
+        if missing := [name for name in asked.bounding if name not in granted.bounding]:
+            self.warn(f"can't grant {', '.join(missing)}: unknown, or not ours to give")
+        for name in asked.ambient:
+            if name not in granted.ambient:
+                self.warn(f"can't raise ambient capability {name}: it is not both permitted and inheritable")
+
     def start(self, container_id: str) -> State:
         """Let the first process go on. Raises Conflict when it has been let go before, or has ended."""
         state = self.read(container_id)
@@ -112,16 +131,22 @@ class Runtime:
         line = self.root / container_id / "start-line"
         fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         os.write(fifo, b"!")
-        os.close(fifo)
         line.unlink()
         config = self.config(container_id)
         if config.hooks and config.hooks.poststart:
-            self._poststart(state, config, config.hooks.poststart)
+            self._poststart(state, config, config.hooks.poststart, fifo)
+        os.close(fifo)
         return state
 
-    def _poststart(self, state: State, config: spec.Spec, hooks: list[spec.Hook]) -> None:
+    def _poststart(self, state: State, config: spec.Spec, hooks: list[spec.Hook], fifo: int) -> None:
+        """Once the command runs: the first process is then no reader of the fifo any more (fifo(7), close-on-exec)."""
+        import select
+
         from minidock.kernel.hooks import run
 
+        watch = select.poll()
+        watch.register(fifo, 0)
+        watch.poll()
         told = hook_state(config, state.id, Path(state.bundle), "running")
         try:
             run("poststart", hooks, told, state.pid, _still(state.bundle))

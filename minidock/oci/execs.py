@@ -10,6 +10,7 @@ import msgspec
 from minidock import spec
 from minidock.errors import Conflict, UsageError
 from minidock.kernel import cgroups
+from minidock.kernel.scheduling import ResetAffinity
 from minidock.oci.birth import DirectBirth, Inherited
 from minidock.oci.container import Runtime
 from minidock.oci.words import Words
@@ -33,7 +34,8 @@ def process_of(runtime: Runtime, words: Words) -> spec.Process:
     caps = base.capabilities or spec.Capabilities()
     if more := [name if name.startswith("CAP_") else f"CAP_{name}" for name in words.several("cap")]:
         sets = {name: [*getattr(caps, name), *more] for name in ("bounding", "effective", "permitted")}
-        caps = msgspec.structs.replace(caps, **sets)
+        ambient = [*caps.ambient, *(name for name in more if name in caps.inheritable)]
+        caps = msgspec.structs.replace(caps, **sets, ambient=ambient)
     return msgspec.structs.replace(
         base,
         args=words.arguments[1:],
@@ -79,6 +81,8 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
         process = msgspec.structs.replace(process, rlimits=config.process.rlimits)
     group = _group(state.cgroup, words.several("cgroup"))
     made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp")
+    if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
+        made = msgspec.structs.replace(made, child=[*group.child, ResetAffinity(), *made.child[len(group.child) :]])
     birth = DirectBirth(made, Inherited(console), -1, words.number("preserve_fds"), before_exec=lambda _: None)
     return birth.start()
 
@@ -118,6 +122,6 @@ def _by_controller(asked: list[str], path: str) -> dict[str, str]:
             raise UsageError(f"invalid --cgroup argument: {word} (missing <controller>: prefix)")
         where = os.path.normpath(f"{path}/{below}")
         if where != path and not where.startswith(path + "/"):
-            raise UsageError(f"{below} is not a sub cgroup path")
+            raise UsageError(f"bad sub cgroup path: {below} is not a sub cgroup path")
         wanted.update(dict.fromkeys(names.split(","), where))
     return wanted

@@ -17,7 +17,7 @@ from typing import NoReturn
 import msgspec
 
 from minidock.errors import MinidockError
-from minidock.kernel import credentials, execute, syscalls
+from minidock.kernel import credentials, execute, fds, syscalls
 from minidock.runtime import seal
 from minidock.runtime.plan import Plan
 from minidock.runtime.sync import Failures, Message, Wire
@@ -81,6 +81,9 @@ def _settle(inherited: Inheritance) -> None:
     if inherited.stdio is not None:
         for number, fd in enumerate(inherited.stdio):
             os.dup2(fd, number)
+    passed = range(3, 3 + inherited.preserved)
+    # Not only at the exec: a descriptor of the host's cgroup that stayed open was CVE-2024-21626.
+    fds.close_all_but([inherited.wire.end.fileno(), inherited.start_line, inherited.console, *passed])
 
 
 def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:

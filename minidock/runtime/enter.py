@@ -25,7 +25,7 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
     """The steps for one more process beside `pid`, the container's first. Raises MinidockError when that has ended."""
     from minidock.kernel import pty, workdir
 
-    affinity = process.exec_cpu_affinity or CpuAffinity()
+    affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
     child: list[Step] = [*_affinity(affinity.initial), *cgroups.child]
     for kind, facts in namespaces.KINDS.items():
         theirs = f"/proc/{pid}/ns/{facts.file}"
