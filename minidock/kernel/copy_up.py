@@ -47,7 +47,7 @@ class MountFilled(mounts.MountFilesystem, frozen=True):
         return f"cp -a {target} $RUN/filled && {super().shell()} && cp -a $RUN/filled/. {target} && rm -r $RUN/filled"
 
     def make(self, root: int) -> int:
-        words = [word for word in self.options if word != "ro"]
+        words = [word for word in self.words(root) if word != "ro"]
         mounted = mounts.new_filesystem(self.kind, self.source or self.kind, words)
         fill(root, self.destination, os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mounted))
         if "ro" in self.options:

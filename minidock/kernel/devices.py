@@ -155,8 +155,15 @@ class BindConsole(Step, frozen=True):
         return 'touch /dev/console && mount --bind "$(tty)" /dev/console'
 
     def apply(self, live: Live) -> None:
-        os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o600))
-        mounts.BindMount("", "/dev/console", os.ttyname(0), ["bind"]).apply(live)
+        # By descriptors from end to end: were /dev/console a symlink of the image's, the terminal would be mounted over
+        # whatever that leads to, and writing to it would be writing there (CVE-2025-52565).
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+        target = os.open("/dev/console", flags, 0o600)
+        tree = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | syscalls.AT_EMPTY_PATH
+        terminal = syscalls.open_tree(0, "", tree)
+        mounts.hang(terminal, target)
+        os.close(terminal)
+        os.close(target)
 
 
 def read(pid: int) -> list[str]:

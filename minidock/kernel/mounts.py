@@ -114,11 +114,11 @@ class MountFilesystem(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
+        mounted = self.make(root)
         target = rootpath.make_directories(root, self.destination)
         if self.kind in ("proc", "sysfs"):
             self._check_place(root, target)
         options = parse(self.options)
-        mounted = self.make(root)
         change(mounted, msgspec.structs.replace(options, attr_set=0, attr_clr=0))
         hang(mounted, target)
         propagate(mounted, options)
@@ -140,7 +140,19 @@ class MountFilesystem(Step, frozen=True):
 
     def make(self, root: int) -> int:
         """The detached mount; `root` is the container's."""
-        return new_filesystem(self.kind, self.source or self.kind, self.options)
+        return new_filesystem(self.kind, self.source or self.kind, self.words(root))
+
+    def words(self, root: int) -> list[str]:
+        """A tmpfs that isn't told a mode has the one of the directory that it hides."""
+        if self.kind != "tmpfs" or any(word.startswith("mode=") for word in self.options):
+            return self.options
+        try:
+            here = rootpath.open_in(root, self.destination)
+        except FileNotFoundError:
+            return self.options
+        mode = stat.S_IMODE(os.fstat(here).st_mode)
+        os.close(here)
+        return [*self.options, f"mode={mode:o}"]
 
 
 def change(mounted: int, options: Options) -> None:

@@ -79,7 +79,7 @@ class Runtime:
         from minidock.runtime.plan import Extras, plan
 
         self._warn_of_rights(config)
-        config = socket_activation(config)
+        config = absolute(socket_activation(config), bundle)
         rootfs = _rootfs(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
@@ -285,6 +285,18 @@ def socket_activation(config: spec.Spec) -> spec.Spec:
     if names := os.environ.get("LISTEN_FDNAMES"):
         env.append(f"LISTEN_FDNAMES={names}")
     return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
+
+
+def absolute(config: spec.Spec, bundle: Path) -> spec.Spec:
+    """Sources of bind mounts are relative to the bundle: config.md, "Mounts"."""
+
+    def placed(mount: spec.Mount) -> spec.Mount:
+        bind = mount.type == "bind" or {"bind", "rbind"} & set(mount.options)
+        if not bind or mount.source.startswith("/"):
+            return mount
+        return msgspec.structs.replace(mount, source=os.path.normpath(bundle / mount.source))
+
+    return msgspec.structs.replace(config, mounts=[placed(mount) for mount in config.mounts])
 
 
 def _rootfs(bundle: Path, config: spec.Spec) -> str:

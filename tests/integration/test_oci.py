@@ -45,7 +45,7 @@ def test_the_lifecycle(oci: Run, bundle: Path, tmp_path: Path) -> None:
         assert time.monotonic() < deadline
     oci("delete", "life")
     assert oci("state", "life", check=False).returncode == 1
-    assert not list(Path("/sys/fs/cgroup").glob("*/minidock-oci/life"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/minidock-oci/test-{os.getpid()}-*"))
 
 
 def test_a_user_namespace_maps_root_to_somebody(oci: Run, bundle: Path) -> None:

@@ -189,4 +189,4 @@ def test_what_fails_leaves_nothing(oci: Run, bundle: Path, tmp_path: Path) -> No
     assert result.returncode == 1
     assert 'runc run failed: unable to start container process: exec: \\"nosuch\\"' in result.stderr
     assert not (tmp_path / "state" / "box").exists()
-    assert not list(Path("/sys/fs/cgroup").glob("*/minidock-oci/box"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/minidock-oci/test-{os.getpid()}-*"))

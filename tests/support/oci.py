@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import pytest
 
 from tests.support.needs import require_root, require_tool
 
+COUNT = itertools.count()
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Change = Callable[[dict[str, Any]], None]
 APPLETS = ("sh", "cat", "id", "readlink", "sleep", "tty", "hostname", "ls", "stat", "touch", "mkdir", "uname", "stty",
@@ -63,6 +65,8 @@ def configure(oci: Run, bundle: Path, change: Change) -> None:
     oci("spec", "-b", str(bundle))
     config = json.loads((bundle / "config.json").read_text())
     config["process"]["terminal"] = False
+    # Other processes run the same tests with the same ids at the same time.
+    config["linux"]["cgroupsPath"] = f"/minidock-oci/test-{os.getpid()}-{next(COUNT)}"
     change(config)
     (bundle / "config.json").write_text(json.dumps(config))
 
