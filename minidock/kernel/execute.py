@@ -77,8 +77,8 @@ def _problem(candidate: str) -> int | None:
         return error.errno
     if stat.S_ISDIR(facts.st_mode):
         return errno.EISDIR
-    # access(2) asks for the real user, which is the container's by now; root needs one x bit of any.
-    return None if os.access(candidate, os.X_OK) else errno.EACCES
+    # As execve(2) will see it: the user is the container's by now, and CAP_DAC_OVERRIDE needs one x bit of any.
+    return None if os.access(candidate, os.X_OK, effective_ids=True) else errno.EACCES
 
 
 def _refusal(name: str, number: int | None, call: str) -> MinidockError:

@@ -72,7 +72,9 @@ def spawned(hook: Hook, env: Mapping[str, str], streams: Sequence[int]) -> int:
     """The pid of any other hook. It may take the defaults for signals for granted; ours are Python's."""
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
-    return os.posix_spawn(hook.path, hook.args or [hook.path], env, file_actions=actions, setsigdef=defaults)
+    return os.posix_spawn(
+        hook.path, hook.args or [hook.path], env, file_actions=actions, setsigdef=defaults, setsigmask=[]
+    )
 
 
 def run(

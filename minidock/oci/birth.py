@@ -32,6 +32,8 @@ class Creation(msgspec.Struct, frozen=True):
     no_pivot: bool = False
     no_new_keyring: bool = False
     config: str = "config.json"
+    start: bool = False
+    """`run`: nobody waits for `start`, and execve(2)'s refusal is told."""
 
 
 class DirectBirth(Birth):

@@ -76,10 +76,17 @@ def run(words: Words) -> int:
     runtime = runtime_of(words)
     if not detach:
         foreground.adopt_orphans()
-    pid, terminal = _create(words, detach=detach)
+        foreground.hold_signals()
+    pid, terminal = _create(words, detach=detach, start=True)
+    try:
+        if terminal < 0:
+            runtime.poststart(runtime.read(identity), runtime.config(identity))
+    except MinidockError:
+        runtime.delete(identity, force=True)
+        raise
     if detach:
-        runtime.start(identity)
         return 0
+    # A terminal of ours has to get its size before the command looks: so there the command still waits.
     code = foreground.follow(pid, terminal, lambda: runtime.start(identity))
     if not words.yes("keep"):
         runtime.delete(identity, force=True)
@@ -94,12 +101,14 @@ def execute(words: Words) -> int:
     detach = words.yes("detach")
     process = execs.process_of(runtime, words)
     console, ours = _console(process.terminal, detach, words.text("console_socket"))
+    if not detach:
+        foreground.hold_signals()
     pid = execs.execute(runtime, words, process, console)
     _write_pid(words, pid)
     return 0 if detach else foreground.follow(pid, ours, lambda: None)
 
 
-def _create(words: Words, *, detach: bool) -> tuple[int, int]:
+def _create(words: Words, *, detach: bool, start: bool = False) -> tuple[int, int]:
     """The pid, and our end of the terminal's way when the terminal is ours."""
     from minidock.oci.birth import Creation
     from minidock.oci.container import read_bundle
@@ -110,9 +119,8 @@ def _create(words: Words, *, detach: bool) -> tuple[int, int]:
     _, config = read_bundle(bundle, words.text("config"))
     terminal = bool(config.process and config.process.terminal)
     console, ours = _console(terminal, detach, words.text("console_socket"))
-    asked = Creation(
-        console, words.number("preserve_fds"), words.yes("no_pivot"), words.yes("no_new_keyring"), words.text("config")
-    )
+    flags = (words.number("preserve_fds"), words.yes("no_pivot"), words.yes("no_new_keyring"))
+    asked = Creation(console, *flags, words.text("config"), start and ours < 0)
     state = runtime_of(words).create(words.arguments[0], bundle, asked)
     _write_pid(words, state.pid)
     return state.pid, ours
@@ -332,7 +340,7 @@ def _do(command: Command, rest: list[str], values: dict[str, object], log: Log) 
         return _help([command.name])
     check_count(command, len(arguments))
     log.debug(f"minidock-oci {command.name} {' '.join(arguments)}")
-    return command.run(Words(given, arguments, values))
+    return command.run(Words(given, arguments, {**values, "default_root": DEFAULT_ROOT}))
 
 
 def _introduced(command: Command | None, text: str) -> str:

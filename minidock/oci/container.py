@@ -89,9 +89,11 @@ class Runtime:
         # Before anything is done: a create that is killed leaves what a later delete can undo.
         undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
         files.write_atomic(directory / "journal.json", steps.to_journal(undoable), durable=False)
-        os.mkfifo(directory / "start-line", 0o600)
-        # Read and write: opening blocks neither us nor start, and the byte waits for whoever reads first.
-        fifo = os.open(directory / "start-line", os.O_RDWR | os.O_CLOEXEC)
+        fifo = -1
+        if not asked.start:
+            os.mkfifo(directory / "start-line", 0o600)
+            # Read and write: opening blocks neither us nor start, and the byte waits for whoever reads first.
+            fifo = os.open(directory / "start-line", os.O_RDWR | os.O_CLOEXEC)
         states: list[State] = []
 
         def created(pid: int) -> None:
@@ -104,7 +106,8 @@ class Runtime:
             preserved = asked.preserve_fds + listening()
             DirectBirth(made, stdio(config, asked), fifo, preserved, before_exec=created).start()
         finally:
-            os.close(fifo)
+            if fifo >= 0:
+                os.close(fifo)
         return states[0]
 
     def _warn_of_rights(self, config: spec.Spec) -> None:
@@ -134,22 +137,25 @@ class Runtime:
         line.unlink()
         config = self.config(container_id)
         if config.hooks and config.hooks.poststart:
-            self._poststart(state, config, config.hooks.poststart, fifo)
+            # Once the command runs: the first process is then no reader of the fifo any more (fifo(7), close-on-exec).
+            import select
+
+            watch = select.poll()
+            watch.register(fifo, 0)
+            watch.poll()
+            self.poststart(state, config)
         os.close(fifo)
         return state
 
-    def _poststart(self, state: State, config: spec.Spec, hooks: list[spec.Hook], fifo: int) -> None:
-        """Once the command runs: the first process is then no reader of the fifo any more (fifo(7), close-on-exec)."""
-        import select
-
+    def poststart(self, state: State, config: spec.Spec) -> None:
+        """The hooks for a container that has just begun to run. It ends when one fails."""
+        if not (config.hooks and config.hooks.poststart):
+            return
         from minidock.kernel.hooks import run
 
-        watch = select.poll()
-        watch.register(fifo, 0)
-        watch.poll()
         told = hook_state(config, state.id, Path(state.bundle), "running")
         try:
-            run("poststart", hooks, told, state.pid, _still(state.bundle))
+            run("poststart", config.hooks.poststart, told, state.pid, _still(state.bundle))
         except MinidockError:
             self.kill(state.id, signal.SIGKILL)
             raise

@@ -23,7 +23,7 @@ def process_of(runtime: Runtime, words: Words) -> spec.Process:
     config = runtime.config(words.arguments[0])
     if path := words.text("process"):
         try:
-            return msgspec.json.decode(Path(path).read_bytes(), type=spec.Process)
+            return spec.decode(Path(path).read_bytes(), spec.Process)
         except FileNotFoundError:
             raise UsageError(f"open {path}: no such file or directory") from None
         except msgspec.MsgspecError as error:

@@ -19,11 +19,16 @@ def adopt_orphans() -> None:
     syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def hold_signals() -> None:
+    """Before there is a process to pass them on to: they wait until `follow`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - KEPT)
+
+
 def follow(pid: int, console: int, go: Callable[[], object]) -> int:
-    """`go`, then be the container's terminal until it ends. `console` is -1, or our end of the terminal's way."""
+    """Be the container's terminal until it ends. `console` is -1, or our end of the terminal's way: then `go`, once the
+    terminal is ready."""
     _forward(pid)
     if console < 0:
-        go()
         return _wait(pid)
     from minidock.oci.console import Proxy
 
@@ -46,6 +51,7 @@ def _forward(pid: int) -> None:
     for number in signal.valid_signals() - KEPT:
         with contextlib.suppress(OSError):  # the C library keeps two for itself
             signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _wait(pid: int) -> int:

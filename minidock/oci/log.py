@@ -6,10 +6,8 @@ line. containerd and podman show the last message of level error to their users.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 
 
 class Log:
@@ -47,10 +45,16 @@ class Log:
 
 
 def _json(level: str, message: str) -> str:
+    import json
+    import time
+
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return json.dumps({"level": level, "msg": message, "time": now}) + "\n"
 
 
 def _text(level: str, message: str) -> str:
+    import json
+    import time
+
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return f'time="{now}" level={level} msg={json.dumps(message, ensure_ascii=False)}\n'

@@ -50,7 +50,7 @@ def update(runtime: Runtime, words: Words) -> int:
 def _from_file(name: str) -> spec.Resources:
     try:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return msgspec.json.decode(raw, type=spec.Resources)
+        return spec.decode(raw, spec.Resources)
     except FileNotFoundError:
         raise UsageError(f"open {name}: no such file or directory") from None
     except msgspec.MsgspecError as error:

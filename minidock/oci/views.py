@@ -30,6 +30,8 @@ def state(runtime: Runtime, words: Words) -> int:
 
 
 def listing(runtime: Runtime, words: Words) -> int:
+    if words.globals["root"] != words.globals["default_root"] and not runtime.root.is_dir():
+        raise UsageError(f"open {runtime.root}: no such file or directory")
     ids = runtime.ids()
     if words.yes("quiet"):
         sys.stdout.write("".join(f"{name}\n" for name in ids))
