@@ -14,7 +14,6 @@ import pytest
 from tests.support.oci import Run, args, bundle, configure, oci, run_with, status, wait_for
 
 __all__ = ["bundle", "oci"]
-pytestmark = pytest.mark.vm
 
 
 @pytest.fixture
@@ -45,6 +44,7 @@ def test_exec_by_process_file_and_detached(oci: Run, box: str, tmp_path: Path) -
     assert "sleep 999" in oci("ps", box).stdout
 
 
+@pytest.mark.vm
 def test_a_paused_container_takes_no_exec_and_can_be_deleted(oci: Run, box: str) -> None:
     oci("pause", box)
     assert status(oci, box) == "paused"
@@ -67,6 +67,7 @@ def test_list_and_state(oci: Run, box: str, bundle: Path) -> None:
     assert json.loads(oci("state", box).stdout)["pid"] == row["pid"]
 
 
+@pytest.mark.vm
 def test_update_changes_the_limits(oci: Run, box: str) -> None:
     oci("update", "--pids-limit", "42", "--memory", "64M", box)
     stats = json.loads(oci("events", "--stats", box).stdout)

@@ -12,7 +12,6 @@ import pytest
 from tests.support.oci import Run, add_user_namespace, args, bundle, configure, oci, run_with
 
 __all__ = ["bundle", "oci"]
-pytestmark = pytest.mark.vm
 
 
 def hook(script: str, **more: object) -> dict:
