@@ -12,6 +12,7 @@ import shlex
 from typing import ClassVar
 
 from minidock.kernel import mounts, rootpath
+from minidock.kernel.bind import BindMount
 from minidock.steps import Live, Step
 
 
@@ -57,7 +58,7 @@ class BindCgroup(Step, frozen=True):
             steps.append(mounts.MountFilesystem(self.rootfs, self.destination, "tmpfs", "tmpfs", [*rest, "mode=755"]))
         for name, source in self.directories.items():
             words = ["bind", *self.options]
-            steps.append(mounts.BindMount(self.rootfs, f"{self.destination}/{name}".rstrip("/"), source, words))
+            steps.append(BindMount(self.rootfs, f"{self.destination}/{name}".rstrip("/"), source, words))
         return steps
 
     def _links(self) -> dict[str, str]:

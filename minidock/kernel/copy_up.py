@@ -21,6 +21,8 @@ class CopyUp(Step, frozen=True):
     rootfs: str
     source: str
     target: str
+    lent: bool = False
+    """In a user namespace we may not walk the host's path to the volume."""
     man: ClassVar[str] = "cp(1)"
 
     def describe(self) -> str:
@@ -32,8 +34,13 @@ class CopyUp(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
-        fill(root, self.source, os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        if self.lent:
+            live.actions["lend"]()
+        fill(root, self.source, live.fds.pop("lent") if self.lent else self.lend(live))
         os.close(root)
+
+    def lend(self, live: Live) -> int:
+        return os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 class MountFilled(mounts.MountFilesystem, frozen=True):

@@ -1,4 +1,4 @@
-"""Mounts: file systems and other directories, hung into the container's tree.
+"""Mounts: file systems, hung into the container's tree (directories that are elsewhere already: kernel/bind.py).
 
 All of it happens in the child, in its own mount namespace: the host never sees these mounts, and they end with the
 last process that does. The new mount calls do it in three moves: make a file system or a copy of a mount that hangs
@@ -19,7 +19,6 @@ import msgspec
 from minidock.errors import MinidockError
 from minidock.kernel import rootpath, syscalls
 from minidock.kernel.mount_options import MS_PRIVATE, MS_REC, PROPAGATION, RDONLY, Options, parse
-from minidock.spec import IdMapping
 from minidock.steps import Live, Step
 
 # linux/mount.h
@@ -28,7 +27,6 @@ OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
 MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 
-MOUNT_ATTR_IDMAP = 0x00100000
 
 SUPERBLOCK_WORDS = ("sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand")
 
@@ -200,71 +198,6 @@ def hang(mounted: int, target: int) -> None:
 def make_readonly(mounted: int) -> None:
     """The mount (not its file system, which others may share) becomes read-only."""
     syscalls.mount_setattr(mounted, "", syscalls.AT_EMPTY_PATH, attr_set=RDONLY)
-
-
-class BindMount(Step, frozen=True):
-    """A file or directory of the host, seen at a path of the container too. `source` is absolute and exists."""
-
-    rootfs: str
-    destination: str
-    source: str
-    options: list[str]
-    uids: list[IdMapping] = []
-    gids: list[IdMapping] = []
-    """An idmapped mount: owners appear inside as these lines say (mount_setattr(2), MOUNT_ATTR_IDMAP)."""
-    lent: bool = False
-    man: ClassVar[str] = "open_tree(2)"
-
-    def describe(self) -> str:
-        readonly = " read-only" if parse(self.options).attr_set & RDONLY else ""
-        return f"show the host's {self.source} at {self.destination}{readonly}"
-
-    def shell(self) -> str:
-        options = parse(self.options)
-        source, target = shlex.quote(self.source), shlex.quote(self.rootfs + self.destination)
-        lines = [
-            f"if [ -d {source} ]; then mkdir -p {target}; else mkdir -p $(dirname {target}) && touch {target}; fi",
-            f"mount --{'rbind' if options.recursive else 'bind'} {source} {target}",
-        ]
-        words = [word for word in self.options if word in ("ro", "nosuid", "nodev", "noexec")]
-        if words:
-            lines.append(f"mount -o remount,bind,{','.join(words)} {target}")
-        return "\n".join(lines)
-
-    def apply(self, live: Live) -> None:
-        if self.lent:
-            live.actions["lend"]()
-            copy = live.fds.pop("lent")
-        else:
-            copy = self.lend(live)
-        root = rootpath.open_root(self.rootfs)
-        make = rootpath.make_directories if stat.S_ISDIR(os.fstat(copy).st_mode) else rootpath.make_file
-        target = make(root, self.destination)
-        hang(copy, target)
-        propagate(copy, parse(self.options))
-        for fd in (copy, root, target):
-            os.close(fd)
-
-    def lend(self, live: Live) -> int:
-        """A descriptor of the copy that is to be hung, with its attributes.
-
-        Applied by the parent where it is `lent`: it may see what a user namespace's root may not, and map ids.
-        """
-        options = parse(self.options)
-        recursive = syscalls.AT_RECURSIVE if options.recursive else 0
-        try:
-            copy = syscalls.open_tree(syscalls.AT_FDCWD, self.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)
-        except MinidockError as error:
-            raise MinidockError(f"bind source path does not exist: {self.source}", hint=str(error)) from error
-        change(copy, options)
-        if self.uids:
-            from minidock.kernel import user
-
-            mapping = user.namespace(self.uids, self.gids)
-            flags = syscalls.AT_EMPTY_PATH | (syscalls.AT_RECURSIVE if options.mapped_recursively else 0)
-            syscalls.mount_setattr(copy, "", flags, attr_set=MOUNT_ATTR_IDMAP, userns_fd=mapping)
-            os.close(mapping)
-        return copy
 
 
 class ReadonlyMount(Step, frozen=True):

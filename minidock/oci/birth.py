@@ -47,11 +47,11 @@ class DirectBirth(Birth):
         self.preserved = preserved
 
     def _spawn(self) -> None:
-        self.live.pid = self._clone_from_inside() if self.plan.spawn.paths else self._clone(0)
+        self.live.pid = self._clone_from_inside() if self.plan.spawn.paths else self._clone_here(0)
         self._theirs.close()
         self.stdio.close_theirs()
 
-    def _clone(self, more: int) -> int:
+    def _clone_here(self, more: int) -> int:
         self._enter_for_children()
         pid = syscalls.clone3(namespaces.flags(self.plan.spawn.kinds) | more, self._open_cgroup())
         if pid == 0:
@@ -66,7 +66,7 @@ class DirectBirth(Birth):
         middle = os.fork()
         if middle == 0:
             try:
-                os.write(told, str(self._clone(CLONE_PARENT)).encode())
+                os.write(told, str(self._clone_here(CLONE_PARENT)).encode())
                 os._exit(0)
             except BaseException as error:  # noqa: BLE001 - told to A, then _exit
                 os.write(told, str(error).encode())

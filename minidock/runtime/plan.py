@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from minidock.errors import UsageError
-from minidock.kernel import devices, mounts, namespaces, pivot, sysctl, user, uts
+from minidock.kernel import bind, devices, mounts, namespaces, pivot, sysctl, user, uts
 from minidock.kernel.execute import Execute
-from minidock.spec import Capabilities, Hook, Hooks, IdMapping, Mount, Process, Spec, TimeOffset
+from minidock.spec import Capabilities, Device, Hook, Hooks, IdMapping, Mount, Process, Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Spawn(Step, frozen=True):
     kinds: list[str]
     cgroup: str
     pid_path: str
+    user_path: str = ""
+    """A user namespace to be born in: others that are new then belong to it, as do those that are joined."""
     offsets: dict[str, TimeOffset] = {}
     paths: dict[str, str] = {}
     """Namespaces that the cloning process has to enter, by kind, user last: see `plan`."""
@@ -86,6 +88,8 @@ class Extras(msgspec.Struct, frozen=True):
     child: list[Step] = []
     root: list[Step] = []
     """Applied in the child instead of using the bundle's directory as it is: an overlay mount, volumes' copy-up."""
+    remapped: bool = False
+    """A user namespace whose parent is the host's root: it makes /dev, and does what a namespace's root may not."""
     state: dict[str, Any] = {}
     """What hooks are told of the container: runtime-spec runtime.md, "State"."""
     keyring: bool = True
@@ -142,20 +146,22 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             kinds=[kind for kind in namespaces.KINDS if kind in new and kind not in ("cgroup", "time")],
             cgroup=cgroups.clone_dir,
             pid_path=pid.path if pid else "",
+            user_path=_user_path(spec, extras),
             offsets=spec.linux.time_offsets if "time" in new else {},
             # New namespaces belong to the user namespace in which they are made, and existing ones can be entered only
             # with rights over theirs: so where there is a user namespace, all this comes before the clone.
-            paths=_paths(spec) if own_user else {},
+            paths=_paths(spec) if own_user and not extras.remapped else {},
         ),
         joined=[
             *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if "user" in new else []),
             *cgroups.joined,
             *extras.joined,
+            *_by_parent(process, extras),
         ],
         child=[
             # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
             *cgroups.child,
-            *_enter(spec, new, own_user),
+            *_enter(spec, new, own_user, extras),
             *extras.child,
             *_names(spec),
             *_tree(spec, process, rootfs, extras, cgroups.path, own_user),
@@ -173,6 +179,24 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
     )
 
 
+def _by_parent(process: Process, extras: Extras) -> list[Step]:
+    """What the child may not do to itself."""
+    if not extras.remapped or process.oom_score_adj is None:
+        return []
+    return [sysctl.SetOomScoreAdj(process.oom_score_adj, by_parent=True)]
+
+
+def _root_ids(spec: Spec) -> tuple[int, int]:
+    """Who the user namespace's root is outside."""
+    uids, gids = spec.linux.uid_mappings, spec.linux.gid_mappings
+    return user.outside(uids, 0), user.outside(gids, 0)
+
+
+def _user_path(spec: Spec, extras: Extras) -> str:
+    entry = spec.linux.namespace("user")
+    return entry.path if entry and extras.remapped else ""
+
+
 def _paths(spec: Spec) -> dict[str, str]:
     """Namespaces to be entered, user last: with it go the rights over those that are the host's."""
     entries = [spec.linux.namespace(kind) for kind in reversed(namespaces.KINDS) if kind not in ("pid", "mount")]
@@ -187,9 +211,13 @@ def _hooks(stage: str, wanted: list[Hook], state: dict[str, Any], cwd: str) -> l
     return [RunHooks(stage, wanted, state, cwd)]
 
 
-def _enter(spec: Spec, new: list[str], own_user: bool) -> list[Step]:
-    """Namespaces that exist already."""
+def _enter(spec: Spec, new: list[str], own_user: bool, extras: Extras) -> list[Step]:
+    """Namespaces that exist already, user first: it gives the capabilities that the others ask for."""
     steps: list[Step] = []
+    born = bool(_user_path(spec, extras))
+    if extras.remapped or not own_user:
+        joined = {kind: path for kind, path in reversed(_paths(spec).items()) if not (kind == "user" and born)}
+        steps += [namespaces.JoinNamespace(kind, path) for kind, path in joined.items()]
     if own_user:
         steps.append(user.BecomeRoot())
     else:
@@ -210,19 +238,23 @@ def _names(spec: Spec) -> list[Step]:
 
 def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
     """The container's file system, and the pivot into it."""
-    words = [spec.linux.rootfs_propagation, *(word for mount in spec.mounts for word in mount.options)]
-    # The loosest that anybody asks for; a volume is made a peer or a slave again by its own option.
-    asked = [kind for kind in ("shared", "slave") if kind in words or f"r{kind}" in words]
+    # A copy is a peer of the host's mount only if it is taken before ours are cut off from the host's.
+    steps: list[Step] = [
+        bind.TakeMount(_place(mount), mount.source, mount.options)
+        for mount in spec.mounts
+        if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
+    ]
     shared = spec.linux.rootfs_propagation.endswith("shared")
-    steps: list[Step] = [mounts.IsolateMounts("shared" if shared else "slave" if asked else "private")]
+    slave = "slave" in spec.linux.rootfs_propagation
+    steps.append(mounts.IsolateMounts("shared" if shared else "slave" if slave else "private"))
     steps += extras.root or [pivot.BindRoot(rootfs)]
     if shared:
         steps.append(mounts.PrivateRoot(rootfs))
-    steps += [_mount(mount, rootfs, spec, group) for mount in spec.mounts]
-    steps += _devices(spec, rootfs, own_user)
+    steps += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
+    steps += _devices(spec, rootfs, own_user, made=extras.remapped)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
     steps += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
-    if process.oom_score_adj is not None:
+    if process.oom_score_adj is not None and not extras.remapped:
         steps.append(sysctl.SetOomScoreAdj(process.oom_score_adj))
     hooks = spec.hooks or Hooks()
     if hooks.prestart or hooks.create_runtime:
@@ -232,17 +264,33 @@ def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
     return steps
 
 
-def _mount(mount: Mount, rootfs: str, spec: Spec, group: str) -> Step:
+def _place(mount: Mount) -> str:
+    return os.path.normpath("/" + mount.destination.lstrip("/"))
+
+
+def _is_bind(mount: Mount) -> bool:
+    return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
+
+
+def _is_lent(mount: Mount, spec: Spec) -> bool:
+    return _is_mapped(mount) or spec.linux.namespace("user") is not None
+
+
+def _is_mapped(mount: Mount) -> bool:
+    return bool(mount.uid_mappings) or bool({"idmap", "ridmap"} & set(mount.options))
+
+
+def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) -> Step:
     from minidock.kernel import cgroup_mount, cgroups
 
-    destination = os.path.normpath("/" + mount.destination.lstrip("/"))
-    if "bind" in _kind(mount):
+    destination = _place(mount)
+    if _is_bind(mount):
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
-        mapped = bool({"idmap", "ridmap"} & set(options)) or bool(mount.uid_mappings)
-        uids = mount.uid_mappings or spec.linux.uid_mappings if mapped else []
-        gids = mount.gid_mappings or spec.linux.gid_mappings if mapped else []
-        lent = mapped or spec.linux.namespace("user") is not None
-        return mounts.BindMount(rootfs, destination, mount.source, options, uids, gids, lent)
+        uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
+        gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
+        return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
+    if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
+        return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":
         hierarchies = cgroups.discover()
         if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
@@ -280,13 +328,17 @@ def _outside(number: int, mappings: list[IdMapping]) -> int:
     return 0
 
 
-def _devices(spec: Spec, rootfs: str, own_user: bool) -> list[Step]:
+def _nodes(spec: Spec) -> list[Device]:
     asked = {device.path for device in spec.linux.devices}
+    return [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]
+
+
+def _devices(spec: Spec, rootfs: str, own_user: bool, *, made: bool) -> list[Step]:
     bound = [mount for mount in spec.mounts if mount.destination.rstrip("/") == "/dev" and "bind" in _kind(mount)]
     if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
         return []
     steps: list[Step] = []
-    for device in [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]:
+    for device in _nodes(spec) if not made else []:
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         owner = (device.uid or 0, device.gid or 0)
         if own_user:  # made from outside, where users have other numbers
