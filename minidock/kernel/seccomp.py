@@ -107,7 +107,8 @@ def load_filter(profile: spec.Seccomp, cache: Path | None = None, *, at_exec: bo
     Raises UsageError for a profile that makes no sense: unknown action, operator or architecture; Unsupported for one
     whose decisions another process would take, for a call that nobody answers fails with ENOSYS.
     """
-    if profile.listener_path or any(rule.action == "SCMP_ACT_NOTIFY" for rule in profile.syscalls):
+    # A listener without calls to decide on is left alone, as runc does.
+    if "SCMP_ACT_NOTIFY" in (profile.default_action, *(rule.action for rule in profile.syscalls)):
         raise Unsupported("seccomp profiles with SCMP_ACT_NOTIFY and a listener can't be served: seccomp_unotify(2)")
     return (FilterAtExec if at_exec else LoadFilter)(compiled(profile, cache), flags_of(profile))
 
