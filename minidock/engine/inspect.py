@@ -112,11 +112,11 @@ def _capabilities(names: list[str]) -> list[str] | None:
 
 
 def _config(record: Record) -> dict[str, Any]:
-    from minidock.engine.environment import merge_env
     from minidock.kernel.execute import DEFAULT_PATH
 
     config: dict[str, Any] = msgspec.to_builtins(record.config)
-    config["Env"] = merge_env([f"PATH={DEFAULT_PATH}"], record.config.env)
+    if not any(line.startswith("PATH=") for line in record.config.env):
+        config["Env"] = [f"PATH={DEFAULT_PATH}", *record.config.env]
     for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
         if not config.get(key) and config.get(key) != 0:
             config.pop(key, None)

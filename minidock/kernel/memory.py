@@ -167,6 +167,12 @@ def read(cgroup: Cgroup) -> dict[str, int | None]:
     }
 
 
+def statistics(cgroup: Cgroup) -> dict[str, int]:
+    """The kernel's own table, memory.stat, whole."""
+    directory = cgroup.directory("memory")
+    return read_table(f"{directory}/memory.stat") if directory else {}
+
+
 def demo() -> None:
     """Give a process 32 MiB, let it touch 64, and ask the kernel who died."""
     from minidock.kernel import oom

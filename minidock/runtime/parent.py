@@ -208,6 +208,11 @@ class Birth:
             if message.kind == "ready":
                 self.ready = message
                 return
+            if message.kind == "hooks":
+                for hook in self.plan.host_hooks:
+                    hook.apply(self.live)
+                self._tell("proceed")
+                continue
             step = self.plan.child[message.step]
             if message.kind == "lend":
                 self._lend(step)
