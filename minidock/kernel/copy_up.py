@@ -30,7 +30,7 @@ class CopyUp(Step, frozen=True):
 
     def shell(self) -> str:
         source, target = shlex.quote(f"{self.rootfs}{self.source}/."), shlex.quote(self.target)
-        return f"if [ -d {source} ]; then cp -a {source} {target}; fi"
+        return f'if [ -d {source} ] && [ -z "$(ls -A {target})" ]; then cp -a {source} {target}; fi'
 
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
@@ -42,7 +42,8 @@ class CopyUp(Step, frozen=True):
         if self.lent:
             live.actions["lend"]()
         target = live.fds.pop("lent") if self.lent else self.lend(live)
-        _copy_directory(source, target)
+        if not os.listdir(target):  # what is mounted there may hold something by now, unlike the bare directory
+            _copy_directory(source, target)
         for fd in (root, source, target):
             os.close(fd)
 
