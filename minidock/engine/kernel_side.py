@@ -176,13 +176,13 @@ def _rules(layout: Layout, pid: int) -> Iterator[KernelFact]:
     """What the instance's table has about the container's addresses."""
     own = {at.address for at in addresses.read(pid)} - {"127.0.0.1"}
     try:
-        table = nft.run(f"list table ip {layout.nft_table}")
+        table = nft.run(f"list table inet {layout.nft_table}")
     except MinidockError:
         return  # no container of this instance has needed it
     for line in table.splitlines():
         for element in line.replace("elements = {", "").strip(" \t{},").split(","):
             if own & set(element.split()):
-                command = f"nft list table ip {layout.nft_table}"
+                command = f"nft list table inet {layout.nft_table}"
                 yield KernelFact("published port", element.strip(" \t{}"), command)
 
 

@@ -30,13 +30,17 @@ class CopyUp(Step, frozen=True):
 
     def shell(self) -> str:
         source, target = shlex.quote(f"{self.rootfs}{self.source}/."), shlex.quote(self.target)
-        return f"if [ -d {source} ]; then cp -a {source} {target}; fi"
+        return f'if [ -d {source} ] && [ -z "$(ls -A {target})" ]; then cp -a {source} {target}; fi'
 
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
         if self.lent:
             live.actions["lend"]()
-        fill(root, self.source, live.fds.pop("lent") if self.lent else self.lend(live))
+        target = live.fds.pop("lent") if self.lent else self.lend(live)
+        if os.listdir(target):  # what is mounted there may hold something by now, unlike the bare directory
+            os.close(target)
+        else:
+            fill(root, self.source, target)
         os.close(root)
 
     def lend(self, live: Live) -> int:
