@@ -116,7 +116,7 @@ def _config(record: Record) -> dict[str, Any]:
     from minidock.kernel.execute import DEFAULT_PATH
 
     config: dict[str, Any] = msgspec.to_builtins(record.config)
-    if not any(line.startswith("PATH=") for line in record.config.env):
+    if not any(line.partition("=")[0] == "PATH" for line in record.config.env):
         config["Env"] = [f"PATH={DEFAULT_PATH}", *record.config.env]
     for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
         if not config.get(key) and config.get(key) != 0:

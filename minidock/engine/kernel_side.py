@@ -102,6 +102,8 @@ def _cgroup(layout: Layout, record: Record) -> Iterator[KernelFact]:
         directory, value = cgroup.directory(home), facts[controller].get(name)
         if directory is not None and value is not None:
             file = v1 if cgroup.version(home) == 1 else v2
+            if not os.path.exists(f"{directory}/{file}"):
+                continue  # version 2: nothing of it is limited here, and the parent's counts
             shown = f"{value} us" if name == "usage" else _shown(value)
             yield KernelFact(f"{controller}: {name}", shown, f"cat {directory}/{file}")
     quota = facts["cpu"].get("limit")

@@ -88,6 +88,7 @@ def start(layout: Layout, ref: str, *, revived: str = "", narrator: Narrator = S
 
 
 def _start(layout: Layout, records: Records, record: Record, narrator: Narrator) -> Started:
+    log = log_config.log_file(layout, record)
     run_dir = layout.container_run(record.id)
     (run_dir / "rootfs").mkdir(parents=True, exist_ok=True, mode=0o755)
     asked = {"none": EndpointSettings()} if record.isolated else record.requested
@@ -123,7 +124,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     birth = Birth(
         made,
         stdio,
-        lambda pid: _shim(layout, record, pid, stdio, inherit, served),
+        lambda pid: _shim(layout, record, log, pid, stdio, inherit, served),
         before_exec=running,
         narrator=narrator,
     )
@@ -221,7 +222,13 @@ def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
 
 
 def _shim(
-    layout: Layout, record: Record, pid: int, stdio: Stdio, inherit: list[int], served: services.Services
+    layout: Layout,
+    record: Record,
+    log: shim.LogFile | None,
+    pid: int,
+    stdio: Stdio,
+    inherit: list[int],
+    served: services.Services,
 ) -> list[str]:
     """What B becomes. `inherit` is the listening socket, the first client, and what `served` holds."""
     ends = stdio.for_shim
@@ -235,7 +242,7 @@ def _shim(
         pid,
         layout.container_run(record.id),
         streams,
-        log=log_config.log_file(layout, record),
+        log=log,
         listen_fd=inherit[0],
         client_fd=inherit[1],
         stdin_once=record.config.stdin_once,

@@ -168,9 +168,9 @@ def read(cgroup: Cgroup) -> dict[str, int | None]:
 
 
 def statistics(cgroup: Cgroup) -> dict[str, int]:
-    """The kernel's own table, memory.stat, whole."""
+    """memory.stat as it is, with the names of its cgroup version."""
     directory = cgroup.directory("memory")
-    return read_table(f"{directory}/memory.stat") if directory else {}
+    return {} if directory is None else read_table(f"{directory}/memory.stat")
 
 
 def demo() -> None:
