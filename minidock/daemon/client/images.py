@@ -1,0 +1,107 @@
+"""Images elsewhere. What they are made of travels as a tar, what is told meanwhile as lines of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from minidock.daemon.client.api import Api, quoted, without_nulls
+from minidock.errors import ImageNotFound, Unsupported
+from minidock.model import ImageSummary
+
+Say = Callable[[str], None]
+
+
+def ensure(api: Api, name: str, *, policy: str, platform: str, say: Say) -> None:
+    """Have it there: by --pull, always, when it is missing, or never. Raises ImageNotFound."""
+    if policy != "always":
+        try:
+            api.json("GET", f"/images/{quoted(name)}/json")
+            return
+        except ImageNotFound:
+            if policy == "never":
+                raise
+        repository, tag = split(name)
+        say(f"Unable to find image '{f'{repository}:{tag}' if tag else name}' locally")
+    pull(api, name, platform=platform, say=say)
+
+
+def pull(api: Api, name: str, *, platform: str, say: Say) -> None:
+    repository, tag = split(name)
+    query = {"fromImage": repository, "tag": tag, "platform": platform}
+    answer = api.open("POST", "/images/create", query, headers={"X-Registry-Auth": "e30="})
+    for line in _lines(api.messages(answer)):
+        say(line)
+
+
+def split(name: str) -> tuple[str, str]:
+    """The repository and the tag, `latest` without one; a name with a digest stays whole."""
+    if "@" in name:
+        return name, ""
+    head, colon, tag = name.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def _lines(messages: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Each layer's states, without the progress in between: what Docker's client prints where is no terminal."""
+    for message in messages:
+        if "status" in message and not message.get("progressDetail"):
+            what = f"{message['id']}: " if message.get("id") else ""
+            yield f"{what}{message['status']}"
+
+
+def listed(api: Api, *, everything: bool, filters: dict[str, list[str]]) -> list[ImageSummary]:
+    rows = without_nulls(api.json("GET", "/images/json", {"all": everything, "filters": filters}))
+    return [msgspec.convert({"RepoTags": [], "RepoDigests": [], **row}, ImageSummary) for row in rows]
+
+
+def tag(api: Api, source: str, target: str) -> None:
+    repository, name = split(target)
+    api.open("POST", f"/images/{quoted(source)}/tag", {"repo": repository, "tag": name}).read()
+
+
+def remove(api: Api, ref: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:
+    rows = api.json("DELETE", f"/images/{quoted(ref)}", {"force": force, "noprune": not prune})
+    return [(what, which) for row in rows for what, which in row.items()]
+
+
+def load(api: Api, source: BinaryIO | Path, *, platform: str, say: Say) -> list[str]:
+    """The lines that tell what is there now."""
+    if isinstance(source, Path):
+        if source.is_dir():
+            hint = "load its tar: tar -C DIR -c . | minidock load"
+            raise Unsupported("a directory can't be sent to a daemon", hint=hint)
+        with source.open("rb") as file:
+            return load(api, file, platform=platform, say=say)
+    told = []
+    answer = api.open("POST", "/images/load", {"quiet": True, "platform": platform}, upload=source)
+    for message in api.messages(answer):
+        for line in str(message.get("stream", "")).splitlines():
+            say(line)
+            told.append(line)
+    return told
+
+
+def save(api: Api, names: list[str], out: BinaryIO) -> None:
+    for piece in api.pieces(api.open("GET", "/images/get", {"names": names})):
+        out.write(piece)
+
+
+def import_tar(
+    api: Api, source: BinaryIO, *, reference: str | None, message: str, changes: list[str], platform: str
+) -> str:
+    """The new image's id: the last word of the daemon's."""
+    repository, name = split(reference) if reference else ("", "")
+    query = {
+        "fromSrc": "-",
+        "repo": repository,
+        "tag": name,
+        "message": message,
+        "changes": changes,
+        "platform": platform,
+    }
+    answer = api.open("POST", "/images/create", query, upload=source)
+    return [str(line["status"]) for line in api.messages(answer) if "status" in line][-1]
