@@ -12,6 +12,8 @@
     │   ├── PortInUse
     │   └── NotRunning
     ├── InvalidImage                 1    an archive, manifest, layer or digest that can't be trusted
+    ├── RegistryError                1    a registry said no
+    │   └── Unreachable              1    or did not answer
     ├── SystemCallFailed             1    the kernel said no: the call, its arguments, the errno
     ├── StepFailed                 125    a step of the plan failed: its description and the cause
     ├── CommandNotExecutable       126    the image's command is there, but can't be executed
@@ -99,6 +101,19 @@ class NotRunning(Conflict):
 
 class InvalidImage(MinidockError):
     """Bytes that claim to be an image, and can't be trusted or understood."""
+
+
+class RegistryError(MinidockError):
+    """A registry's answer isn't what we asked for. `status` is HTTP's, `code` the protocol's; 0 and "" without."""
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+
+
+class Unreachable(RegistryError):
+    """There is no answer at all: no such host, nobody listens, a certificate that nobody vouches for."""
 
 
 class Unsupported(MinidockError):

@@ -428,3 +428,12 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     scope: str = ""
     time: int = 0
     nanoseconds: int = msgspec.field(name="timeNano", default=0)
+
+
+class Progress(Api, frozen=True):
+    """A line of a pull or push, or the next state of the line with this id; `total` is 0 when it isn't counted."""
+
+    id: str
+    status: str
+    current: int = 0
+    total: int = 0

@@ -6,6 +6,7 @@
     names/<name>              the id of who has claimed the name
     networks/  volumes/
     events/log                what happened, a line of JSON each (minidock.engine.events); log.1 is the older part
+    config.json               settings of the instance (minidock.engine.userns), where somebody has made it
 /run/minidock/                gone after a reboot, as are the mounts and processes that it tells about
     locks/                    one file a lock, held with flock(2)
     containers/<id>/          journal.json, config.json, attach.sock, exit.json, exec/, rootfs/ (mount point)
@@ -35,6 +36,7 @@ class Layout:
         self.networks = self.root / "networks"
         self.volumes = self.root / "volumes"
         self.events = self.root / "events"
+        self.settings = self.root / "config.json"
         self.cgroup_parent = f"/minidock{tag}"
         """Cgroup of the instance, relative to each hierarchy's mount."""
         self.nft_table = f"minidock{tag}"

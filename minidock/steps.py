@@ -55,6 +55,10 @@ class Step(msgspec.Struct, frozen=True):
         """Do it. Raises MinidockError; what was half done when it raises, undo() cleans up."""
         raise TypeError(f"{type(self).__name__} has no apply()")
 
+    def lend(self, live: Live) -> int:
+        """For steps of the child that need more rights than it has: a descriptor that the parent opens for it."""
+        raise TypeError(f"{type(self).__name__} has nothing to lend")
+
     def undo(self, live: Live) -> None:
         """Take it back. Idempotent: runs after a failure, a crash, or twice. Needs nothing but the step's own values.
 

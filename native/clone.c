@@ -6,6 +6,7 @@
  * stays locked in the child for ever.
  */
 #include <Python.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -24,6 +25,8 @@ long md_clone3(uint64_t flags, int cgroup_fd)
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)cgroup_fd;
     }
+    if (args.flags & CLONE_PARENT)
+        args.exit_signal = 0; /* our parent's child gets the signal that we were born with; EINVAL for any other */
     /* cffi released the interpreter's lock around this call; the fork hooks need it. */
     PyGILState_STATE state = PyGILState_Ensure();
     PyOS_BeforeFork();

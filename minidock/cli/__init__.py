@@ -31,12 +31,18 @@ TOP = {
     "run": Entry("run:run", "Create and run a new container from an image", COMMON),
     "exec": Entry("exec:exec_", "Execute a command in a running container", COMMON),
     "ps": Entry("ps:ps", "List containers", COMMON),
+    "pull": Entry("registries:pull", "Download an image from a registry", COMMON),
+    "push": Entry("registries:push", "Upload an image to a registry", COMMON),
     "images": Entry("images:images", "List images", COMMON),
+    "login": Entry("login:login", "Authenticate to a registry", COMMON),
+    "logout": Entry("login:logout", "Log out from a registry", COMMON),
+    "search": Entry("registries:search", "Search Docker Hub for images", COMMON),
     "version": Entry("system:version", "Show the minidock version information", COMMON),
     "info": Entry("system:info", "Display system-wide information", COMMON),
     "container": Entry("nouns:container", "Manage containers", MANAGEMENT),
     "context": Entry("nouns:contexts", "Manage contexts", MANAGEMENT),
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
+    "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"

@@ -29,9 +29,14 @@ def check(request: CreateRequest) -> list[str]:
     _check_process(config, host)
     _check_namespaces(config, host)
     _check_targets(config, host)
+    warnings = [f"Localhost DNS ({server}) may fail in containers." for server in host.dns if _is_loopback(server)][:1]
     if host.network_mode == "host" and host.port_bindings:
-        return ["Published ports are discarded when using host network mode"]
-    return []
+        warnings.append("Published ports are discarded when using host network mode")
+    return warnings
+
+
+def _is_loopback(server: str) -> bool:
+    return server.startswith("127.") or server == "::1"
 
 
 def _check_text(request: CreateRequest) -> None:

@@ -36,6 +36,8 @@ class Flag(msgspec.Struct, frozen=True):
     """Values are gathered in a list."""
     refused: bool = False
     """Docker has it, this version of minidock can't honour it: it is refused by name, and not shown in help."""
+    why: str = ""
+    """The reason, where it is another one than that nobody has made it yet."""
     hidden: bool = False
     same_as: str = ""
     """Name of the flag that this one is another spelling of."""
@@ -82,9 +84,9 @@ def spelling(name: str, flag: Flag) -> Flag:
     return msgspec.structs.replace(flag, name=name, short="", same_as=flag.name, hidden=True)
 
 
-def refused(name: str, short: str = "", *, kind: str = "string") -> Flag:
+def refused(name: str, short: str = "", *, kind: str = "string", why: str = "") -> Flag:
     """A flag of Docker's that this version does not honour; `kind` empty for a switch."""
-    return Flag(name, short, "", kind, None, None, refused=True, hidden=True)
+    return Flag(name, short, "", kind, None, None, refused=True, why=why, hidden=True)
 
 
 # Values of the kinds that Go's strconv reads. Errors carry Go's words: they end up in Docker's messages.
@@ -111,6 +113,21 @@ def go_int(raw: str) -> int:
     if not -(1 << 63) <= found < 1 << 63:
         raise UsageError(f'strconv.ParseInt: parsing "{raw}": value out of range')
     return found
+
+
+def go_uint(raw: str, bits: int, base: int = 0) -> int:
+    """strconv.ParseUint: as go_int, without a sign; with base 10 nothing but digits."""
+    problem = "invalid syntax"
+    try:
+        if not raw.isascii() or raw[:1] in ("+", "-") or (base == 10 and not raw.isdecimal()):
+            raise ValueError(raw)
+        found = int(raw) if base == 10 else go_int(raw)
+        if found < 1 << bits:
+            return found
+        problem = "value out of range"
+    except (UsageError, ValueError):
+        pass
+    raise UsageError(f'strconv.ParseUint: parsing "{raw}": {problem}')
 
 
 # The parser.
@@ -196,7 +213,7 @@ class _Reader:
 
     def set(self, flag: Flag, raw: str) -> None:
         if flag.parse is None:
-            raise UsageError(f"--{flag.name} is not supported by this version of minidock")
+            raise UsageError(f"--{flag.name} {flag.why or 'is not supported by this version of minidock'}")
         try:
             found = flag.parse(raw)
         except UsageError as error:

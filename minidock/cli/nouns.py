@@ -49,11 +49,19 @@ image = Noun(
         "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
         "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
         "ls": Entry("images:images", "List images"),
+        "pull": Entry("registries:pull", "Download an image from a registry"),
+        "push": Entry("registries:push", "Upload an image to a registry"),
         "rm": Entry("images:rmi", "Remove one or more images"),
         "save": Entry("archives:save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
         "tag": Entry("images:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     },
     also={"list": "ls", "remove": "rm"},
+)
+
+manifest = Noun(
+    "manifest",
+    "Look at image manifests of registries",
+    {"inspect": Entry("registries:manifest_inspect", "Display an image manifest, or manifest list")},
 )
 
 system = Noun(

@@ -19,8 +19,17 @@ MODES = {
     **dict.fromkeys(PROPAGATIONS, "propagation"),
     **dict.fromkeys(("consistent", "cached", "delegated"), "consistency"),
     "nocopy": "copy",
+    "idmap": "owners",
 }
-"""Option of -v → its group; of each group at most one."""
+"""Option of -v → its group; of each group at most one. All are Docker's but `idmap`: what belongs to the source's owner
+is the container's user's (kernel/idmap.py)."""
+
+BELONGS = (
+    ("copy", "volume", "VolumeOptions"),
+    ("propagation", "bind", "BindOptions"),
+    ("owners", "bind", "BindOptions"),
+)
+"""Group → what it is for, and the API's member that it would be in."""
 
 
 def parse_volumes(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -83,7 +92,7 @@ def _check_mode(word: str, kind: str, options: str) -> None:
         if not group or group in groups:
             raise UsageError(f"invalid mode: {options}")
         groups.add(group)
-    for group, allowed, member in (("copy", "volume", "VolumeOptions"), ("propagation", "bind", "BindOptions")):
+    for group, allowed, member in BELONGS:
         if group in groups and kind != allowed:
             raise UsageError(
                 f"invalid volume specification: '{word}': invalid mount config for type \"{kind}\": "

@@ -22,13 +22,16 @@ Flags = dict[str, Any]
 ALIKE = (
     *("cap_add", "cap_drop", "privileged", "group_add", "oom_score_adj", "init", "dns", "dns_search"),
     *("memory", "memory_reservation", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota"),
-    *("cpuset_cpus", "cpuset_mems", "pids_limit", "shm_size"),
+    *("cpuset_cpus", "cpuset_mems", "pids_limit", "shm_size", "oom_kill_disable", "cgroup_parent", "runtime"),
+    *("blkio_weight", "blkio_weight_device", "volumes_from", "volume_driver", "isolation"),
 )
 """Flags whose value is HostConfig's member of the same name, as it is."""
 
 
 def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
     """The request. Raises UsageError with Docker's text for what can't be right, alone or together."""
+    if not flags["disable_content_trust"]:
+        raise UsageError("--disable-content-trust=false can't be honoured: minidock doesn't talk to a notary server")
     open_ports, bindings = parse_ports(flags["publish"], flags["expose"])
     binds, anonymous = parse_volumes(flags["volume"])
     config = container_config(image, command, flags, open_ports, anonymous)
@@ -53,6 +56,12 @@ def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: lis
         dns_options=flags["dns_option"],
         extra_hosts=flags["add_host"],
         nano_cpus=flags["cpus"],
+        cpu_realtime_period=flags["cpu_rt_period"],
+        cpu_realtime_runtime=flags["cpu_rt_runtime"],
+        blkio_device_read_bps=flags["device_read_bps"],
+        blkio_device_write_bps=flags["device_write_bps"],
+        blkio_device_read_iops=flags["device_read_iops"],
+        blkio_device_write_iops=flags["device_write_iops"],
         memory_swappiness=swappiness(flags["memory_swappiness"]),
         ulimits=list({limit.name: limit for limit in flags["ulimit"]}.values()),
         pid_mode=pid_mode(flags["pid"]),
@@ -61,6 +70,7 @@ def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: lis
         cgroupns_mode=_one_of("cgroupns", "CGROUP", flags["cgroupns"], ("", "host", "private")),
         userns_mode=_one_of("userns", "USER", flags["userns"], ("", "host")),
         sysctls=dict(flags["sysctl"]),
+        storage_opt=storage_options(flags["storage_opt"]),
         security_opt=security,
         masked_paths=masked,
         readonly_paths=read_only,
@@ -146,6 +156,12 @@ def network_mode(words: list[str]) -> str:
     if "=" in words[0]:
         raise UsageError("--network with options is not supported by this version of minidock")
     return words[0]
+
+
+def storage_options(words: list[str]) -> dict[str, str]:
+    if not all("=" in word for word in words):
+        raise UsageError("invalid storage option")
+    return dict(word.split("=", 1) for word in words)
 
 
 def restart_policy(raw: str, *, auto_remove: bool) -> RestartPolicy:

@@ -18,7 +18,7 @@ from .run_flags import CREATE_FLAGS, RUN_FLAGS
 
 if TYPE_CHECKING:
     from ..engine import Engine
-    from ..model import CreateRequest
+    from ..model import CreateRequest, Progress
     from ..steps import Narrator
 
 USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
@@ -126,11 +126,32 @@ def _create(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue],
 
 
 def _ensure_image(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue]) -> None:
+    """What a pull has to say goes to stderr: stdout is the container's, or its id's."""
     say = _nothing if flags["quiet"] else context.say
-    engine.ensure_image(request.config.image, policy=flags["pull"], platform=request.platform, say=say)
+    engine.ensure_image(
+        request.config.image,
+        policy=flags["pull"],
+        platform=request.platform,
+        say=say,
+        tell=_nothing if flags["quiet"] else _Telling(),
+    )
 
 
-def _nothing(line: str) -> None:
+class _Telling:
+    """Shows a pull on stderr. Most runs have none, and never load what shows it."""
+
+    def __init__(self) -> None:
+        self._display: Callable[[Progress], None] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        if self._display is None:
+            from .progress import Display
+
+            self._display = Display(sys.stderr)
+        self._display(progress)
+
+
+def _nothing(line: object) -> None:
     """--quiet."""
 
 

@@ -3,6 +3,7 @@ refused by name."""
 
 from __future__ import annotations
 
+from . import parse_blkio as blkio
 from . import parse_values as values
 from .flags import boolean, many, number, refused, spelling, text, value
 from .parse_env import check_env, check_label
@@ -21,6 +22,8 @@ NAMING = [
     boolean("quiet", "q", "Suppress the pull output"),
     boolean("rm", "", "Automatically remove the container and its associated anonymous volumes when it exits"),
     text("restart", "", "Restart policy to apply when a container exits", default="no"),
+    text("runtime", "", "Runtime to use for this container (minidock)"),
+    boolean("disable-content-trust", "", "Skip image verification", default=True),
 ]  # fmt: skip
 
 PROCESS = [
@@ -61,6 +64,9 @@ FILES = [
     many("volume", "v", "Bind mount a volume"),
     many("mount", "", "Attach a filesystem mount to the container", kind="mount", parse=parse_mount),
     many("tmpfs", "", "Mount a tmpfs directory"),
+    many("volumes-from", "", "Mount volumes from the specified container(s)"),
+    text("volume-driver", "", "Optional volume driver for the container"),
+    many("storage-opt", "", "Storage driver options for the container"),
     boolean("read-only", "", "Mount the container's root filesystem as read only"),
     value("shm-size", "", "Size of /dev/shm", "bytes", size, default=0),
     many("device", "", "Add a host device to the container"),
@@ -93,7 +99,18 @@ LIMITS = [
     number("cpu-quota", "", "Limit CPU CFS (Completely Fair Scheduler) quota"),
     text("cpuset-cpus", "", "CPUs in which to allow execution (0-3, 0,1)"),
     text("cpuset-mems", "", "MEMs in which to allow execution (0-3, 0,1)"),
+    number("cpu-rt-period", "", "Limit CPU real-time period in microseconds"),
+    number("cpu-rt-runtime", "", "Limit CPU real-time runtime in microseconds"),
     number("pids-limit", "", "Tune container pids limit (set -1 for unlimited)", default=None),
+    boolean("oom-kill-disable", "", "Disable OOM Killer"),
+    text("cgroup-parent", "", "Optional parent cgroup for the container"),
+    value("blkio-weight", "", "Block IO (relative weight), between 10 and 1000, or 0 to disable", "uint16",
+          blkio.weight, default=0),
+    many("blkio-weight-device", "", "Block IO weight (relative device weight)", parse=blkio.device_weight),
+    many("device-read-bps", "", "Limit read rate (bytes per second) from a device", parse=blkio.byte_rate),
+    many("device-write-bps", "", "Limit write rate (bytes per second) to a device", parse=blkio.byte_rate),
+    many("device-read-iops", "", "Limit read rate (IO per second) from a device", parse=blkio.operation_rate),
+    many("device-write-iops", "", "Limit write rate (IO per second) to a device", parse=blkio.operation_rate),
 ]  # fmt: skip
 
 ISOLATION = [
@@ -107,17 +124,19 @@ ISOLATION = [
     text("uts", "", "UTS namespace to use"),
     text("cgroupns", "", "Cgroup namespace to use (host|private)"),
     text("userns", "", "User namespace to use"),
+    text("isolation", "", "Container isolation technology (default)"),
 ]
 
+ON_WINDOWS = "is only for containers on Windows"
+NO_SOCKET = "can't be honoured: it hands the engine's own socket in, and minidock needs no daemon that has one"
+REMOVED = "can't be honoured: Linux has removed that limit (5.16); kernel memory counts in --memory"
+
 REFUSED = [
-    *(refused(name) for name in ("blkio-weight", "blkio-weight-device", "cgroup-parent", "gpus", "runtime")),
-    *(refused(name) for name in ("cpu-count", "cpu-percent", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory")),
-    *(refused(name) for name in ("device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops")),
-    *(refused(name) for name in ("isolation", "storage-opt")),
-    *(refused(name) for name in ("io-maxbandwidth", "io-maxiops", "ip", "ip6", "link", "link-local-ip")),
-    *(refused(name) for name in ("network-alias", "volume-driver", "volumes-from")),
-    *(refused(name, kind="") for name in ("disable-content-trust", "oom-kill-disable")),
-    refused("use-api-socket", kind=""),
+    *(refused(name, why=ON_WINDOWS) for name in ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")),
+    refused("kernel-memory", why=REMOVED),
+    refused("use-api-socket", kind="", why=NO_SOCKET),
+    refused("gpus"),
+    *(refused(name) for name in ("ip", "ip6", "link", "link-local-ip", "network-alias")),
 ]
 
 OLDER_NAMES = {"net": "network", "dns-opt": "dns-option"}

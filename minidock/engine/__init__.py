@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ExecRequest,
         ImageSummary,
         KernelSection,
+        Progress,
     )
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
@@ -282,11 +283,19 @@ class Engine:
 
     # images
 
-    def ensure_image(self, name: str, *, policy: str, platform: str = "", say: Callable[[str], None]) -> None:
-        """Have it, or make it from a recipe. Raises ImageNotFound."""
-        from minidock.engine import images
+    def ensure_image(
+        self,
+        name: str,
+        *,
+        policy: str,
+        platform: str = "",
+        say: Callable[[str], None],
+        tell: Callable[[Progress], None],
+    ) -> None:
+        """Have it, or make it from a recipe, or pull it. Raises ImageNotFound, RegistryError."""
+        from minidock.engine import ensure
 
-        images.ensure(self.layout, name, policy=policy, platform=platform, say=say)
+        ensure.ensure(self.layout, name, policy=policy, platform=platform, say=say, tell=tell)
 
     def images(self, *, all: bool = False, filters: Filters | None = None) -> list[ImageSummary]:
         from minidock.engine import images
@@ -327,6 +336,62 @@ class Engine:
         from minidock.engine import images
 
         return images.import_tar(self.layout, source, reference, message, changes, platform)
+
+    # registries
+
+    def pull(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: str = "",
+        tell: Callable[[Progress], None],
+        auth: dict[str, str] | None = None,
+    ) -> str:
+        """The familiar name of what came; `auth` is API `AuthConfig`, None asks config.json. Raises RegistryError."""
+        from minidock.engine import registries
+
+        return registries.pull(self.layout, name, all_tags=all_tags, platform=platform, tell=tell, auth=auth)
+
+    def push(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        tell: Callable[[Progress], None],
+        auth: dict[str, str] | None = None,
+    ) -> None:
+        from minidock.engine import registries
+
+        registries.push(self.layout, name, all_tags=all_tags, tell=tell, auth=auth)
+
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        """Check and keep who we are, or check what is kept; the file where the password can be read, if it can."""
+        from minidock.engine import registries
+
+        return registries.login(self.layout, server, username, password)
+
+    def known_user(self, server: str) -> str:
+        from minidock.engine import registries
+
+        return registries.known_user(server)
+
+    def logout(self, server: str) -> str:
+        from minidock.engine import registries
+
+        return registries.logout(server)
+
+    def search(self, term: str, *, limit: int = 0) -> list[dict[str, Any]]:
+        """API `ImageSearchResponse`."""
+        from minidock.engine import registries
+
+        return registries.search(self.layout, term, limit)
+
+    def inspect_manifest(self, name: str, *, verbose: bool = False, insecure: bool = False) -> Any:  # noqa: ANN401
+        """What a registry has under the name, without pulling it: JSON."""
+        from minidock.engine import registries
+
+        return registries.inspect_manifest(self.layout, name, verbose=verbose, insecure=insecure)
 
     # the system
 

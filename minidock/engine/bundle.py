@@ -10,12 +10,11 @@ import os
 from pathlib import Path
 
 from minidock import spec
-from minidock.engine import volumes
+from minidock.engine import limits, userns, volume_mounts
 from minidock.engine.create import environment
 from minidock.engine.record import Record
 from minidock.engine.security import Security
-from minidock.errors import UsageError
-from minidock.kernel import credentials, device_filter, devices, masks, rlimits, sysctl
+from minidock.kernel import credentials, masks, rlimits, sysctl
 from minidock.model import HostConfig
 from minidock.paths import Layout
 from minidock.spec import Mount
@@ -51,11 +50,10 @@ def oci_spec(
     Raises UsageError for a user that the image doesn't know, a sysctl that isn't the container's.
     """
     host, config = record.host_config, record.config
-    user = find_user(layout, record)
+    user, maps = find_user(layout, record), userns.maps(record)
     env = credentials.with_home(environment(config), user.home)
-    namespaces = [
-        spec.Namespace(type=kind, path=joined.get(kind, "")) for kind in NAMESPACES if joined.get(kind) != "host"
-    ]
+    kinds = [*NAMESPACES, *(["user"] if maps else [])]
+    namespaces = [spec.Namespace(type=kind, path=joined.get(kind, "")) for kind in kinds if joined.get(kind) != "host"]
     for name in host.sysctls:
         sysctl.check(name, own_network=joined.get("network") != "host", own_ipc=joined.get("ipc") != "host")
     process = spec.Process(
@@ -81,19 +79,29 @@ def oci_spec(
         process=process,
         hostname=config.hostname if own_uts else "",
         domainname=config.domainname if own_uts else "",
-        mounts=[*_base_mounts(host, joined), *_ordered(layout, record), *_init(host)],
+        mounts=[*_base_mounts(host, joined), *_ordered(layout, record, (user.uid, user.gid)), *_init(host)],
         annotations=host.annotations,
         linux=spec.Linux(
+            uid_mappings=maps.uids if maps else [],
+            gid_mappings=maps.gids if maps else [],
             namespaces=namespaces,
-            sysctl={**(NETWORK_SYSCTLS if not joined.get("network") else {}), **host.sysctls},
+            sysctl={**(_network_sysctls(maps) if not joined.get("network") else {}), **host.sysctls},
             cgroups_path=f"{host.cgroup_parent or layout.cgroup_parent}/{record.id}",
-            resources=resources(host),
-            devices=_devices(host),
+            resources=limits.resources(host),
+            devices=limits.devices(host),
             seccomp=security.seccomp(process.capabilities, cache),
             masked_paths=_hidden(host.masked_paths, masks.MASKED, security),
             readonly_paths=_hidden(host.readonly_paths, masks.READONLY, security),
         ),
     )
+
+
+def _network_sysctls(maps: userns.IdMaps | None) -> dict[str, str]:
+    """Groups that the container's user namespace doesn't know can't be named in it."""
+    if maps is None:
+        return NETWORK_SYSCTLS
+    last = max(line.container_id + line.size for line in maps.gids) - 1
+    return {**NETWORK_SYSCTLS, "net.ipv4.ping_group_range": f"0 {last}"}
 
 
 def _hidden(asked: list[str] | None, default: list[str], security: Security) -> list[str]:
@@ -126,9 +134,14 @@ def _base_mounts(host: HostConfig, joined: dict[str, str]) -> list[Mount]:
         options=["nosuid", "noexec", "nodev", "mode=1777", f"size={host.shm_size}"],
     )
     rows = [PROC, DEV, PTS, SYS, CGROUP, MQUEUE, shm]
-    if joined.get("ipc") == "host":
+    ipc = joined.get("ipc", "")
+    if ipc == "host":
         # A new mount of mqueue shows the queues of the namespace that we are in: the host's, mounted there or not.
-        rows[5:] = [MQUEUE, _bind("/dev/shm", "/dev/shm")]
+        rows[-1] = _bind("/dev/shm", "/dev/shm")
+    elif ipc:
+        rows[-1] = _bind(f"{ipc.removesuffix('/ns/ipc')}/root/dev/shm", "/dev/shm")
+    elif host.ipc_mode == "none":
+        rows.pop()
     if host.privileged:
         writable = [
             spec.Mount(mount.destination, mount.type, mount.source, [word for word in mount.options if word != "ro"])
@@ -156,9 +169,9 @@ def _files(layout: Layout, record: Record) -> list[Mount]:
     return rows
 
 
-def _ordered(layout: Layout, record: Record) -> list[Mount]:
+def _ordered(layout: Layout, record: Record, user: tuple[int, int]) -> list[Mount]:
     """The files and the user's mounts, parents before what lies below them, whoever asked for which."""
-    rows = [*_files(layout, record), *volumes.oci_mounts(record)]
+    rows = [*_files(layout, record), *volume_mounts.oci_mounts(record, user)]
     return sorted(rows, key=lambda mount: mount.destination.count("/"))
 
 
@@ -176,114 +189,3 @@ def with_init(process: spec.Process) -> spec.Process:
     import msgspec
 
     return msgspec.structs.replace(process, args=["/sbin/minidock-init", "--", *(process.args or [])])
-
-
-# limits and devices
-
-
-def resources(host: HostConfig) -> spec.Resources:
-    """Docker's limits as OCI's. Zero means "not asked for" in Docker's API."""
-    quota, period = host.cpu_quota, host.cpu_period
-    if host.nano_cpus:
-        period, quota = 100_000, host.nano_cpus * 100_000 // 1_000_000_000
-    limited = host.memory or host.memory_swap or host.memory_reservation or host.memory_swappiness not in (None, -1)
-    memory = spec.Memory(
-        limit=host.memory or None,
-        swap=host.memory_swap or None,
-        reservation=host.memory_reservation or None,
-        swappiness=None if host.memory_swappiness in (None, -1) else host.memory_swappiness,
-        disable_oom_killer=host.oom_kill_disable,
-    )
-    cpu = spec.Cpu(
-        shares=host.cpu_shares or None,
-        quota=quota or None,
-        period=period or None,
-        cpus=host.cpuset_cpus,
-        mems=host.cpuset_mems,
-    )
-    return spec.Resources(
-        devices=device_rules(host),
-        memory=memory if limited or host.oom_kill_disable else None,
-        cpu=cpu if cpu != spec.Cpu() else None,
-        pids=spec.Pids(limit=host.pids_limit) if host.pids_limit else None,
-    )
-
-
-def device_rules(host: HostConfig) -> list[spec.DeviceRule]:
-    """Nothing, then Docker's list, then what was asked for; --privileged allows all."""
-    if host.privileged:
-        return [spec.DeviceRule(allow=True)]
-    rules = [spec.DeviceRule(allow=False), *device_filter.DEFAULT_DEVICE_RULES]
-    for mapping in host.devices:
-        for device in nodes(mapping.path_on_host, mapping.path_in_container):
-            access = mapping.cgroup_permissions or "rwm"
-            rules.append(spec.DeviceRule(True, device.type, device.major, device.minor, access))
-    return rules + [_rule(line) for line in host.device_cgroup_rules]
-
-
-def _rule(line: str) -> spec.DeviceRule:
-    """`c 1:3 mr`, with * for any number."""
-    kind, numbers, access = line.split()
-    major, minor = (None if number == "*" else int(number) for number in numbers.split(":"))
-    return spec.DeviceRule(True, kind, major, minor, access)
-
-
-def _devices(host: HostConfig) -> list[spec.Device]:
-    if host.privileged:
-        return _all_devices()
-    return [node for mapping in host.devices for node in nodes(mapping.path_on_host, mapping.path_in_container)]
-
-
-def nodes(source: str, destination: str) -> list[spec.Device]:
-    """A device of the host, or all below a directory of them. Raises UsageError, in Docker's words."""
-    import stat
-
-    try:
-        facts = os.stat(source)
-    except OSError as error:
-        raise UsageError(
-            f'error gathering device information while adding custom device "{source}": {error.strerror}'
-        ) from error
-    if stat.S_ISDIR(facts.st_mode):
-        return [
-            node
-            for name in sorted(os.listdir(source))
-            if os.path.lexists(f"{source}/{name}") and not os.path.islink(f"{source}/{name}")
-            for node in (nodes(f"{source}/{name}", f"{destination}/{name}") if _is_device(f"{source}/{name}") else [])
-        ]
-    if not _is_device(source):
-        raise UsageError(f'error gathering device information while adding custom device "{source}": not a device node')
-    return [
-        spec.Device(
-            type="c" if stat.S_ISCHR(facts.st_mode) else "b",
-            path=destination,
-            major=os.major(facts.st_rdev),
-            minor=os.minor(facts.st_rdev),
-            file_mode=stat.S_IMODE(facts.st_mode),
-            uid=facts.st_uid,
-            gid=facts.st_gid,
-        )
-    ]
-
-
-def _is_device(path: str) -> bool:
-    import stat
-
-    mode = os.stat(path).st_mode
-    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISDIR(mode)
-
-
-SKIPPED = ("pts", "shm", "fd", "mqueue", "console", "lxc", "lxd-fuse", ".udev", *devices.SYMLINKS)
-
-
-def _all_devices() -> list[spec.Device]:
-    """--privileged: every node of the host's /dev, except what each container has of its own."""
-    rows = []
-    own = {device.path for device in devices.DEFAULT}
-    for name in sorted(os.listdir("/dev")):
-        path = f"/dev/{name}"
-        if name in SKIPPED or path in own or path in devices.SYMLINKS or os.path.islink(path):
-            continue
-        if _is_device(path):
-            rows += nodes(path, path)
-    return rows

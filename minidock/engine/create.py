@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from minidock import files
-from minidock.engine import events, repair, volumes
+from minidock.engine import events, fit, repair, userns, volumes
 from minidock.engine.environment import merge_env
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
@@ -37,7 +37,8 @@ def create(layout: Layout, request: CreateRequest) -> Created:
     with repair.creating(layout), store.bringing_in():
         image = store.find(request.config.image)
         record = draft(layout, request, image=image)
-        warnings = [*_foreign(image, request.platform), *check(record.host_config)]
+        _, left_out = fit.fit(request.host_config)
+        warnings = [*_foreign(image, request.platform), *check(record.host_config), *left_out]
         _write(layout, record)
     return Created(record.id, warnings)
 
@@ -49,11 +50,11 @@ def _write(layout: Layout, record: Record) -> None:
     name = record.name
     try:
         name = _claim(records, record)
-        mounted = volumes.prepare(layout, record)
+        planned = volumes.prepare(layout, record)
         for part in ("upper", "work"):
             (directory / part).mkdir(mode=0o755)
         _touch_inside(directory / "upper")
-        written = replace(record, name=name, mounts=mounted)
+        written = replace(record, name=name, mounts=planned.points, inherited=planned.inherited)
         records.write(written)
     except BaseException:
         records.release_name(name, record.id)
@@ -75,6 +76,7 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
     command = [*(config.entrypoint or []), *(config.cmd or [])]
     if not command:
         raise UsageError("No command specified", hint="give one after the image's name")
+    maps = userns.remap(layout, request.host_config)
     return Record(
         id=container_id,
         name=request.name,
@@ -82,11 +84,13 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
         image=request.config.image,
         image_id=image.id,
         config=config,
-        host_config=_defaults(request.host_config),
+        host_config=_defaults(fit.fit(request.host_config)[0]),
         layers=[str(path) for path in store.lower_dirs(image)],
         path=command[0],
         args=command[1:],
         requested=request.endpoints,
+        uid_map=[msgspec.structs.astuple(line) for line in maps.uids] if maps else [],
+        gid_map=[msgspec.structs.astuple(line) for line in maps.gids] if maps else [],
     )
 
 

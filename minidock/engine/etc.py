@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from minidock.engine import userns
 from minidock.engine.record import Record, Records
 from minidock.network import Attachment, resolv
 from minidock.paths import Layout
@@ -22,6 +23,7 @@ def write(layout: Layout, record: Record, attachment: Attachment) -> None:
         path = directory / name
         path.write_text(text, encoding="utf-8")
         os.chmod(path, 0o644)
+        userns.give(path, record)
 
 
 def texts(layout: Layout, record: Record, attachment: Attachment) -> dict[str, str]:

@@ -155,6 +155,7 @@ def born(layout: Layout, record: Record, request: ExecRequest, exec_id: str) -> 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, not request.detach)
     stdio = Stdio(terminal=request.tty, stdin=request.attach_stdin, inherit=[theirs.detach()])
+    stdio.give(msgspec.structs.replace(config, process=process))
     client = stdio.inherit[0]
 
     def become(pid: int) -> list[str]:

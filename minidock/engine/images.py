@@ -11,48 +11,11 @@ import msgspec
 from minidock.engine import events
 from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records
-from minidock.errors import ImageInUse, ImageNotFound, InvalidImage, UsageError
+from minidock.errors import ImageInUse, ImageNotFound, UsageError
 from minidock.image import reference
 from minidock.image.store import Image, ImageStore
 from minidock.model import ImageSummary
 from minidock.paths import Layout
-
-
-def ensure(layout: Layout, name: str, *, policy: str, platform: str, say: Callable[[str], None]) -> None:
-    """Have the image, or make it when a recipe exists. Raises ImageNotFound in Docker's words."""
-    store = ImageStore(layout)
-    if policy not in ("always", "missing", "never"):
-        raise UsageError(f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"')
-    try:
-        _check_platform(name, store.find(name), platform)
-        return
-    except ImageNotFound:
-        if policy == "never":
-            raise
-    from minidock.image import builtin
-
-    shown = reference.familiar(reference.normalise(name))
-    say(f"Unable to find image '{shown}' locally")
-    familiar, _, tag = reference.familiar(name).partition(":")
-    if familiar not in builtin.names() or tag not in ("", "latest"):
-        hint = f"load one with minidock load; built in are {', '.join(sorted(builtin.names()))}"
-        raise ImageNotFound(name, hint=hint)
-    builtin.build(store, familiar, say=say)
-    _tell(layout, "import", store.find(name))
-
-
-def _check_platform(name: str, image: Image, asked: str) -> None:
-    """Raises InvalidImage when --platform names another one than the image that is here has."""
-    if not asked:
-        return
-    from minidock.image.platforms import parse_platform
-
-    wanted = parse_platform(asked)
-    if (image.os, image.architecture) != (wanted.os, wanted.architecture):
-        raise InvalidImage(
-            f"image with reference {name} was found but its platform ({image.platform}) does not match the specified "
-            f"platform ({wanted.os}/{wanted.architecture})"
-        )
 
 
 def summaries(layout: Layout, *, filters: dict[str, list[str]]) -> list[ImageSummary]:

@@ -118,7 +118,7 @@ def _config(record: Record) -> dict[str, Any]:
     config: dict[str, Any] = msgspec.to_builtins(record.config)
     config["Env"] = merge_env([f"PATH={DEFAULT_PATH}"], record.config.env)
     for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
-        if not config.get(key):
+        if not config.get(key) and config.get(key) != 0:
             config.pop(key, None)
     if record.config.healthcheck:
         config["Healthcheck"] = {key: value for key, value in config["Healthcheck"].items() if value}

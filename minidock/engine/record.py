@@ -16,7 +16,15 @@ import msgspec
 
 from minidock import files
 from minidock.errors import ContainerNotFound, MinidockError, NameInUse
-from minidock.model import ContainerConfig, ContainerState, EndpointSettings, HostConfig, MountPoint, PortBinding
+from minidock.model import (
+    ContainerConfig,
+    ContainerState,
+    EndpointSettings,
+    HostConfig,
+    MountPoint,
+    MountRequest,
+    PortBinding,
+)
 from minidock.paths import Layout
 
 
@@ -49,6 +57,11 @@ class Record(msgspec.Struct, frozen=True):
     waiter_pid: int = 0
     waiter_ticks: int = 0
     """Who waits for the next restart (engine.policy), named as the container's process is."""
+    inherited: list[MountRequest] = []
+    """What was asked for the mounts that are other containers' (--volumes-from)."""
+    uid_map: list[tuple[int, int, int]] = []
+    """With userns-remap: inside, outside, count, as in /proc/PID/uid_map. Empty without (minidock.engine.userns)."""
+    gid_map: list[tuple[int, int, int]] = []
 
 
 def replace(record: Record, **changes: object) -> Record:

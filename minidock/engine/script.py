@@ -17,7 +17,7 @@ from pathlib import Path
 from minidock import network
 from minidock.engine import create, etc, start, volumes
 from minidock.engine.record import Record, replace
-from minidock.errors import ImageNotFound
+from minidock.errors import ImageNotFound, Unsupported
 from minidock.image.manifest import ImageConfig, RunConfig
 from minidock.image.store import Image
 from minidock.kernel import capabilities, credentials, no_new_privs, seccomp
@@ -161,6 +161,10 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
     if request.host_config.network_mode in ("", "default", "bridge") and os.access(layout.root, os.W_OK):
         network.default_network(layout)
     record, plan, texts = _prepared(layout, create.draft(layout, request), by_hand=True)
+    if record.uid_map:
+        raise Unsupported(
+            "a script can't make this container: Debian's mount(8) knows no idmapped mounts", hint="--userns host"
+        )
     place = ByHand(layout, record.id)
     directory, rootfs = place.container(record.id), place.container_run(record.id) / "rootfs"
     made = [f"{directory}/upper", f"{directory}/work", str(rootfs)]
@@ -197,7 +201,8 @@ def _own(record: Record) -> list[str]:
 
 
 def _prepared(layout: Layout, record: Record, *, by_hand: bool) -> tuple[Record, Plan, dict[str, str]]:
-    record = replace(record, mounts=volumes.plan(layout, record))
+    planned = volumes.plan(layout, record)
+    record = replace(record, mounts=planned.points, inherited=planned.inherited)
     attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested, dry_run=True)
     texts = etc.texts(layout, record, attachment)
     plan, _ = start.prepare(ByHand(layout, record.id) if by_hand else layout, record, attachment)

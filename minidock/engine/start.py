@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, spec, steps
-from minidock.engine import bundle, etc, events, health, log_config, security, volumes
+from minidock.engine import bundle, etc, events, health, log_config, security, userns, volume_mounts
 from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
 from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
-from minidock.kernel import cgroups, copy_up, overlay
+from minidock.kernel import cgroups, copy_up, idmap, overlay
 from minidock.model import ContainerState
 from minidock.network import Attachment
 from minidock.paths import Layout
@@ -91,6 +91,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     reserved = [held.detach() for held in network.reserve_ports(attachment.hold)]
     inherit = [listener.detach(), theirs.detach(), *reserved]
     stdio = Stdio(terminal=record.config.tty, stdin=record.config.open_stdin, inherit=inherit)
+    stdio.give(config)
 
     def running(pid: int) -> None:
         """Just before the command takes over: from here on the record says so, whatever happens to us."""
@@ -140,10 +141,14 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
     lower = record.layers or [str(layout.images)]
     directory = layout.container(record.id)
+    maps = userns.maps(record)
     root: list[steps.Step] = [overlay.MountOverlay(lower, f"{directory}/upper", f"{directory}/work", rootfs)]
-    root += [copy_up.CopyUp(rootfs, point.destination, point.source) for point in volumes.fresh(record)]
+    if maps:
+        root = [idmap.MountIdmappedOverlay(lower, str(directory), rootfs, maps.owner())]
+    fresh = volume_mounts.fresh(record)
+    root += [copy_up.CopyUp(rootfs, point.destination, point.source, bool(maps)) for point in fresh]
     group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
-    extras = Extras(attachment.before, attachment.joined, attachment.child, root)
+    extras = Extras(attachment.before, attachment.joined, attachment.child, root, bool(maps))
     return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
 
 
@@ -165,13 +170,33 @@ def joined(layout: Layout, record: Record) -> dict[str, str]:
             rows[kind] = _namespace_of(layout, mode.removeprefix("container:"), kind)
         elif kind in ("pid", "uts", "cgroup") and mode not in ("", "private"):
             raise UsageError(f"{kind}: invalid mode: {mode}")
+    shared = {path.rpartition("/")[0] for path in rows.values() if path.startswith("/proc/")}
+    if record.uid_map and shared:
+        rows["user"] = _common_user_namespace(shared)
     return rows
+
+
+def _common_user_namespace(processes: set[str]) -> str:
+    """A namespace can only be joined from the user namespace that it belongs to."""
+    paths = [f"{process}/user" for process in sorted(processes)]
+    inodes = {os.stat(path).st_ino for path in paths}
+    if len(inodes) > 1 or os.stat("/proc/self/ns/user").st_ino in inodes:
+        raise UsageError(
+            "can't share namespaces with a container that has another user namespace",
+            hint="start both with --userns host, or share with one container only",
+        )
+    return paths[0]
 
 
 def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
     other = Records(layout).find(ref)
     if not alive(other):
         raise NotRunning(other.id)
+    if kind == "ipc" and other.host_config.ipc_mode not in ("shareable", "host"):
+        raise UsageError(
+            f"can't join IPC of container {other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor "
+            "container)"
+        )
     return f"/proc/{other.state.pid}/ns/{'net' if kind == 'network' else kind}"
 
 

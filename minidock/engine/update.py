@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from minidock import spec
-from minidock.engine import bundle, events
+from minidock.engine import events, limits
 from minidock.engine.create import check
 from minidock.engine.record import Records, cgroup_of, refresh, replace
 from minidock.errors import Conflict, MinidockError, UsageError
@@ -83,7 +83,7 @@ def _conflicts(now: HostConfig, changes: Changes) -> None:
 
 def _apply(path: str, now: HostConfig, wanted: HostConfig) -> None:
     """Write the limits that differ. When the kernel refuses one, those that were written before it are taken back."""
-    old, new = bundle.resources(now), bundle.resources(wanted)
+    old, new = limits.resources(now), limits.resources(wanted)
     same = {name: None for name in ("memory", "cpu", "pids", "block_io") if getattr(old, name) == getattr(new, name)}
     new = msgspec.structs.replace(new, devices=[], **same)
     old = msgspec.structs.replace(old, devices=[], **same)

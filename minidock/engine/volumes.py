@@ -1,69 +1,108 @@
 """-v, --mount, --tmpfs and an image's VOLUMEs: what a container sees besides its layers.
 
 Three kinds. A *bind* shows a path of the host. A *volume* is a directory that minidock keeps, `volumes/NAME/_data`; an
-empty one gets what the image has at that place. A *tmpfs* is made at each start.
+empty one gets what the image has at that place. A *tmpfs* is made at each start. How each is mounted:
+engine/volume_mounts.py.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from minidock import files
-from minidock.engine import events
-from minidock.engine.record import Record
+from minidock.engine import events, userns
+from minidock.engine.record import Record, Records
 from minidock.errors import MinidockError, UsageError
-from minidock.model import MountPoint, MountRequest
+from minidock.model import HostConfig, MountPoint, MountRequest
 from minidock.paths import Layout
-from minidock.spec import Mount
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
-def prepare(layout: Layout, record: Record) -> list[MountPoint]:
+class Planned(msgspec.Struct, frozen=True):
+    """The mount points of a container, and what was asked for those that it has from others (--volumes-from)."""
+
+    points: list[MountPoint]
+    inherited: list[MountRequest] = []
+
+
+def prepare(layout: Layout, record: Record) -> Planned:
     """The mount points of a new container; missing bind sources of -v and volumes are made, as Docker does.
 
     Raises UsageError for a mount that can't be right, in Docker's words.
     """
-    points = plan(layout, record)
-    for point in points:
+    planned = plan(layout, record)
+    for point in planned.points:
         if point.source and not os.path.lexists(point.source):
             Path(point.source).mkdir(parents=True, exist_ok=True)
+            userns.give(point.source, record)
             if point.type == "volume":
                 events.emit(layout, "volume", "create", point.name, {"driver": point.driver})
-    return points
+    for request in record.host_config.mounts:
+        point = next(point for point in planned.points if point.destination == os.path.normpath(request.target))
+        if point.type == "volume" and driver_options(request):
+            _keep_options(point, driver_options(request))
+    return planned
 
 
-def plan(layout: Layout, record: Record) -> list[MountPoint]:
+def plan(layout: Layout, record: Record) -> Planned:
     """The mount points as they would be; nothing is made. What of their sources is missing, `prepare` makes.
 
-    Raises UsageError for a mount that can't be right, in Docker's words.
+    What is asked for by name wins over what comes from other containers. Raises UsageError, in Docker's words.
     """
+    host = record.host_config
     points: dict[str, MountPoint] = {}
-    for bind in record.host_config.binds:
-        point = _from_bind(layout, bind)
-        points[point.destination] = point
-    for request in record.host_config.mounts:
-        point = _from_request(layout, request)
-        if point.destination in points:
+    inherited: list[MountRequest] = []
+    for words in host.volumes_from:
+        _inherit(layout, words, points, inherited)
+    for destination in map(os.path.normpath, host.tmpfs):
+        points.pop(destination, None)
+    own: set[str] = set()
+    for point in _asked(layout, host):
+        if point.destination in own:
             raise UsageError(f"Duplicate mount point: {point.destination}")
+        own.add(point.destination)
         points[point.destination] = point
     for destination in record.config.volumes:
         clean = os.path.normpath(destination)
-        if clean not in points and clean not in record.host_config.tmpfs:
-            points[clean] = _volume(layout, os.urandom(32).hex(), clean, "", {})
-    return [points[destination] for destination in sorted(points, key=lambda path: (path.count("/"), path))]
+        if clean not in points and clean not in host.tmpfs:
+            points[clean] = _volume(layout, os.urandom(32).hex(), clean, "", host.volume_driver)
+    ordered = sorted(points, key=lambda path: (path.count("/"), path))
+    return Planned([points[destination] for destination in ordered], inherited)
 
 
-def _from_bind(layout: Layout, bind: str) -> MountPoint:
+def _asked(layout: Layout, host: HostConfig) -> Iterator[MountPoint]:
+    for bind in host.binds:
+        yield _from_bind(layout, bind, host.volume_driver)
+    for request in host.mounts:
+        yield _from_request(layout, request)
+
+
+def _inherit(layout: Layout, words: str, points: dict[str, MountPoint], requests: list[MountRequest]) -> None:
+    """--volumes-from NAME[:ro]: all mount points of another container, at the same places."""
+    name, _, mode = words.partition(":")
+    if not name:
+        raise UsageError('invalid name or ID supplied: ""')
+    if mode not in ("", "ro", "rw", "z", "Z"):
+        raise UsageError(f"invalid mode: {mode}")
+    other = Records(layout).find(name)
+    for point in other.mounts:
+        points[point.destination] = msgspec.structs.replace(point, rw=point.rw and mode != "ro", mode="")
+    requests += [*other.host_config.mounts, *other.inherited]
+
+
+def _from_bind(layout: Layout, bind: str, driver: str) -> MountPoint:
     """`source:destination[:options]`; a source without a slash names a volume."""
     source, destination, *rest = bind.split(":", 2)
     options = rest[0] if rest else ""
     words = [word for word in options.split(",") if word]
     destination = _absolute(destination, bind)
     if not source.startswith("/"):
-        return _volume(layout, source, destination, options, {}, rw="ro" not in words)
+        return _volume(layout, source, destination, options, driver, rw="ro" not in words)
     propagation = next((word for word in words if word in PROPAGATIONS), "rprivate")
     return MountPoint(
         type="bind", source=source, destination=destination, mode=options, rw="ro" not in words, propagation=propagation
@@ -76,9 +115,9 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
         return MountPoint(type="tmpfs", source="", destination=destination, rw=not request.read_only)
     if request.type == "volume":
         name = request.source or os.urandom(32).hex()
-        labels = request.volume_options.labels if request.volume_options else {}
-        mode = "z" if request.source else ""
-        return _volume(layout, name, destination, mode, labels, rw=not request.read_only)
+        driver = (request.volume_options.driver_config if request.volume_options else {}).get("Name", "")
+        check_options(name, driver_options(request))
+        return _volume(layout, name, destination, "z" if request.source else "", driver, rw=not request.read_only)
     if request.type != "bind":
         raise UsageError(f'invalid mount config: mount type "{request.type}" unknown')
     options = request.bind_options
@@ -99,10 +138,10 @@ def _absolute(destination: str, shown: str) -> str:
     return clean
 
 
-def _volume(
-    layout: Layout, name: str, destination: str, mode: str, labels: dict[str, str], *, rw: bool = True
-) -> MountPoint:
-    """A volume is nothing but its directory."""
+def _volume(layout: Layout, name: str, destination: str, mode: str, driver: str, *, rw: bool = True) -> MountPoint:
+    """A volume is nothing but its directory, unless it was given options of what to mount."""
+    if driver not in ("", "local"):
+        raise UsageError(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
     if not _is_name(name):
         raise UsageError(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
@@ -120,57 +159,41 @@ def _is_name(name: str) -> bool:
     return name.isascii() and name[:1].isalnum() and (rest or "a").isalnum()
 
 
-def oci_mounts(record: Record) -> list[Mount]:
-    """The container's mounts in config.json's form, parents before what lies below them."""
-    rows = [_oci(point, record) for point in record.mounts]
-    for destination, options in record.host_config.tmpfs.items():
-        rows.append(_tmpfs(os.path.normpath(destination), options.split(",") if options else []))
-    return sorted(rows, key=lambda mount: mount.destination.count("/"))
+# Options of the local driver: a volume that is something mounted, as `mount -t TYPE -o O DEVICE`.
 
 
-def _oci(point: MountPoint, record: Record) -> Mount:
-    if point.type == "tmpfs":
-        request = next(item for item in record.host_config.mounts if os.path.normpath(item.target) == point.destination)
-        options = request.tmpfs_options
-        words = [f"size={options.size_bytes}"] if options and options.size_bytes else []
-        words += [f"mode={options.mode:o}"] if options and options.mode else []
-        return _tmpfs(point.destination, [*words, *(["ro"] if request.read_only else [])])
-    recursive = not any(
-        item.bind_options and item.bind_options.non_recursive and item.target == point.destination
-        for item in record.host_config.mounts
-    )
-    words = ["rbind" if recursive else "bind", point.propagation or "rprivate", *([] if point.rw else ["ro"])]
-    return Mount(destination=point.destination, type="bind", source=point.source, options=words)
+def driver_options(request: MountRequest) -> dict[str, str]:
+    """--mount volume-opt=…"""
+    config = request.volume_options.driver_config if request.volume_options else {}
+    return dict(config.get("Options") or {})
 
 
-def _tmpfs(destination: str, words: list[str]) -> Mount:
-    """Docker's defaults, unless the words say otherwise: the later of two wins."""
-    return Mount(destination=destination, type="tmpfs", source="tmpfs", options=["nosuid", "nodev", "noexec", *words])
+def check_options(volume: str, options: dict[str, str]) -> None:
+    for name in options:
+        if name not in ("type", "o", "device"):
+            raise UsageError(f'create {volume}: invalid option: "{name}"')
+    for name in ("device", "type"):
+        if options and not options.get(name):
+            raise UsageError(f'create {volume}: missing required option: "{name}"')
 
 
-def fresh(record: Record) -> Iterable[MountPoint]:
-    """Volumes that are still empty, and are to get what the image has at their place (unless asked not to)."""
-    kept = {
-        os.path.normpath(item.target)
-        for item in record.host_config.mounts
-        if item.volume_options and item.volume_options.no_copy
-    }
-    for point in record.mounts:
-        nocopy = point.destination in kept or "nocopy" in point.mode.split(",")
-        if point.type == "volume" and not nocopy and not _holds_anything(point.source):
-            yield point
+def options_file(point: MountPoint) -> Path:
+    """Beside the volume's `_data`."""
+    return Path(point.source).parent / "opts.json"
 
 
-def _holds_anything(source: str) -> bool:
-    try:
-        return bool(os.listdir(source))
-    except FileNotFoundError:  # a dry run: nobody has made it
-        return False
+def _keep_options(point: MountPoint, options: dict[str, str]) -> None:
+    """Only a new volume gets them: what is in one that exists stays what it is."""
+    file = options_file(point)
+    if not file.exists() and not os.listdir(point.source):
+        files.write_json(file, options)
 
 
 def remove_anonymous(layout: Layout, record: Record) -> None:
     """With `rm -v` and `run --rm`: volumes that were made for this container alone, known by their 64-digit names."""
     named = {bind.split(":", 1)[0] for bind in record.host_config.binds}
+    others = [other for other in Records(layout).all() if other.id != record.id] if record.mounts else []
+    named |= {point.name for other in others for point in other.mounts}  # theirs too, by --volumes-from
     for point in record.mounts:
         if point.type == "volume" and len(point.name) == 64 and point.name not in named:
             directory = layout.volumes / point.name

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ from .trees import tree_size
 
 if TYPE_CHECKING:
     from .store import ImageStore
+
+
+PARTIAL_LIFETIME = 24 * 3600
+"""Seconds for which a broken download is kept, so that the next pull can go on with it."""
 
 
 class Referenced(msgspec.Struct, frozen=True):
@@ -71,6 +76,9 @@ def collect(store: ImageStore, keep: Collection[str]) -> int:
                 freed += _remove(path)
         for path in store.records.glob(".*"):  # a writer was killed
             freed += _remove(path)
+        for path in _entries(store.partial):  # nobody is downloading: we are alone
+            if time.time() - path.stat().st_mtime > PARTIAL_LIFETIME:
+                freed += _remove(path)
         return freed
 
 

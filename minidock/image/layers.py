@@ -79,17 +79,28 @@ def abandoned(store: ImageStore) -> Iterator[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove a tree of strangers."""
-    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Remove a tree of strangers, or a file.
+
+    What remove_tree moves up on the way stays below `path`, on which our lock is: beside it, in tmp/, another
+    sweeper would take it for abandoned work and remove it under our hands.
+    """
     try:
-        remove_tree(path.name, dir_fd=fd)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        path.unlink()
+        return
+    try:
+        for name in os.listdir(fd):
+            remove_tree(name, dir_fd=fd)
     finally:
         os.close(fd)
+    path.rmdir()
 
 
-def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str) -> Layer:
+def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, *, kept: Path | None = None) -> Layer:
     """Store and unpack a layer unless both are here. In `claimed` empty or -1, and an empty diff_id, claim nothing.
 
+    `kept`: a file to which somebody else writes what `read` gives, synced when `read` ends; it becomes the blob.
     Raises InvalidImage when size, digest or diff id are not as claimed, or the tar can't be trusted.
     """
     from .store import Layer
@@ -100,7 +111,7 @@ def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str) ->
             return Layer(diff_id, Descriptor(claimed.media_type, claimed.digest, size))
     # Two commands that load the same layer: the second waits, then finds it unpacked and only files its blob.
     with _one_at_a_time(store, diff_id), workplace(store) as place:
-        return _receive(store, read, claimed, diff_id, place)
+        return _receive(store, read, claimed, diff_id, place, kept)
 
 
 def _one_at_a_time(store: ImageStore, diff_id: str) -> contextlib.AbstractContextManager[None]:
@@ -109,27 +120,29 @@ def _one_at_a_time(store: ImageStore, diff_id: str) -> contextlib.AbstractContex
     return files.locked(store.layout.lock(f"images-layer-{int(diff_id[-4:], 16) % LOCKS}"))
 
 
-def _receive(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, place: Path) -> Layer:
+def _receive(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, place: Path, kept: Path | None) -> Layer:
     from .store import Layer
 
     what = f"layer {(claimed.digest or diff_id)[:19]}".rstrip()
-    with open(place / "blob", "xb") as blob:
-        packed = Digesting(_copying(read, blob), limit=claimed.size if claimed.size >= 0 else None, what=what)
+    with open(place / "blob", "xb") if kept is None else contextlib.nullcontext() as blob:
+        source = read if blob is None else _copying(read, blob)
+        packed = Digesting(source, limit=claimed.size if claimed.size >= 0 else None, what=what)
         packing, plain = unpacked(packed.read)
         media_type = claimed.media_type or _media_type(packing)
         tar = Digesting(plain) if packing else packed
         _unpack(store, tar.read if packing else plain, diff_id, place)
         while packed.read(CHUNK):  # what follows a packed tar belongs to the blob
             pass
-        blob.flush()
-        os.fsync(blob.fileno())
+        if blob is not None:
+            blob.flush()
+            os.fsync(blob.fileno())
     if claimed.size >= 0 and packed.count != claimed.size:
         raise InvalidImage(f"{what} has {packed.count} bytes instead of {claimed.size}")
     if claimed.digest and packed.digest != claimed.digest:
         raise InvalidImage(f"{what} has the digest {packed.digest} instead of {claimed.digest}")
     if diff_id and tar.digest != diff_id:
         raise InvalidImage(f"{what} has the diff id {tar.digest} instead of {diff_id}")
-    _publish(store, place, tar.digest, packed.digest)
+    _publish(store, place, kept or place / "blob", tar.digest, packed.digest)
     return Layer(tar.digest, Descriptor(media_type, packed.digest, packed.count))
 
 
@@ -188,7 +201,7 @@ def commit(store: ImageStore, upper: Path, *, packing: str, move: bool, clamp: i
         files.write_json(place / "layer" / "layer.json", record, durable=False)
         if move:
             os.rename(upper, place / "layer" / "diff")
-        _publish(store, place, layer.diff_id, layer.blob.digest)
+        _publish(store, place, place / "blob", layer.diff_id, layer.blob.digest)
         return layer
 
 
@@ -218,17 +231,19 @@ def _pack(tree: int, path: Path, packing: str, clamp: int | None) -> tuple[Layer
     return Layer(inner.digest, described), LayerRecord(written.size, written.entries, written.opaque)
 
 
-def _publish(store: ImageStore, place: Path, diff_id: str, digest: str) -> None:
-    """Move what is whole and right to where everybody looks: first the blob, then the tree."""
+def _publish(store: ImageStore, place: Path, blob: Path, diff_id: str, digest: str) -> None:
+    """Move what is whole and right to where everybody looks: first the tree, then the blob.
+
+    Whoever waits for the blob (registry.download) looks for both as soon as `blob` is gone from its place.
+    """
     for directory in (store.blobs, store.layers):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.rename(place / "blob", store.blob_path(digest))
+    if (place / "layer").exists():
+        try:
+            os.rename(place / "layer", store.layer_path(diff_id))
+        except OSError as error:
+            # Somebody else has brought the same tree while we unpacked ours: theirs is as good.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+    os.rename(blob, store.blob_path(digest))
     files.sync_directory(store.blobs)
-    if not (place / "layer").exists():
-        return
-    try:
-        os.rename(place / "layer", store.layer_path(diff_id))
-    except OSError as error:
-        # Somebody else has brought the same tree while we unpacked ours: theirs is as good.
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise

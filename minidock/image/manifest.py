@@ -45,6 +45,8 @@ LAYERS = {
     DOCKER_LAYER,
     DOCKER_LAYER + ".gzip",
     DOCKER_LAYER + ".zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 }
 """What a layer may be called. How it is packed is seen from its first bytes, as Docker does."""
 

@@ -6,6 +6,7 @@
       layers/HEX/layer.json   what is known of it
       records/HEX.json        one an image, under the digest of its config (its id): an image exists when this does
       tags.json               full name → image id
+      partial/HEX             a blob on its way from a registry, to be gone on with (image.registry.download)
       tmp/                    what is not finished; nothing there is ever looked at
 
 Everything is made in tmp/ and renamed to its place when it is whole and its digest is right. What a killed process
@@ -41,6 +42,7 @@ class ImageStore:
         self.blobs = self.root / "blobs" / "sha256"
         self.layers = self.root / "layers"
         self.records = self.root / "records"
+        self.partial = self.root / "partial"
         self.tmp = self.root / "tmp"
         self.tags_file = self.root / "tags.json"
 
@@ -215,11 +217,12 @@ class ImageStore:
         digest: str = "",
         size: int | None = None,
         diff_id: str = "",
+        kept: Path | None = None,
     ) -> Layer:
         """Take in a layer, packed or plain: file its bytes, unpack them, check what is claimed (image.layers)."""
         from .layers import take_in
 
-        return take_in(self, read, Descriptor(media_type, digest, -1 if size is None else size), diff_id)
+        return take_in(self, read, Descriptor(media_type, digest, -1 if size is None else size), diff_id, kept=kept)
 
     def commit_layer(
         self, upper: Path, *, packing: str = "gzip", move: bool = False, clamp: int | None = None

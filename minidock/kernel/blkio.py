@@ -19,6 +19,7 @@ from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile, WriteFirstOf, 
 from minidock.spec import BlockIo, Resources, ThrottleDevice
 from minidock.steps import Step
 
+NO_SCHEDULER = "the device must be scheduled by bfq: echo bfq > /sys/block/NAME/queue/scheduler"
 NO_DEVICE = "ENODEV: the numbers must name a whole block device of this host, not a partition"
 
 
@@ -76,7 +77,8 @@ def _weights(directory: str, version: int, io: BlockIo) -> list[Step]:
         if device.weight:
             number = f"{device.major}:{device.minor}"
             choices = _choices(directory, version, number, device.weight)
-            steps.append(WriteFirstOf(f"set the I/O weight on device {number} to {device.weight}", choices))
+            what = f"set the I/O weight on device {number} to {device.weight}"
+            steps.append(WriteFirstOf(what, choices, hint=NO_SCHEDULER))
     return steps
 
 

@@ -235,6 +235,7 @@ class WriteFirstOf(Step, frozen=True):
     what: str
     choices: list[tuple[str, str]]
     """(file, value), best first."""
+    hint: str = ""
     man: ClassVar[str] = "cgroups(7)"
 
     def describe(self) -> str:
@@ -250,7 +251,7 @@ class WriteFirstOf(Step, frozen=True):
     def apply(self, live: Live) -> None:
         for file, value in self.choices:
             try:
-                return write(file, value)
+                return write(file, value, hint=self.hint)
             except FileNotFoundError:
                 continue
         names = " nor ".join(os.path.basename(file) for file, _ in self.choices)

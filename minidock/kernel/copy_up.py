@@ -21,6 +21,8 @@ class CopyUp(Step, frozen=True):
     rootfs: str
     source: str
     target: str
+    lent: bool = False
+    """In a user namespace we may not walk the host's path to the volume."""
     man: ClassVar[str] = "cp(1)"
 
     def describe(self) -> str:
@@ -37,10 +39,15 @@ class CopyUp(Step, frozen=True):
         except (FileNotFoundError, NotADirectoryError):
             os.close(root)
             return
-        target = os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self.lent:
+            live.actions["lend"]()
+        target = live.fds.pop("lent") if self.lent else self.lend(live)
         _copy_directory(source, target)
         for fd in (root, source, target):
             os.close(fd)
+
+    def lend(self, live: Live) -> int:
+        return os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _copy_directory(source: int, target: int) -> None:

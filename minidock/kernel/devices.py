@@ -12,6 +12,7 @@ import stat
 from typing import ClassVar
 
 from minidock.kernel import mounts, rootpath, syscalls
+from minidock.kernel.bind import BindMount
 from minidock.spec import Device
 from minidock.steps import Live, Step
 
@@ -62,7 +63,7 @@ class MakeDevice(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         if self.bind:
-            return mounts.BindMount(self.rootfs, self.path, self.path, ["bind"]).apply(live)
+            return BindMount(self.rootfs, self.path, self.path, ["bind"]).apply(live)
         root = rootpath.open_root(self.rootfs)
         directory, _, name = self.path.rpartition("/")
         parent = rootpath.make_directories(root, directory)
@@ -74,6 +75,56 @@ class MakeDevice(Step, frozen=True):
         os.close(parent)
         os.close(root)
         return None
+
+
+class MakeDeviceDirectory(Step, frozen=True):
+    """All of /dev for a container with a user namespace: there, mknod(2) says EPERM, and a tmpfs of the namespace's own
+    shows no device at all. This one is the host's: the parent makes and lends it. Owners are the host's numbers."""
+
+    rootfs: str
+    options: list[str]
+    nodes: list[Device]
+    uid: int
+    gid: int
+    man: ClassVar[str] = "mknod(2)"
+
+    def describe(self) -> str:
+        return f"make a /dev with {len(self.nodes)} devices that belong to user {self.uid}"
+
+    def shell(self) -> str:
+        lines = [
+            f"mknod -m {device.file_mode or 0o666:o} $ROOT{device.path} {device.type} {device.major} {device.minor}"
+            for device in self.nodes
+        ]
+        return "\n".join(
+            [f"ROOT={shlex.quote(self.rootfs)} && mount -t tmpfs -o {','.join(self.options)} tmpfs $ROOT/dev", *lines]
+        )
+
+    def apply(self, live: Live) -> None:
+        live.actions["lend"]()
+        root, mounted = rootpath.open_root(self.rootfs), live.fds.pop("lent")
+        target = rootpath.make_directories(root, "/dev")
+        mounts.hang(mounted, target)
+        for fd in (root, mounted, target):
+            os.close(fd)
+
+    def lend(self, live: Live) -> int:
+        mounted = mounts.new_filesystem("tmpfs", "tmpfs", self.options)
+        top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mounted)
+        os.fchown(top, self.uid, self.gid)
+        for device in self.nodes:
+            self._make(top, device)
+        os.close(top)
+        return mounted
+
+    def _make(self, top: int, device: Device) -> None:
+        directory, _, name = os.path.relpath(device.path, "/dev").rpartition("/")
+        parent = rootpath.make_directories(top, directory, uid=self.uid, gid=self.gid)
+        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
+        os.mknod(name, FORMATS[device.type] | mode, os.makedev(device.major, device.minor), dir_fd=parent)
+        os.chmod(name, mode, dir_fd=parent)
+        os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
+        os.close(parent)
 
 
 class LinkDevices(Step, frozen=True):
@@ -116,7 +167,7 @@ class BindConsole(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o600))
-        mounts.BindMount("", "/dev/console", os.ttyname(0), ["bind"]).apply(live)
+        BindMount("", "/dev/console", os.ttyname(0), ["bind"]).apply(live)
 
 
 def read(pid: int) -> list[str]:

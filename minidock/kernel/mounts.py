@@ -1,4 +1,4 @@
-"""Mounts: file systems and other directories, hung into the container's tree.
+"""Mounts: file systems, hung into the container's tree (directories that are elsewhere already: kernel/bind.py).
 
 All of it happens in the child, in its own mount namespace: the host never sees these mounts, and they end with the
 last process that does. The new mount calls do it in three moves: make a file system or a copy of a mount that hangs
@@ -13,7 +13,6 @@ import os
 import shlex
 from typing import ClassVar
 
-from minidock.errors import MinidockError
 from minidock.kernel import rootpath, syscalls
 from minidock.kernel.mount_options import MS_PRIVATE, MS_REC, MS_SLAVE, RDONLY, parse
 from minidock.steps import Live, Step
@@ -99,58 +98,6 @@ def hang(mounted: int, target: int) -> None:
 def make_readonly(mounted: int) -> None:
     """The mount (not its file system, which others may share) becomes read-only."""
     syscalls.mount_setattr(mounted, "", syscalls.AT_EMPTY_PATH, attr_set=RDONLY)
-
-
-class BindMount(Step, frozen=True):
-    """A file or directory of the host, seen at a path of the container too. `source` is absolute and exists."""
-
-    rootfs: str
-    destination: str
-    source: str
-    options: list[str]
-    man: ClassVar[str] = "open_tree(2)"
-
-    def describe(self) -> str:
-        readonly = " read-only" if parse(self.options).attr_set & RDONLY else ""
-        return f"show the host's {self.source} at {self.destination}{readonly}"
-
-    def shell(self) -> str:
-        options = parse(self.options)
-        source, target = shlex.quote(self.source), shlex.quote(self.rootfs + self.destination)
-        lines = [
-            f"if [ -d {source} ]; then mkdir -p {target}; else mkdir -p $(dirname {target}) && touch {target}; fi",
-            f"mount --{'rbind' if options.recursive else 'bind'} {source} {target}",
-        ]
-        words = [word for word in self.options if word in ("ro", "nosuid", "nodev", "noexec")]
-        if words:
-            lines.append(f"mount -o remount,bind,{','.join(words)} {target}")
-        return "\n".join(lines)
-
-    def apply(self, live: Live) -> None:
-        options = parse(self.options)
-        recursive = syscalls.AT_RECURSIVE if options.recursive else 0
-        try:
-            copy = syscalls.open_tree(syscalls.AT_FDCWD, self.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)
-        except MinidockError as error:
-            raise MinidockError(f"bind source path does not exist: {self.source}", hint=str(error)) from error
-        empty = syscalls.AT_EMPTY_PATH
-        if options.attr_set or options.attr_clr:
-            syscalls.mount_setattr(copy, "", empty, attr_set=options.attr_set, attr_clr=options.attr_clr)
-        if options.rec_set or options.rec_clr:
-            syscalls.mount_setattr(
-                copy, "", empty | syscalls.AT_RECURSIVE, attr_set=options.rec_set, attr_clr=options.rec_clr
-            )
-        root = rootpath.open_root(self.rootfs)
-        is_directory = os.path.isdir(self.source)
-        make = rootpath.make_directories if is_directory else rootpath.make_file
-        target = make(root, self.destination)
-        hang(copy, target)
-        # Propagation can only be set once the mount is part of a namespace.
-        if options.propagation:
-            flags = empty | (syscalls.AT_RECURSIVE if options.propagation_recursive else 0)
-            syscalls.mount_setattr(copy, "", flags, propagation=options.propagation)
-        for fd in (copy, root, target):
-            os.close(fd)
 
 
 class ReadonlyRoot(Step, frozen=True):

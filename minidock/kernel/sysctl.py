@@ -54,16 +54,20 @@ class SetOomScoreAdj(Step, frozen=True):
     """-1000 never, 1000 first. Lowering it below the inherited value needs CAP_SYS_RESOURCE, else EACCES."""
 
     value: int
+    by_parent: bool = False
+    """A process that isn't dumpable and not the host's root may not write its own."""
     man: ClassVar[str] = "proc_pid_oom_score_adj(5)"
 
     def describe(self) -> str:
         return f"ask the kernel to weigh the container with {self.value} when memory runs out"
 
     def shell(self) -> str:
-        return f"echo {self.value} > /proc/self/oom_score_adj"
+        return f"echo {self.value} > /proc/{'$PID' if self.by_parent else 'self'}/oom_score_adj"
 
     def apply(self, live: Live) -> None:
-        Path("/proc/self/oom_score_adj").write_text(str(self.value), encoding="ascii")
+        Path(f"/proc/{live.pid if self.by_parent else 'self'}/oom_score_adj").write_text(
+            str(self.value), encoding="ascii"
+        )
 
 
 def read(pid: int) -> dict[str, str]:

@@ -41,6 +41,17 @@ def _lines(mappings: list[IdMapping]) -> str:
     return "".join(f"{entry.container_id} {entry.host_id} {entry.size}\\n" for entry in mappings)
 
 
+def outside(mappings: list[IdMapping], inside: int) -> int:
+    """Whom an id of the namespace stands for; the kernel's nobody when for none."""
+    for entry in mappings:
+        if entry.container_id <= inside < entry.container_id + entry.size:
+            return entry.host_id + inside - entry.container_id
+    return NOBODY
+
+
+NOBODY = 65534  # proc_sys_kernel(5), overflowuid
+
+
 class BecomeRoot(Step, frozen=True):
     """In the child, once mapped: take on the user 0 that the namespace now has, or new files belong to nobody."""
 

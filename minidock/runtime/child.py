@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import time
+from functools import partial
 from typing import NoReturn
 
 from minidock.kernel import execute, syscalls
@@ -53,6 +54,7 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         live = Live(os.getpid())
         live.fds["console"] = inherited.console
         for step, _ in enumerate(plan.child):
+            live.actions["lend"] = partial(_borrow, inherited.wire, live, step)
             _apply(plan, step, live, inherited)
         step = len(plan.child)
         _become(plan, inherited, program)
@@ -82,6 +84,14 @@ def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
     begun = time.perf_counter()
     plan.child[index].apply(live)
     inherited.wire.send(Message("done", index, seconds=time.perf_counter() - begun))
+
+
+def _borrow(wire: Wire, live: Live, step: int) -> None:
+    """A opens what we may not see, and sends the descriptor: live.fds["lent"]."""
+    wire.send(Message("lend", step))
+    message, live.fds["lent"] = wire.receive_fd()
+    if message is None or message.kind != "lent":
+        os._exit(1)
 
 
 def _become(plan: Plan, inherited: Inheritance, program: int) -> None:

@@ -26,6 +26,8 @@ from minidock.runtime.stdio import Stdio
 from minidock.runtime.sync import Failures, Message, Wire
 from minidock.steps import SILENT, Live, Narrator, Step, apply_all, wrap
 
+CLONE_PARENT = 0x00008000  # linux/sched.h
+
 
 class Proceed(Step, frozen=True):
     """A's side of the child's steps."""
@@ -134,9 +136,7 @@ class Birth:
         """We are B. Whatever happens, this never returns into A's stack."""
         try:
             os.setsid()  # A's terminal must not send us its signals
-            self._enter_for_children()
-            cgroup = self._open_cgroup()
-            pid = syscalls.clone3(namespaces.flags(self.plan.spawn.kinds), cgroup)
+            pid = self._clone()
             if pid == 0:
                 self.wire.close()
                 os.close(report)
@@ -155,6 +155,40 @@ class Birth:
                 os.write(told, msgspec.json.encode(Failures.pack(-1, error)))
         finally:
             os._exit(1)
+
+    def _clone(self) -> int:
+        cgroup, kinds = self._open_cgroup(), namespaces.flags(self.plan.spawn.kinds)
+        if self.plan.spawn.user_path:
+            return self._clone_by_helper(cgroup, kinds)
+        self._enter_for_children()
+        return syscalls.clone3(kinds, cgroup)
+
+    def _clone_by_helper(self, cgroup: int, kinds: int) -> int:
+        """C's namespaces belong to the user namespace of whoever clones: but B has to stay the host's root. So a helper
+        goes there, and clones a child of B's (clone(2), CLONE_PARENT)."""
+        report, told = os.pipe()
+        helper = os.fork()
+        if helper:
+            os.close(told)
+            with os.fdopen(report, "rb") as file:
+                message = msgspec.json.decode(file.read() or b'{"kind":"failed"}', type=Message)
+            os.waitpid(helper, 0)
+            if message.kind == "failed":
+                raise Failures.unpack(message)
+            return message.step
+        try:
+            namespaces.JoinNamespace("user", self.plan.spawn.user_path).apply(self.live)
+            self._enter_for_children()
+            pid = syscalls.clone3(kinds | CLONE_PARENT, cgroup)
+            message = Message("born", pid)
+        except BaseException as error:  # noqa: BLE001 - told to B, then _exit
+            pid, message = -1, Failures.pack(-1, error)
+        if pid == 0:
+            os.close(report)
+            os.close(told)
+            return 0
+        os.write(told, msgspec.json.encode(message))
+        os._exit(0)
 
     def _enter_for_children(self) -> None:
         """setns(2) into a pid or time namespace is for the children that are born from now on, not for us."""
@@ -175,10 +209,21 @@ class Birth:
                 self.ready = message
                 return
             step = self.plan.child[message.step]
-            if message.kind == "started":
+            if message.kind == "lend":
+                self._lend(step)
+            elif message.kind == "started":
                 self.narrator.started(step)
             else:
                 self.narrator.done(step, message.seconds)
+
+    def _lend(self, step: Step) -> None:
+        """Open for C what a user namespace's root may not see. C reads end-of-file when this raises."""
+        try:
+            fd = step.lend(self.live)
+        except (MinidockError, OSError) as error:
+            raise wrap(step, error) from error
+        self.wire.send(Message("lent"), fd)
+        os.close(fd)
 
     def _exec(self) -> None:
         self.before_exec(self.live.pid)

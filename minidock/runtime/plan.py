@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from minidock.errors import UsageError
-from minidock.kernel import devices, mounts, namespaces, pivot, sysctl, user, uts
+from minidock.kernel import bind, devices, mounts, namespaces, pivot, sysctl, user, uts
 from minidock.kernel.execute import Execute
-from minidock.spec import Mount, Process, Spec, TimeOffset
+from minidock.spec import Device, Mount, Process, Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Spawn(Step, frozen=True):
     kinds: list[str]
     cgroup: str
     pid_path: str
+    user_path: str = ""
+    """A user namespace to be born in: others that are new then belong to it, as do those that are joined."""
     offsets: dict[str, TimeOffset] = {}
     man: ClassVar[str] = "clone(2)"
 
@@ -67,6 +69,8 @@ class Extras(msgspec.Struct, frozen=True):
     child: list[Step] = []
     root: list[Step] = []
     """Applied in the child instead of using the bundle's directory as it is: an overlay mount, volumes' copy-up."""
+    remapped: bool = False
+    """A user namespace whose parent is the host's root: it makes /dev, and does what a namespace's root may not."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -110,17 +114,19 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             kinds=[kind for kind in namespaces.KINDS if kind in new and kind not in ("cgroup", "time")],
             cgroup=cgroups.clone_dir,
             pid_path=pid.path if pid else "",
+            user_path=_user_path(spec, extras),
             offsets=spec.linux.time_offsets if "time" in new else {},
         ),
         joined=[
             *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if own_user else []),
             *cgroups.joined,
             *extras.joined,
+            *_by_parent(process, extras),
         ],
         child=[
             # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
             *cgroups.child,
-            *_enter(spec, new),
+            *_enter(spec, new, born=bool(_user_path(spec, extras))),
             *extras.child,
             *_names(spec),
             *_tree(spec, process, rootfs, extras, own_user),
@@ -132,14 +138,32 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
     )
 
 
-def _enter(spec: Spec, new: list[str]) -> list[Step]:
+def _by_parent(process: Process, extras: Extras) -> list[Step]:
+    """What the child may not do to itself."""
+    if not extras.remapped or process.oom_score_adj is None:
+        return []
+    return [sysctl.SetOomScoreAdj(process.oom_score_adj, by_parent=True)]
+
+
+def _root_ids(spec: Spec) -> tuple[int, int]:
+    """Who the user namespace's root is outside."""
+    uids, gids = spec.linux.uid_mappings, spec.linux.gid_mappings
+    return user.outside(uids, 0), user.outside(gids, 0)
+
+
+def _user_path(spec: Spec, extras: Extras) -> str:
+    entry = spec.linux.namespace("user")
+    return entry.path if entry and extras.remapped else ""
+
+
+def _enter(spec: Spec, new: list[str], *, born: bool) -> list[Step]:
     """Namespaces that exist already, user first: it gives the capabilities that the others ask for."""
     steps: list[Step] = []
     for kind in namespaces.KINDS:
         entry = spec.linux.namespace(kind)
-        if entry and entry.path and kind not in ("pid", "mount"):
+        if entry and entry.path and kind not in ("pid", "mount") and not (kind == "user" and born):
             steps.append(namespaces.JoinNamespace(kind, entry.path))
-    if "user" in new:
+    if "user" in new or born:
         steps.append(user.BecomeRoot())
     if "cgroup" in new:
         steps.append(namespaces.NewCgroupNamespace())
@@ -157,26 +181,46 @@ def _names(spec: Spec) -> list[Step]:
 
 def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: bool) -> list[Step]:
     """The container's file system, and the pivot into it."""
-    slave = any("slave" in word or "shared" in word for mount in spec.mounts for word in mount.options)
-    steps: list[Step] = [mounts.IsolateMounts(slave or "slave" in spec.linux.rootfs_propagation)]
+    # A copy is a peer of the host's mount only if it is taken before ours are cut off from the host's.
+    steps: list[Step] = [
+        bind.TakeMount(_place(mount), mount.source, mount.options)
+        for mount in spec.mounts
+        if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
+    ]
+    steps.append(mounts.IsolateMounts("slave" in spec.linux.rootfs_propagation))
     steps += extras.root or [pivot.BindRoot(rootfs)]
-    steps += [_mount(mount, rootfs) for mount in spec.mounts]
-    steps += _devices(spec, rootfs, own_user)
+    steps += [_mount(mount, rootfs, spec, extras) for mount in spec.mounts]
+    steps += _devices(spec, rootfs, own_user, made=extras.remapped)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
     steps += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
-    if process.oom_score_adj is not None:
+    if process.oom_score_adj is not None and not extras.remapped:
         steps.append(sysctl.SetOomScoreAdj(process.oom_score_adj))
     steps.append(pivot.PivotRoot(rootfs))
     return steps
 
 
-def _mount(mount: Mount, rootfs: str) -> Step:
+def _place(mount: Mount) -> str:
+    return os.path.normpath("/" + mount.destination.lstrip("/"))
+
+
+def _is_bind(mount: Mount) -> bool:
+    return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
+
+
+def _is_lent(mount: Mount, spec: Spec) -> bool:
+    return bool(mount.uid_mappings) or spec.linux.namespace("user") is not None
+
+
+def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras) -> Step:
     from minidock.kernel import cgroup_mount, cgroups
 
-    destination = os.path.normpath("/" + mount.destination.lstrip("/"))
-    if "bind" in mount.options or "rbind" in mount.options or mount.type == "bind":
+    destination = _place(mount)
+    if _is_bind(mount):
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
-        return mounts.BindMount(rootfs, destination, mount.source, options)
+        uids, gids, lent = mount.uid_mappings, mount.gid_mappings, _is_lent(mount, spec)
+        return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, lent)
+    if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
+        return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":
         hierarchies = cgroups.discover()
         if not hierarchies.v1:
@@ -186,10 +230,14 @@ def _mount(mount: Mount, rootfs: str) -> Step:
     return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, mount.options)
 
 
-def _devices(spec: Spec, rootfs: str, own_user: bool) -> list[Step]:
+def _nodes(spec: Spec) -> list[Device]:
     asked = {device.path for device in spec.linux.devices}
+    return [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]
+
+
+def _devices(spec: Spec, rootfs: str, own_user: bool, *, made: bool) -> list[Step]:
     steps: list[Step] = []
-    for device in [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]:
+    for device in _nodes(spec) if not made else []:
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         owner = (device.uid or 0, device.gid or 0)
         path, numbers = device.path, (device.type, device.major, device.minor)

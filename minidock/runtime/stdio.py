@@ -9,8 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 
 import msgspec
+
+from minidock.kernel import user
+from minidock.spec import Spec
 
 
 class Ends(msgspec.Struct, frozen=True):
@@ -44,6 +48,15 @@ class Stdio:
             self.for_child = (read, out, err)
             self.for_shim = Ends(stdin=write, stdout=out_read, stderr=err_read)
             self._theirs = [read, out, err]
+
+    def give(self, spec: Spec) -> None:
+        """To the user of the container's process where that is somebody of a user namespace: he can't take them."""
+        if self.for_child is None or not (spec.linux.uid_mappings and spec.process):
+            return
+        owner = user.outside(spec.linux.uid_mappings, spec.process.user.uid)
+        for fd in self.for_child:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.fchown(fd, owner, -1)
 
     def keep_for_shim(self) -> None:
         """In B, before its execv: these survive, all others are close-on-exec."""

@@ -4,6 +4,8 @@
     │  proceed ───────────────────────▶ │   memberships, id maps and veth are in place: set yourself up
     │ ◀─────────── started 0, done 0 …  │   only when somebody listens (--explain)
     │ ◀──────────────────────── failed  │   the step and why; C has exited
+    │ ◀─────────────────────── lend 5   │   only with a user namespace or mapped ids: open the source of step 5 for me
+    │  lent, a descriptor ────────────▶ │
     │ ◀───────────────────────── ready  │   every step succeeded, the command was found
     │  exec ──────────────────────────▶ │
     │ ◀──────────────── end of file     │   close-on-exec: the command runs
@@ -15,6 +17,7 @@ other is gone, and then gives up: fail closed.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import ClassVar
 
@@ -27,7 +30,9 @@ LARGEST = 65536
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`kind` is proceed, exec, park, started, done, failed, ready or refused; `step` an index into the child's steps.
+    """`kind` is proceed, exec, park, lend, lent, started, done, failed, ready or refused.
+
+    `step` is an index into the child's steps.
 
     With ready: `message` is the file that will be executed, `hint` and `call` why ENOENT or ENOEXEC would be.
     """
@@ -54,13 +59,24 @@ class Wire:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         return cls(mine), cls(theirs)
 
-    def send(self, message: Message) -> None:
-        self.end.send(msgspec.json.encode(message))
+    def send(self, message: Message, fd: int = -1) -> None:
+        """With a descriptor, if one is given (unix(7), SCM_RIGHTS)."""
+        if fd >= 0:
+            socket.send_fds(self.end, [msgspec.json.encode(message)], [fd])
+        else:
+            self.end.send(msgspec.json.encode(message))
 
     def receive(self) -> Message | None:
         """The next message; None at end-of-file."""
         raw = self.end.recv(LARGEST)
         return msgspec.json.decode(raw, type=Message) if raw else None
+
+    def receive_fd(self) -> tuple[Message | None, int]:
+        """The next message, and the descriptor that came with it; -1 for none."""
+        raw, fds, _, _ = socket.recv_fds(self.end, LARGEST, 1)
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        return (msgspec.json.decode(raw, type=Message) if raw else None), fds[0] if fds else -1
 
     def close(self) -> None:
         self.end.close()

@@ -22,6 +22,7 @@ from minidock.image import builtin
 from minidock.paths import Layout
 from tests.support.dockerd import Docker
 from tests.support.instance import COMMAND, leftovers
+from tests.support.registry import Registry
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 120
@@ -113,7 +114,23 @@ def hold_network() -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture(scope="session")
-def place(theirs: Engine, ours: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def registries(theirs: Engine, ours: Engine) -> Iterator[None]:
+    """Two for each engine, in its namespace: 127.0.0.1:5000 for everybody, 127.0.0.1:5001 for bob (`secret`)."""
+    started = []
+    try:
+        for engine in (theirs, ours):
+            for port in (5000, 5001):
+                registry = Registry(engine.home / f"registry-{port}", port=port, network=engine.network)
+                registry.start(auth=registry.basic_auth() if port == 5001 else None)
+                started.append(registry)
+        yield
+    finally:
+        for registry in started:
+            registry.stop()
+
+
+@pytest.fixture(scope="session")
+def place(theirs: Engine, ours: Engine, registries: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory, after the same images came into both engines: made by Docker, saved there, loaded by minidock."""
     place = tmp_path_factory.mktemp("parity")
     images = place / "images"

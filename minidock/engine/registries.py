@@ -1,0 +1,194 @@
+"""Images from and to registries: what `docker pull`, `push`, `login` and `search` say and do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from minidock.errors import MinidockError, RegistryError, UsageError
+from minidock.image import reference
+from minidock.image.reference import Reference
+from minidock.image.store import Image, ImageStore
+from minidock.model import Progress
+from minidock.paths import Layout
+
+Tell = Callable[[Progress], None]
+
+
+def pull(
+    layout: Layout, text: str, *, all_tags: bool = False, platform: str = "", tell: Tell, auth: dict[str, str] | None
+) -> str:
+    """The familiar name of what was pulled. `auth` is an AuthConfig of the Engine API; None asks config.json."""
+    from minidock.image.registry import pull as pulling
+
+    store = ImageStore(layout)
+    name = reference.parse(text)
+    credentials = _credentials(auth)
+    if all_tags:
+        if name.tag or name.digest:
+            raise UsageError("tag can't be used with --all-tags/-a")
+        pulled = pulling.pull_all(store, name, platform=platform, tell=tell, credentials=credentials)
+        if pulled:
+            _happened(layout, "pull", pulled[-1].image, name)
+        fresh = any(one.fresh for one in pulled)
+        tell(Progress("", _status(fresh, name.familiar)))
+        return name.familiar
+    name = Reference(name.domain, name.path, digest=name.digest) if name.digest else name.tagged()
+    one = pulling.pull(store, name, platform=platform, tell=tell, credentials=credentials)
+    _happened(layout, "pull", one.image, name)
+    tell(Progress("", f"Digest: {one.digest}"))
+    tell(Progress("", _status(one.fresh, name.familiar)))
+    _warn_of_platform(text, one.image, platform, tell)
+    return name.familiar
+
+
+def _happened(layout: Layout, action: str, image: Image, name: Reference) -> None:
+    """As Docker has it: an event of the name that was pulled or pushed, with the image's labels."""
+    from minidock.engine import events
+
+    events.image(layout, action, name.familiar, name=name.familiar_name, labels=image.config.config.labels)
+
+
+def _status(fresh: bool, name: str) -> str:
+    return f"Status: {'Downloaded newer image' if fresh else 'Image is up to date'} for {name}"
+
+
+def _warn_of_platform(text: str, image: Image, asked: str, tell: Tell) -> None:
+    """A registry with one image for all gives that one, whatever was asked for."""
+    if not asked:
+        return
+    from minidock.image.platforms import parse_platform
+
+    wanted = parse_platform(asked)
+    if (image.os, image.architecture) != (wanted.os, wanted.architecture):
+        actual = f"{image.os}/{image.architecture}"
+        sentence = f"does not match the specified platform: wanted {wanted}, actual: {actual}"
+        tell(Progress("", f"WARNING: image with reference {text} was found but {sentence}"))
+
+
+def push(layout: Layout, text: str, *, all_tags: bool = False, tell: Tell, auth: dict[str, str] | None) -> None:
+    """One tag, or all that the repository has here. Raises NotFound in Docker's words, RegistryError."""
+    from minidock.image.registry import push as pushing
+
+    store = ImageStore(layout)
+    name = reference.parse(text)
+    if name.digest:
+        raise UsageError("cannot push a digest reference")
+    if all_tags and name.tag:
+        raise UsageError("tag can't be used with --all-tags/-a")
+    tell(Progress("", f"The push refers to repository [{name.name}]"))
+    tags = store.read_tags()
+    names = sorted(full for full in tags if full.startswith(f"{name.name}:")) if all_tags else [name.tagged().full]
+    if not names or names[0] not in tags:
+        raise MinidockError(f"An image does not exist locally with the tag: {name.familiar_name}")
+    for full in names:
+        pushing.push(store, reference.parse(full), tell=tell, credentials=_credentials(auth))
+    _happened(layout, "push", store.find(names[0]), name if all_tags else name.tagged())
+
+
+def _credentials(auth: dict[str, str] | None) -> Any:  # noqa: ANN401 - a type of what isn't imported unless needed
+    if auth is None:
+        return None
+    from minidock.image.registry.auth import Credentials
+
+    return Credentials(
+        auth.get("username", ""),
+        auth.get("password", ""),
+        auth.get("identitytoken", ""),
+        auth.get("registrytoken", ""),
+    )
+
+
+# Who we are
+
+
+def login(layout: Layout, server: str, username: str, password: str) -> str:
+    """Check and keep them, or without any those that are kept; the file in which they newly stand bare, or nothing."""
+    from minidock.image.registry import config
+    from minidock.image.registry import login as logins
+    from minidock.image.registry.auth import Credentials
+
+    who = Credentials(username, password) if username else config.DockerConfig().credentials(server)
+    _, bare = logins.login(layout, server, who)
+    return str(config.path()) if bare else ""
+
+
+def known_user(server: str) -> str:
+    """Whose credentials are kept of a server."""
+    from minidock.image.registry.config import DockerConfig
+
+    return DockerConfig().credentials(server).username
+
+
+def logout(server: str) -> str:
+    """Forget them; under which name they were."""
+    from minidock.image.registry.config import DockerConfig, server_key
+
+    DockerConfig().erase(server)
+    return server_key(server)
+
+
+# Looking without pulling
+
+
+def search(layout: Layout, term: str, limit: int) -> list[dict[str, Any]]:
+    """Rows of GET /images/search."""
+    from minidock.image.registry import search as searching
+
+    if limit and not 1 <= limit <= 100:
+        raise UsageError(f"Limit {limit} is outside the range of [1, 100]")
+    return [msgspec.to_builtins(hit) for hit in searching.search(layout, term, limit)]
+
+
+def inspect_manifest(layout: Layout, text: str, *, verbose: bool, insecure: bool) -> Any:  # noqa: ANN401 - JSON
+    """The manifest or index as the registry has it; with `verbose` what is known of each image in it."""
+    from minidock.image.registry import client
+    from minidock.image.registry.pull import closing
+
+    name = reference.parse(text).tagged()
+    (repository,) = client.repositories(layout, name, insecure=insecure)
+    with closing(repository):
+        try:
+            found = repository.manifest(name.digest or name.tag)
+            document = json.loads(found.raw)
+            if not verbose:
+                return document
+            if "manifests" not in document:
+                return _described(repository, found, name.familiar)
+            shown = [
+                (f"{name.familiar_name}@{one['digest']}", repository.manifest(one["digest"]), one.get("platform"))
+                for one in document["manifests"]
+            ]
+            return [_described(repository, each, ref, platform) for ref, each, platform in shown]
+        except RegistryError as error:
+            if error.status == 404:
+                raise RegistryError(f"no such manifest: {name.familiar}", status=404) from error
+            raise
+
+
+def _described(repository: Any, found: Any, ref: str, platform: Any = None) -> dict[str, Any]:  # noqa: ANN401
+    import base64
+
+    from minidock.image import manifest as docs
+
+    manifest = docs.parse_manifest(found.raw)
+    if platform is None:
+        raw = repository.blob(manifest.config.digest).body(docs.MAX_DOCUMENT)
+        config = docs.parse_config(raw)
+        platform = {"architecture": config.architecture, "os": config.os or "linux"}
+        platform |= {"variant": config.variant} if config.variant else {}
+    kind = "OCIManifest" if found.media_type == docs.OCI_MANIFEST else "SchemaV2Manifest"
+    return {
+        "Ref": ref,
+        "Descriptor": {
+            "mediaType": found.media_type,
+            "digest": found.digest,
+            "size": len(found.raw),
+            "platform": platform,
+        },
+        "Raw": base64.b64encode(found.raw).decode(),
+        kind: json.loads(found.raw),
+    }

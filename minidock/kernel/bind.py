@@ -1,0 +1,236 @@
+"""Bind mounts: a file or directory that is elsewhere already, seen at a path of the container too.
+
+Two moves. A *copy* of the mount is taken, which hangs nowhere yet (open_tree(2)); then it gets its attributes and is
+hung into the container's tree. Who takes the copy, and when, decides what it is:
+
+- usually the child, once its mounts are independent of the host's: the copy has no ties;
+- before that, when mounts are to travel through it (`shared`, `slave`): only then is the copy a peer of the host's;
+- the parent lends it, for a container with a user namespace, or with other owners: there the child may not walk the
+  host's paths, and only the host's root may say that files belong to somebody else (kernel/idmap.py);
+- inside another container, when it is that one's mount that is to be shared (--ipc container:NAME).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from typing import ClassVar
+
+from minidock.errors import MinidockError
+from minidock.kernel import idmap, namespaces, rootpath, syscalls
+from minidock.kernel.mount_options import RDONLY, Options, parse
+from minidock.kernel.mounts import OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, hang
+from minidock.spec import IdMapping
+from minidock.steps import Live, Step
+
+SUBDIRECTORY = "X-mount.subdir="
+"""mount(8)'s word for a directory inside the source: --mount volume-subpath. It is resolved inside the source, since
+whoever can write there could have planted a link."""
+
+
+class TakeMount(Step, frozen=True):
+    """The first move by itself, for the BindMount at `destination`."""
+
+    destination: str
+    source: str
+    options: list[str]
+    man: ClassVar[str] = "open_tree(2)"
+
+    def describe(self) -> str:
+        return f"take a copy of the mount of {self.source}, for {self.destination}"
+
+    def shell(self) -> str:
+        return f"# mount(8) takes the copy and hangs it in one go: see {self.destination}"
+
+    def apply(self, live: Live) -> None:
+        live.fds[key(self.destination)] = take(self.source, self.options)
+
+
+def key(destination: str) -> str:
+    """The name in Live.fds under which a taken copy waits."""
+    return f"mount {destination}"
+
+
+class BindMount(Step, frozen=True):
+    """Both moves, or the second when the copy has been taken. `source` is absolute and exists."""
+
+    rootfs: str
+    destination: str
+    source: str
+    options: list[str]
+    uids: list[IdMapping] = []
+    gids: list[IdMapping] = []
+    """An idmapped mount: who a file belongs to, on disk and in the mount."""
+    lent: bool = False
+    man: ClassVar[str] = "open_tree(2)"
+
+    def describe(self) -> str:
+        options = parse(self.options)
+        readonly = " read-only" if (options.attr_set | options.rec_set) & RDONLY else ""
+        owners = ", with other owners" if self.uids else ""
+        return f"show the host's {_whole(self)} at {self.destination}{readonly}{owners}"
+
+    def shell(self) -> str:
+        options = parse(self.options)
+        source, target = shlex.quote(_whole(self)), shlex.quote(self.rootfs + self.destination)
+        lines = [
+            f"if [ -d {source} ]; then mkdir -p {target}; else mkdir -p $(dirname {target}) && touch {target}; fi",
+            f"mount --{'rbind' if options.recursive else 'bind'} {source} {target}",
+        ]
+        if self.uids:
+            pairs = " ".join(f"u:{line.container_id}:{line.host_id}:{line.size}" for line in self.uids)
+            lines[1] += f"\n# with other owners, from util-linux 2.39 on: -o X-mount.idmap={shlex.quote(pairs)}"
+        words = [word for word in self.options if word in ("ro", "nosuid", "nodev", "noexec")]
+        if words:
+            lines.append(f"mount -o remount,bind,{','.join(words)} {target}")
+        if options.rec_set & RDONLY:
+            lines.append(f"while read -r _ _ _ _ at words _; do case $at in {target}|{target}/*)")
+            lines.append('mount -o "remount,bind,ro${words#r?}" "$at" ;; esac; done < /proc/self/mountinfo')
+        return "\n".join(lines)
+
+    def apply(self, live: Live) -> None:
+        options = parse(self.options)
+        copy = self._copy(live)
+        _set_attributes(copy, options)
+        root = rootpath.open_root(self.rootfs)
+        is_directory = stat.S_ISDIR(os.fstat(copy).st_mode)
+        make = rootpath.make_directories if is_directory else rootpath.make_file
+        target = make(root, self.destination)
+        hang(copy, target)
+        # Propagation can only be set once the mount is part of a namespace.
+        if options.propagation:
+            flags = syscalls.AT_EMPTY_PATH | (syscalls.AT_RECURSIVE if options.propagation_recursive else 0)
+            syscalls.mount_setattr(copy, "", flags, propagation=options.propagation)
+        for fd in (copy, root, target):
+            os.close(fd)
+
+    def _copy(self, live: Live) -> int:
+        if self.lent:
+            live.actions["lend"]()
+            return live.fds.pop("lent")
+        taken = live.fds.pop(key(self.destination), -1)
+        return taken if taken >= 0 else take(self.source, self.options)
+
+    def lend(self, live: Live) -> int:
+        """The parent's: it may see what a user namespace's root may not, and map ids."""
+        copy = take(self.source, self.options)
+        if self.uids:
+            idmap.shift(copy, self.uids, self.gids, of=self.source)
+        return copy
+
+
+def _whole(step: BindMount) -> str:
+    return "/".join([step.source, *_subdirectory(step.options)])
+
+
+def _subdirectory(options: list[str]) -> list[str]:
+    return [word.removeprefix(SUBDIRECTORY) for word in options if word.startswith(SUBDIRECTORY)]
+
+
+def _set_attributes(copy: int, options: Options) -> None:
+    empty = syscalls.AT_EMPTY_PATH
+    if options.attr_set or options.attr_clr:
+        syscalls.mount_setattr(copy, "", empty, attr_set=options.attr_set, attr_clr=options.attr_clr)
+    if options.rec_set or options.rec_clr:
+        flags = empty | syscalls.AT_RECURSIVE
+        syscalls.mount_setattr(copy, "", flags, attr_set=options.rec_set, attr_clr=options.rec_clr)
+
+
+def take(source: str, options: list[str]) -> int:
+    """A detached copy of what is mounted at the source, with what hangs below it for `rbind`."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (syscalls.AT_RECURSIVE if parse(options).recursive else 0)
+    owner, separator, path = source.partition("/root/")
+    if separator and owner.startswith("/proc/") and owner.removeprefix("/proc/").isdecimal():
+        return _borrow(int(owner.removeprefix("/proc/")), path, flags)
+    for inside in _subdirectory(options):
+        return _take_inside(source, inside, flags)
+    try:
+        return syscalls.open_tree(syscalls.AT_FDCWD, source, flags)
+    except MinidockError as error:
+        raise MinidockError(f"bind source path does not exist: {source}", hint=str(error)) from error
+
+
+def _take_inside(source: str, inside: str, flags: int) -> int:
+    root = os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = syscalls.openat2(root, inside, os.O_PATH, resolve=syscalls.RESOLVE_IN_ROOT)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise MinidockError(f"cannot access path {source}/{inside}: {reason}") from error
+    finally:
+        os.close(root)
+    try:
+        return syscalls.open_tree(found, "", flags | syscalls.AT_EMPTY_PATH)
+    finally:
+        os.close(found)
+
+
+def _borrow(pid: int, path: str, flags: int) -> int:
+    """A copy of a mount of another mount namespace: open_tree(2) says EINVAL for those unless one is in there.
+
+    What lies there is that container's, and hostile: no link is followed, and nothing of it is run.
+    """
+    kind = namespaces.KINDS["mount"].flag
+    here = os.open(".", os.O_PATH | os.O_CLOEXEC)  # setns(2) moves the working directory, too
+    ours = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(theirs, kind)
+        try:
+            resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
+            found = syscalls.openat2(syscalls.AT_FDCWD, f"/{path}", os.O_PATH, resolve=resolve)
+            copy = syscalls.open_tree(found, "", flags | syscalls.AT_EMPTY_PATH)
+            os.close(found)
+            return copy
+        finally:
+            syscalls.setns(ours, kind)
+            os.fchdir(here)
+    finally:
+        for fd in (here, ours, theirs):
+            os.close(fd)
+
+
+def travels(options: list[str]) -> bool:
+    """Whether mounts are to travel through it, in or out: `shared`, `slave` and their recursive forms."""
+    return any(word.removeprefix("r") in ("shared", "slave") for word in options)
+
+
+def peers(path: str, mountinfo: str | None = None) -> tuple[str, set[str]]:
+    """(where the mount that holds the path hangs, which of "shared" and "master" it is): proc_pid_mountinfo(5)."""
+    if mountinfo is None:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mountinfo = file.read()
+    real = os.path.realpath(path)
+    best, found = "", set[str]()
+    for line in mountinfo.splitlines():
+        fields = line.partition(" - ")[0].split(" ")
+        place = fields[4].replace("\\040", " ").replace("\\134", "\\")
+        if len(place) >= len(best) and (real == place or real.startswith(place.rstrip("/") + "/")):
+            best, found = place, {word.partition(":")[0] for word in fields[6:]}
+    return best, found
+
+
+def read(pid: int) -> list[str]:
+    """Where something of another file system's inside hangs: the destinations of bind mounts."""
+    from minidock.kernel import mounts
+
+    return [row["destination"] for row in mounts.read(pid) if row["root"] != "/"]
+
+
+def demo() -> None:
+    """Show /etc at /mnt, read-only, to a child."""
+    from minidock.kernel import mounts
+
+    if syscalls.clone3(namespaces.flags(["mount"])) == 0:
+        mounts.IsolateMounts().apply(Live())
+        step = BindMount("", "/mnt", "/etc", ["rbind", "ro"])
+        print(f"$ {step.shell()}")
+        step.apply(Live())
+        print([row for row in mounts.read(os.getpid()) if row["destination"] == "/mnt"], flush=True)
+        os._exit(0)
+    os.wait()
+
+
+if __name__ == "__main__":
+    demo()

@@ -1,0 +1,200 @@
+"""Idmapped mounts: the same files, seen with other owners through one mount.
+
+A user namespace makes root inside a nobody outside: user 100000, say. The image's files belong to root, 0, whom that
+namespace doesn't know. Instead of copying each layer and changing its owners (what Docker does), the mount through
+which the container sees it is told to translate: 0 on disk is 100000 in the mount, and so 0 again inside. Both
+ways: what the container writes as its root lies on disk as 0.
+
+The translation is given as a user namespace whose map says "on disk, in the mount, count". Only who is root over the
+file system itself may set it, so this is the parent's work, and the child gets the mount as a descriptor.
+Man page: mount_setattr(2), "ID-mapped mounts".
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from minidock.errors import MinidockError, SystemCallFailed
+from minidock.kernel import mounts, namespaces, syscalls, user
+from minidock.spec import IdMapping
+from minidock.steps import Live, Step
+
+MOUNT_ATTR_IDMAP = 0x00100000  # linux/mount.h
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 1 << 2  # linux/prctl.h, linux/securebits.h
+
+
+class MountIdmappedOverlay(Step, frozen=True):
+    """The container's root for a user namespace: all layers idmapped, the writable one too. The parent makes it and
+    lends it to the child.
+
+    The overlay itself is the host's: in one of the user namespace's own, the kernel would not look at the marks of
+    deleted directories (trusted.overlay.opaque). `directory` holds `upper` and `work`; `target` is an empty directory.
+    """
+
+    lower: list[str]
+    directory: str
+    target: str
+    owner: tuple[int, int]
+    """Whom the user namespace's root is, uid and gid."""
+    man: ClassVar[str] = "mount_setattr(2)"
+
+    def describe(self) -> str:
+        return f"lay {len(self.lower)} idmapped image layer{'s' * (len(self.lower) != 1)} and a writable one together"
+
+    def shell(self) -> str:
+        return "# mount(8) from util-linux 2.39 on, for each layer: mount --bind -o X-mount.idmap=/proc/$PID/ns/user"
+
+    def apply(self, live: Live) -> None:
+        live.actions["lend"]()
+        root, target = live.fds.pop("lent"), os.open(self.target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        mounts.hang(root, target)
+        for fd in (root, target):
+            os.close(fd)
+
+    def lend(self, live: Live) -> int:
+        owners = os.open(f"/proc/{live.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _from_helper(lambda: self._make(owners))
+        finally:
+            os.close(owners)
+
+    def _make(self, owners: int) -> int:
+        """In a mount namespace that ends with us: an overlay takes only layers that hang somewhere (before 6.15)."""
+        syscalls.unshare(namespaces.KINDS["mount"].flag)
+        mounts.IsolateMounts().apply(Live())
+        places = mounts.new_filesystem("tmpfs", "tmpfs", ["mode=700"])
+        mounts.hang(places, os.open(self.target, os.O_PATH | os.O_CLOEXEC))
+        os.chdir(self.target)  # short names: 127 layers have to fit one page of options
+        names = [str(number) for number in range(len(self.lower))]
+        for path, name in zip([*self.lower, self.directory], [*names, "own"], strict=True):
+            copy = syscalls.open_tree(syscalls.AT_FDCWD, path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
+            _set_owners(copy, owners, of=path)
+            os.mkdir(name)
+            mounts.hang(copy, os.open(name, os.O_PATH | os.O_CLOEXEC))
+        os.mkdir("root")
+        _become_keeping_rights(*self.owner)
+        options = f"lowerdir={':'.join(names)},upperdir=own/upper,workdir=own/work"
+        syscalls.mount("overlay", "root", "overlay", 0, options)
+        return syscalls.open_tree(syscalls.AT_FDCWD, "root", mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
+
+
+def _become_keeping_rights(uid: int, gid: int) -> None:
+    """An overlay acts on its layers as whoever mounted it. The host's root is nobody to an idmapped writable layer
+    (EOVERFLOW, and the overlay would be read-only): so the mounter is who the container's root is, with our rights."""
+    syscalls.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
+    syscalls.setresgid(gid)
+    syscalls.setresuid(uid)
+
+
+def shift(mounted: int, uids: list[IdMapping], gids: list[IdMapping], *, of: str) -> None:
+    """Make a detached mount show other owners. `of` is what it is a mount of, for the error."""
+    owners = namespace(uids, gids)
+    try:
+        _set_owners(mounted, owners, of=of)
+    finally:
+        os.close(owners)
+
+
+EVERYBODY = IdMapping(0, 0, (1 << 32) - 1)
+"""All ids, as they are; the last number means nobody at all."""
+
+
+def exchange(owner: int, inside: int, known: list[IdMapping]) -> list[IdMapping]:
+    """The map by which what is `owner`'s on disk is user `inside`'s in the container, and the reverse.
+
+    All others stay who they are, but root: what is root's on disk belongs to nobody in the mount, and nobody in there
+    can make a file of root's. `known` are the container's own ids: what the mount shows has to be one of them.
+    """
+    if owner == inside:
+        pieces = [(0, 0, EVERYBODY.size)]
+    else:
+        holes = sorted({0, owner, inside, EVERYBODY.size})
+        between = itertools.pairwise(holes)
+        pieces = [(low + 1, low + 1, high - low - 1) for low, high in between if high > low + 1]
+        pieces.append((owner, inside, 1))
+    lines = []
+    for disk, container, count in pieces:
+        for entry in known:
+            first = max(container, entry.container_id)
+            end = min(container + count, entry.container_id + entry.size)
+            if first < end:
+                host = entry.host_id + first - entry.container_id
+                lines.append(IdMapping(disk + first - container, host, end - first))
+    return lines
+
+
+def _set_owners(mounted: int, owners: int, *, of: str) -> None:
+    try:
+        syscalls.mount_setattr(mounted, "", syscalls.AT_EMPTY_PATH, attr_set=MOUNT_ATTR_IDMAP, userns_fd=owners)
+    except SystemCallFailed as error:
+        if error.number not in (errno.EINVAL, errno.EPERM):
+            raise
+        raise MinidockError(
+            f"{of} lies on a file system that this kernel can't mount with other owners ({error})",
+            hint="ext4, xfs and btrfs can (Linux 5.12 to 5.15), tmpfs since 6.3; --userns host does without",
+        ) from error
+
+
+def namespace(uids: list[IdMapping], gids: list[IdMapping]) -> int:
+    """A descriptor of a user namespace with these maps. Its only process ends at once: the descriptor keeps it."""
+    ready, told = os.pipe()
+    pid = syscalls.clone3(namespaces.KINDS["user"].flag)
+    if pid == 0:
+        os.close(told)
+        os.read(ready, 1)
+        os._exit(0)
+    try:
+        user.MapIds(uids, gids).apply(Live(pid))
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(told)
+        os.close(ready)
+        os.waitpid(pid, 0)
+
+
+def _from_helper(work: Callable[[], int]) -> int:
+    """The descriptor that it makes in a child of ours, which may change its namespaces. Raises what it raised."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            socket.send_fds(theirs, [b"+"], [work()])
+        except (MinidockError, OSError) as error:
+            theirs.send(str(error).encode()[:4000] or b"failed")
+        finally:
+            os._exit(0)
+    theirs.close()
+    with ours:
+        told, found, _, _ = socket.recv_fds(ours, 4096, 1, socket.MSG_CMSG_CLOEXEC)
+    os.waitpid(pid, 0)
+    if told != b"+" or not found:
+        raise MinidockError(told.decode(errors="replace") or "the helper that mounts the layers was killed")
+    return found[0]
+
+
+def read(pid: int) -> list[str]:
+    """Where a process has idmapped mounts, as mountinfo says since Linux 6.14; empty before."""
+    return [row["destination"] for row in mounts.read(pid) if "idmapped" in row["options"].split(",")]
+
+
+def demo() -> None:
+    """Show a file of root's through a mount in which it belongs to user 1000."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as base:
+        Path(base, "file").touch()
+        mounted = syscalls.open_tree(syscalls.AT_FDCWD, base, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
+        shift(mounted, [IdMapping(0, 1000, 1)], [IdMapping(0, 1000, 1)], of=base)
+        print("on disk:     ", os.stat(f"{base}/file").st_uid)
+        print("in the mount:", os.stat("file", dir_fd=mounted).st_uid)
+        os.close(mounted)
+
+
+if __name__ == "__main__":
+    demo()

@@ -1,0 +1,233 @@
+"""userns-remap: root in the container is nobody on the host, without a layer being copied."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import stat
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minidock.errors import MinidockError
+from minidock.kernel import idmap, mounts, syscalls
+from minidock.paths import Layout
+from minidock.spec import IdMapping
+from tests.support.instance import Minidock
+from tests.support.needs import require_root, require_tool
+
+FIRST, COUNT = 700_000, 65_536
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system that can be mounted with other owners: where the test's can't, one in a file."""
+    require_root()
+    tree = syscalls.open_tree(syscalls.AT_FDCWD, tmp_path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
+    try:
+        one = [IdMapping(0, FIRST, 1)]
+        idmap.shift(tree, one, one, of=str(tmp_path))
+    except MinidockError:
+        make = require_tool("mkfs.ext4")
+        (tmp_path / "image").touch()
+        os.truncate(tmp_path / "image", 64 << 20)
+        subprocess.run([make, "-q", tmp_path / "image"], check=True)
+        (tmp_path / "ext4").mkdir()
+        subprocess.run(["modprobe", "-a", "-q", "loop", "ext4"], check=False, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", tmp_path / "image", tmp_path / "ext4"], check=True)
+        yield tmp_path / "ext4"
+        subprocess.run(["umount", tmp_path / "ext4"], check=True)
+    else:
+        yield tmp_path
+    finally:
+        os.close(tree)
+
+
+@pytest.fixture
+def remapped(place: Path, tmp_path: Path, busybox_image: Path) -> Iterator[Minidock]:
+    """An instance with userns-remap. Its commands see an /etc/subuid and /etc/subgid of the test's own."""
+    box = Minidock(Layout(place / "root"))
+    ids = tmp_path / "subid"
+    ids.write_text(f"dockremap:{FIRST}:{COUNT}\n")
+    script = 'for file in subuid subgid; do touch /etc/$file; mount --bind "$0" /etc/$file; done; exec "$@"'
+    box.command = ["unshare", "--mount", "sh", "-ec", script, str(ids), *box.command]
+    box("load", "-i", str(busybox_image), check=True)
+    box.layout.settings.write_text('{"userns-remap": "default"}')
+    yield box
+    box.close()
+
+
+def inside(box: Minidock, *words: str) -> str:
+    """Run it without a network; what it wrote."""
+    return box("run", "--rm", "--network", "none", *words, check=True).stdout
+
+
+def inspect(box: Minidock, name: str) -> dict:
+    return json.loads(box("inspect", name, check=True).stdout)[0]
+
+
+@pytest.mark.vm
+def test_root_inside_is_nobody_outside(remapped: Minidock) -> None:
+    remapped("run", "-d", "--name", "one", "busybox", "sleep", "600", check=True)
+    pid = inspect(remapped, "one")["State"]["Pid"]
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert re.search(rf"^Uid:\s+{FIRST}\s", status, re.M)
+    assert Path(f"/proc/{pid}/uid_map").read_text().split() == ["0", str(FIRST), str(COUNT)]
+    for kind in ("user", "net", "mnt", "pid", "ipc", "uts", "cgroup"):
+        assert os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), kind
+    script = "id -u; stat -c %u:%g / /bin/busybox /etc/hosts /dev/null; touch /x; chown 7:8 /x; stat -c %u:%g /x"
+    told = remapped("exec", "one", "sh", "-c", script, check=True).stdout.split()
+    assert told == ["0", "0:0", "0:0", "0:0", "0:0", "7:8"]
+
+
+@pytest.mark.vm
+def test_no_layer_is_copied_and_the_disk_keeps_the_containers_numbers(remapped: Minidock) -> None:
+    remapped("run", "--name", "one", "--network", "none", "busybox", "sh", "-c", "touch /a; chown 7:8 /a", check=True)
+    upper = remapped.layout.container(inspect(remapped, "one")["Id"]) / "upper"
+    assert sorted(os.listdir(upper)) == [".dockerenv", "a", "etc"]
+    facts = (upper / "a").stat()
+    assert (facts.st_uid, facts.st_gid) == (7, 8), "what commit and export read are the container's own numbers"
+    assert (upper / "etc").stat().st_uid == 0
+    told = remapped("start", "-a", "one")
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_deleted_directories_of_a_layer_stay_deleted(remapped: Minidock) -> None:
+    """Such a directory is marked by trusted.overlay.opaque, which an overlay of a user namespace wouldn't heed."""
+    script = "[ -e /second ] || { rm -r /var && mkdir /var && touch /second; }; ls -A /var"
+    remapped("create", "--name", "one", "--network", "none", "busybox", "sh", "-c", script, check=True)
+    upper = remapped.layout.container(inspect(remapped, "one")["Id"]) / "upper"
+    for _ in range(2):
+        told = remapped("start", "-a", "one")
+        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+        assert os.getxattr(upper / "var", "trusted.overlay.opaque") == b"y"
+
+
+def test_devices_masks_and_limits_are_as_ever(remapped: Minidock) -> None:
+    script = """
+        ls -l /dev | cut -c1-10 | sort | uniq -c | grep crw
+        head -c 3 /dev/zero | wc -c; echo gone >/dev/null; echo err >/dev/stderr
+        mknod /node c 1 3 2>&1; mount -t tmpfs none /mnt 2>&1 | head -n 1
+        cat /proc/timer_list | wc -c; echo 1 2>/dev/null >/proc/sys/kernel/hostname || echo read-only
+        cat /proc/self/oom_score_adj; ulimit -n; grep CapEff /proc/self/status; head -c 3 /dev/made/zero | wc -c
+    """
+    flags = ["--oom-score-adj", "300", "--ulimit", "nofile=99:99", "--device", "/dev/zero:/dev/made/zero:r"]
+    lines = inside(remapped, *flags, "busybox", "sh", "-c", script).splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "6 crw-rw-rw-",
+        "3",
+        "mknod: /node: Operation not permitted",
+        "mount: permission denied (are you root?)",
+        "0",
+        "read-only",
+        "300",
+        "99",
+        "CapEff: 00000000a80425fb",
+        "3",
+    ]
+
+
+def test_a_network_a_port_and_sysctls(remapped: Minidock) -> None:
+    flags = ["-p", "127.0.0.1::80", "--sysctl", "net.ipv4.ip_default_ttl=33"]
+    remapped("run", "-d", "--name", "web", *flags, "busybox", "httpd", "-f", "-h", "/etc", check=True)
+    told = remapped("exec", "web", "cat", "/proc/sys/net/ipv4/ip_default_ttl", check=True)
+    assert told.stdout == "33\n"
+    port = inspect(remapped, "web")["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/passwd", timeout=30) as answer:
+        assert answer.read().startswith(b"root:")
+
+
+def test_volumes_belong_to_the_containers_root_and_binds_to_whom_they_did(remapped: Minidock, tmp_path: Path) -> None:
+    bound = tmp_path / "bound"
+    bound.mkdir()
+    (bound / "file").touch()
+    os.chown(bound, 4711, 4711)
+    script = "stat -c %u /v /b /i; touch /v/made /i/made; touch /b/made 2>/dev/null || echo denied"
+    flags = ["-v", "data:/v", "-v", f"{bound}:/b", "-v", f"{bound}:/i:idmap"]
+    assert inside(remapped, *flags, "busybox", "sh", "-c", script).split() == ["0", "65534", "0", "denied"]
+    assert (remapped.layout.volumes / "data" / "_data" / "made").stat().st_uid == FIRST
+    assert (bound / "made").stat().st_uid == 4711
+
+
+def test_a_new_volume_gets_what_the_image_has(remapped: Minidock) -> None:
+    assert "passwd" in inside(remapped, "-v", "/etc", "busybox", "ls", "/etc")
+
+
+def test_a_terminal(remapped: Minidock) -> None:
+    script = require_tool("script")
+    flags = ["run", "--rm", "-it", "--network", "none"]
+    words = [*remapped.command, *flags, "busybox", "sh", "-c", "tty; stat -c owner=%u $(tty)"]
+    told = subprocess.run(
+        [script, "-qec", shlex.join(words), "/dev/null"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert re.findall(r"/dev/pts/\d+|owner=\d+", told.stdout) == ["/dev/pts/0", "owner=0"], told
+
+
+def test_namespaces_of_another_container_belong_to_its_user_namespace(remapped: Minidock) -> None:
+    flags = ["--ipc", "shareable", "--network", "none"]
+    remapped("run", "-d", "--name", "donor", *flags, "busybox", "sleep", "600", check=True)
+    remapped("exec", "donor", "sh", "-c", "echo shared >/dev/shm/file; ip link set lo up", check=True)
+    joins = ["--network", "container:donor", "--ipc", "container:donor", "--pid", "container:donor"]
+    remapped("run", "-d", "--name", "guest", *joins, "busybox", "sleep", "601", check=True)
+    pids = [inspect(remapped, name)["State"]["Pid"] for name in ("donor", "guest")]
+    for kind in ("user", "net", "ipc", "pid"):
+        assert len({os.readlink(f"/proc/{pid}/ns/{kind}") for pid in pids}) == 1, kind
+    assert os.readlink(f"/proc/{pids[0]}/ns/mnt") != os.readlink(f"/proc/{pids[1]}/ns/mnt")
+    script = "cat /dev/shm/file; ps -o args | grep '^sleep'; id -u; touch /x"
+    told = remapped("exec", "guest", "sh", "-c", script, check=True)
+    assert told.stdout.splitlines() == ["shared", "sleep 600", "sleep 601", "0"]
+    remapped("kill", "guest", check=True)
+    assert remapped("wait", "guest").stdout == "137\n"
+    flags = ["--userns", "host", "--network", "none"]
+    remapped("run", "-d", "--name", "alien", *flags, "busybox", "sleep", "600", check=True)
+    result = remapped("run", "--rm", "--network", "container:alien", "busybox", "true")
+    assert "can't share namespaces with a container that has another user namespace" in result.stderr
+
+
+def test_userns_host_turns_it_off(remapped: Minidock) -> None:
+    told = inside(remapped, "--userns", "host", "busybox", "cat", "/proc/self/uid_map")
+    assert told.split() == ["0", "0", "4294967295"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--privileged"], "privileged mode is incompatible with user namespaces."),
+        (["--network", "host"], "cannot share the host's network namespace when user namespaces are enabled"),
+        (["--pid", "host"], "cannot share the host PID namespace when user namespaces are enabled"),
+        (["--ipc", "host"], "cannot share the host's IPC namespace when user namespaces are enabled"),
+    ],
+)
+def test_what_a_user_namespace_rules_out(remapped: Minidock, words: list[str], text: str) -> None:
+    result = remapped("run", "--rm", *words, "busybox", "true")
+    assert result.returncode == 125
+    assert text in result.stderr
+
+
+def test_settings_that_cant_be_right(remapped: Minidock) -> None:
+    remapped.layout.settings.write_text('{"userns-remap": "nosuchuser"}')
+    result = remapped("run", "--rm", "busybox", "true")
+    assert result.returncode == 125
+    assert "nosuchuser has no subordinate ids in /etc/subuid" in result.stderr
+    remapped.layout.settings.write_text('{"userns-remp": "default"}')
+    assert "userns-remp" in remapped("run", "--rm", "busybox", "true").stderr
+    script = remapped("run", "--userns", "host", "--as-shell", "busybox", "true")
+    assert "userns-remp" not in script.stdout
+
+
+def test_a_start_that_fails_leaves_nothing(remapped: Minidock) -> None:
+    result = remapped("run", "--rm", "-v", "/nosuch-dir-of-minidock/x:/v:rshared", "busybox", "true")
+    assert result.returncode == 125
+    os.rmdir("/nosuch-dir-of-minidock/x")
+    os.rmdir("/nosuch-dir-of-minidock")
+    assert remapped("run", "--rm", "busybox", "/nosuch").returncode == 127
+    assert stat.S_ISDIR(remapped.layout.root.stat().st_mode)
