@@ -107,6 +107,8 @@ class App(Noun):
             ctx.exit(0)
         if len(values["host"]) > 1:
             raise Complaint("Please specify only one -H", 1)
+        if values["config"]:  # whoever looks for the file, the registries' credentials too, finds it so
+            os.environ["DOCKER_CONFIG"] = values["config"]
         hosts = values["host"]
         ctx.obj = Settings(host=hosts[0] if hosts else "", **{key: values[key] for key in SETTINGS})
 

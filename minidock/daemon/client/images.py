@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from minidock.daemon.client.api import Api, quoted, without_nulls
+from minidock.daemon.client.registries import pull, split
 from minidock.errors import ImageNotFound, Unsupported
-from minidock.model import ImageSummary
+from minidock.model import ImageSummary, Progress
 
 Say = Callable[[str], None]
 
 
-def ensure(api: Api, name: str, *, policy: str, platform: str, say: Say) -> None:
-    """Have it there: by --pull, always, when it is missing, or never. Raises ImageNotFound."""
+def ensure(api: Api, name: str, *, policy: str, platform: str, say: Say, tell: Callable[[Progress], None]) -> None:
+    """Have it there: by --pull always, when it is missing, or never. Raises ImageNotFound."""
     if policy != "always":
         try:
             api.json("GET", f"/images/{quoted(name)}/json")
@@ -26,31 +27,7 @@ def ensure(api: Api, name: str, *, policy: str, platform: str, say: Say) -> None
                 raise
         repository, tag = split(name)
         say(f"Unable to find image '{f'{repository}:{tag}' if tag else name}' locally")
-    pull(api, name, platform=platform, say=say)
-
-
-def pull(api: Api, name: str, *, platform: str, say: Say) -> None:
-    repository, tag = split(name)
-    query = {"fromImage": repository, "tag": tag, "platform": platform}
-    answer = api.open("POST", "/images/create", query, headers={"X-Registry-Auth": "e30="})
-    for line in _lines(api.messages(answer)):
-        say(line)
-
-
-def split(name: str) -> tuple[str, str]:
-    """The repository and the tag, `latest` without one; a name with a digest stays whole."""
-    if "@" in name:
-        return name, ""
-    head, colon, tag = name.rpartition(":")
-    return (head, tag) if colon and "/" not in tag else (name, "latest")
-
-
-def _lines(messages: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Each layer's states, without the progress in between: what Docker's client prints where is no terminal."""
-    for message in messages:
-        if "status" in message and not message.get("progressDetail"):
-            what = f"{message['id']}: " if message.get("id") else ""
-            yield f"{what}{message['status']}"
+    pull(api, name, platform=platform, tell=tell)
 
 
 def listed(api: Api, *, everything: bool, filters: dict[str, list[str]]) -> list[ImageSummary]:

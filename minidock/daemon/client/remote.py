@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Event,
         ExecRequest,
         ImageSummary,
+        Progress,
     )
 
 
@@ -195,10 +196,18 @@ class RemoteEngine(Engine):
 
     # images
 
-    def ensure_image(self, name: str, *, policy: str, platform: str = "", say: Callable[[str], None]) -> None:
+    def ensure_image(
+        self,
+        name: str,
+        *,
+        policy: str,
+        platform: str = "",
+        say: Callable[[str], None],
+        tell: Callable[[Progress], None],
+    ) -> None:
         from minidock.daemon.client import images
 
-        images.ensure(self.api, name, policy=policy, platform=platform, say=say)
+        images.ensure(self.api, name, policy=policy, platform=platform, say=say, tell=tell)
 
     def images(self, *, all: bool = False, filters: Filters | None = None) -> list[ImageSummary]:
         from minidock.daemon.client import images
@@ -237,6 +246,50 @@ class RemoteEngine(Engine):
         return images.import_tar(
             self.api, source, reference=reference, message=message, changes=changes, platform=platform
         )
+
+    # registries: the daemon goes there, with what is kept here
+
+    def pull(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: str = "",
+        tell: Callable[[Progress], None],
+        auth: dict[str, str] | None = None,
+    ) -> str:
+        from minidock.daemon.client import registries
+
+        return registries.pull(self.api, name, all_tags=all_tags, platform=platform, tell=tell, auth=auth)
+
+    def push(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        tell: Callable[[Progress], None],
+        auth: dict[str, str] | None = None,
+    ) -> None:
+        from minidock.daemon.client import registries
+
+        registries.push(self.api, name, all_tags=all_tags, tell=tell, auth=auth)
+
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        from minidock.daemon.client import registries
+
+        return registries.login(self.api, server, username, password)
+
+    def search(self, term: str, *, limit: int = 0) -> list[dict[str, Any]]:
+        from minidock.daemon.client import registries
+
+        return registries.search(self.api, term, limit)
+
+    def inspect_manifest(self, name: str, *, verbose: bool = False, insecure: bool = False) -> Any:  # noqa: ANN401
+        """As in Docker's client this is between us and the registry."""
+        from minidock.engine import registries
+        from minidock.paths import from_environment
+
+        return registries.inspect_manifest(from_environment(""), name, verbose=verbose, insecure=insecure)
 
     # the system
 
