@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import MinidockError
 from .commands import Complaint, verb
-from .contexts import _done, find, plainly, store
+from .contexts import done, find, plainly, store
 
 LARGEST = 10 << 20
 """Bytes of an archive, as Docker has it: meta data and three certificates."""
@@ -89,7 +89,7 @@ def import_(arguments: list[str]) -> None:
     document, tls = plainly(lambda: unpacked(data))
     found = plainly(lambda: module.from_document({**document, "Name": name}))
     contexts.write(found, tls)
-    _done(name, f'Successfully imported context "{name}"')
+    done(name, f'Successfully imported context "{name}"')
 
 
 def _read(source: str) -> bytes:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import MinidockError, UsageError
-from . import context
+from . import context, context_endpoint
 from .commands import UNLIMITED, Complaint, verb
 from .flags import boolean, many, text
 from .inspect import FORMAT, show
@@ -31,8 +31,6 @@ DOCKER = many(
     "set the docker endpoint: host=URL,ca=FILE,cert=FILE,key=FILE,skip-tls-verify=true",
     kind="stringToString",
 )
-KEYS = ("from", "host", "ca", "cert", "key", "skip-tls-verify")
-FILES = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
 Result = TypeVar("Result")
 
 
@@ -190,9 +188,9 @@ def create(arguments: list[str], description: str, docker: list[str], **more: st
         base = plainly(lambda: find(contexts, more["from"] or "default"))
         made, tls = base, contexts.tls_files(base.name)
     else:
-        made, tls = plainly(lambda: _endpoint(contexts, module.Context(name, ""), docker))
+        made, tls = plainly(lambda: context_endpoint.read(contexts, module.Context(name, ""), docker))
     contexts.write(_renamed(made, name, description), tls)
-    _done(name, f'Successfully created context "{name}"')
+    done(name, f'Successfully created context "{name}"')
 
 
 @verb(
@@ -212,9 +210,9 @@ def update(arguments: list[str], description: str, docker: list[str]) -> None:
     found = plainly(lambda: contexts.read(name))
     tls = None
     if docker:
-        found, tls = plainly(lambda: _endpoint(contexts, found, docker))
+        found, tls = plainly(lambda: context_endpoint.read(contexts, found, docker))
     contexts.write(_renamed(found, name, description), tls)
-    _done(name, f'Successfully updated context "{name}"')
+    done(name, f'Successfully updated context "{name}"')
 
 
 def _renamed(found: Context, name: str, description: str) -> Context:
@@ -226,38 +224,7 @@ def _renamed(found: Context, name: str, description: str) -> Context:
     return msgspec.structs.replace(found, name=name, description=told, host=found.host or LOCAL)
 
 
-def _endpoint(contexts: Store, base: Context, words: list[str]) -> tuple[Context, dict[str, bytes]]:
-    """What --docker says, and the files that it names. Raises UsageError in Docker's words."""
-    import msgspec
-
-    from ..daemon.client.endpoint import parse
-    from .flags import go_bool
-
-    given = dict(pair.partition("=")[::2] for word in words for pair in word.split(","))
-    try:
-        for key in given:
-            if key not in KEYS:
-                raise UsageError(f"unrecognized config key: {key}")
-        if "from" in given:
-            other = find(contexts, given["from"])
-            return msgspec.structs.replace(base, host=other.host), contexts.tls_files(other.name)
-        parse(given.get("host", ""))
-        tls = {FILES[key]: _read(given[key]) for key in FILES if given.get(key)}
-        skip = go_bool(given.get("skip-tls-verify") or "false")
-        return msgspec.structs.replace(base, host=given["host"], skip_tls_verify=skip), tls
-    except UsageError as error:
-        raise UsageError(f"unable to create docker endpoint config: {error.message}") from error
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise UsageError(f"open {path}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _done(name: str, sentence: str) -> None:
+def done(name: str, sentence: str) -> None:
     print(name, flush=True)
     context.say(sentence)
 
@@ -268,7 +235,7 @@ def use(arguments: list[str]) -> None:
     contexts = store()
     plainly(lambda: find(contexts, name))
     plainly(lambda: contexts.use(name))
-    _done(name, f'Current context is now "{name}"')
+    done(name, f'Current context is now "{name}"')
     if name != "default" and environment_host():
         context.say(OVERRIDES.format(f'"{name}"'))
 

@@ -8,7 +8,7 @@ from .commands import verb
 
 @verb(
     "dial-stdio",
-    "Proxy the stdio stream to the daemon connection. Should not be invoked manually.",
+    "Proxy the stdio stream to the daemon connection",
     hidden=True,
     examples="ssh user@lab minidock system dial-stdio",
 )

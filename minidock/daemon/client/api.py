@@ -66,7 +66,10 @@ class Api:
     def json(self, method: str, path: str, query: Query | None = None, body: object = None, **more: Json) -> Json:
         """The answer's JSON; None when it has no body."""
         said = self.whole(self.open(method, path, query, body, **more))
-        return msgspec.json.decode(said) if said.strip() else None
+        try:
+            return msgspec.json.decode(said) if said.strip() else None
+        except msgspec.DecodeError as error:
+            raise NoDaemon(f"{self.endpoint.host} is no Docker daemon: its answer is not JSON") from error
 
     def open(
         self,
@@ -109,6 +112,8 @@ class Api:
         try:
             while piece := answer.read1(CHUNK):
                 yield piece
+            if answer.length:  # it has promised more; http.client doesn't mind
+                raise http.client.IncompleteRead(b"", answer.length)
         except (http.client.HTTPException, OSError) as error:
             raise self._lost() from error
 
@@ -123,7 +128,7 @@ class Api:
         connection.connect()
         stream = connection.sock.dup()
         headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
-        answer = self._exchange(connection, "POST", url, {} if body is None else body, None, headers)
+        answer = self._exchange(connection, "POST", url, body, None, headers)
         if answer.status not in (101, 200):
             stream.close()
             raise failures.of_answer(answer.status, self.whole(answer))
