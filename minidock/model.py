@@ -308,6 +308,26 @@ class ExecRequest(msgspec.Struct, frozen=True):
     """Rows and columns; zeros for those of our own terminal."""
 
 
+class Commit(msgspec.Struct, frozen=True):
+    """What the new image is to be called and to say of itself; `changes` are instructions of a Dockerfile."""
+
+    reference: str = ""
+    author: str = ""
+    message: str = ""
+    changes: list[str] = []
+    pause: bool = True
+
+
+class PathStat(msgspec.Struct, frozen=True, rename="camel"):
+    """API's X-Docker-Container-Path-Stat: a path in a container; `mode` in the bits of Go's os.FileMode."""
+
+    name: str
+    size: int
+    mode: int
+    mtime: str
+    link_target: str = ""
+
+
 class Created(Api, frozen=True):
     """Answer to create."""
 
@@ -387,6 +407,7 @@ class ImageSummary(Api, frozen=True):
     labels: dict[str, str] = {}
     containers: int = -1
     parent_id: str = ""
+    shared_size: int = -1
 
 
 class KernelFact(msgspec.Struct, frozen=True, rename="pascal"):
@@ -437,3 +458,43 @@ class Progress(Api, frozen=True):
     status: str
     current: int = 0
     total: int = 0
+
+
+class HistoryRow(Api, frozen=True):
+    """One row of GET /images/NAME/history."""
+
+    id: str
+    created: int
+    created_by: str
+    tags: list[str] | None
+    size: int
+    comment: str
+
+
+# How much room things take.
+
+
+class VolumeUsage(Api, frozen=True):
+    """A volume, how many containers have it, and the bytes in it."""
+
+    name: str
+    links: int
+    size: int
+
+
+class DiskUsage(Api, frozen=True):
+    """Answer to GET /system/df."""
+
+    layers_size: int
+    images: list[ImageSummary]
+    containers: list[ContainerSummary]
+    volumes: list[VolumeUsage]
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What a prune took away: ids, names, rows of ("Untagged" | "Deleted", what), and bytes."""
+
+    containers: list[str]
+    volumes: list[str]
+    images: list[tuple[str, str]]
+    space: int

@@ -2,7 +2,8 @@
 
 /var/lib/minidock/            --root, MINIDOCK_ROOT: survives a reboot
     images/                   the image store (minidock.image.store)
-    containers/<id>/          container.json, <id>-json.log or -local.log, hostname, hosts, resolv.conf, upper/, work/
+    containers/<id>/          container.json, <id>-json.log or -local.log, hostname, hosts, resolv.conf,
+                              init/, upper/ and work/
     names/<name>              the id of who has claimed the name
     networks/  volumes/
     events/log                what happened, a line of JSON each (minidock.engine.events); log.1 is the older part

@@ -48,8 +48,13 @@ TOP = {
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
     ),
     "daemon": Entry("daemon:daemon", "Serve Docker's API"),
+    "commit": Entry("changes:commit", "Create a new image from a container's changes"),
+    "cp": Entry("cp:cp", "Copy files/folders between a container and the local filesystem"),
     "create": Entry("run:create", "Create a new container"),
+    "diff": Entry("changes:diff", "Inspect changes to files or directories on a container's filesystem"),
     "events": Entry("events:events", "Get real time events from the server"),
+    "export": Entry("changes:export", "Export a container's filesystem as a tar archive"),
+    "history": Entry("history:history", "Show the history of an image"),
     "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": Entry("inspect:inspect", "Return low-level information on minidock objects"),
     "kill": Entry("lifecycle:kill", "Kill one or more running containers"),

@@ -13,6 +13,8 @@ from . import context
 from .commands import UNLIMITED, Complaint, verb
 from .flags import boolean, many, refused, text
 
+WEB = ("http://", "https://")
+
 
 @verb(
     "load",
@@ -75,20 +77,20 @@ def save(arguments: list[str], output: str) -> None:
         context.engine().save(arguments, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
-        with _beside(output) as out:
+        with beside(output, "failed to save image") as out:
             context.engine().save(arguments, out)
 
 
 @contextlib.contextmanager
-def _beside(path: str) -> Iterator[BinaryIO]:
+def beside(path: str, failure: str) -> Iterator[BinaryIO]:
     """A new file that takes its name when it is complete: a failed save leaves neither half an archive nor the old
     one damaged. What is no regular file (/dev/null, a pipe) is written directly."""
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         reason = f"stat {directory}: no such file or directory"
-        raise Complaint(f"failed to save image: invalid output path: {reason}", 1)
+        raise Complaint(f"{failure}: invalid output path: {reason}", 1)
     if os.path.isdir(path):
-        raise Complaint("failed to save image: cannot write to a directory", 1)
+        raise Complaint(f"{failure}: cannot write to a directory", 1)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as out:
             yield out
@@ -116,7 +118,7 @@ def _beside(path: str) -> Iterator[BinaryIO]:
         text("platform", "", "Set platform if server is multi-platform capable"),
     ],
     least=1,
-    most=2,
+    most=UNLIMITED,
     aliases=("minidock image import", "minidock import"),
     examples="""
         minidock import rootfs.tar.gz mine:1
@@ -125,6 +127,8 @@ def _beside(path: str) -> Iterator[BinaryIO]:
 )
 def import_(arguments: list[str], change: list[str], message: str, platform: str) -> None:
     source, reference = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    if source.startswith(WEB):
+        message = message or f"Imported from {source}"
     with _source(source) as file:
         print(
             context.engine().import_image(file, reference=reference, message=message, changes=change, platform=platform)
@@ -136,12 +140,24 @@ def _source(name: str) -> Iterator[BinaryIO]:
     """stdin for `-`, a file, or what an http address gives."""
     if name == "-":
         yield sys.stdin.buffer
-    elif name.startswith(("http://", "https://")):
-        from urllib.request import urlopen
-
-        with urlopen(name) as answer:  # noqa: S310  the scheme has just been checked
+    elif name.startswith(WEB):
+        with _fetched(name) as answer:
             yield answer
     else:
         _must_open(name)
         with open(name, "rb") as file:
             yield file
+
+
+def _fetched(address: str) -> BinaryIO:
+    """The body of an answer, as it comes."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import urlopen
+
+    try:
+        return urlopen(address)  # type: ignore[no-any-return]  # noqa: S310 - the caller has looked at the scheme
+    except HTTPError as error:
+        raise Complaint(f"Error: got HTTP status code >= 400: {error.code} {error.reason}", 1) from error
+    except URLError as error:
+        reason = error.reason.strerror if isinstance(error.reason, OSError) else str(error.reason)
+        raise Complaint(f'Error: Get "{address}": {(reason or str(error.reason)).lower()}', 1) from error

@@ -14,6 +14,7 @@ from . import context
 from .commands import UNLIMITED, Complaint, told, verb
 from .flags import boolean, many, refused, text
 from .tables import FORMAT_HELP, Columns, Listing, group_filters, parse_filter
+from .units import moment
 
 if TYPE_CHECKING:
     from ..model import ImageSummary
@@ -33,8 +34,7 @@ HEADERS = {
     "VirtualSize": "SIZE",
 }
 FILTERS: Mapping[str, tuple[str, ...] | None] = {
-    **dict.fromkeys(("before", "label", "reference", "since")),
-    "dangling": ("true", "false", "1", "0", "True", "False", "TRUE", "FALSE", "t", "f", "T", "F"),
+    **dict.fromkeys(("before", "dangling", "label", "label!", "reference", "since", "until")),
 }
 """Name → the values that there are, None for any."""
 
@@ -55,7 +55,7 @@ RAW = [
         text("format", "", FORMAT_HELP),
         boolean("no-trunc", "", "Don't truncate output"),
         boolean("quiet", "q", "Only show image IDs"),
-        refused("tree", kind=""),
+        boolean("tree", "", "List multi-platform images as a tree (EXPERIMENTAL)"),
     ],
     least=0,
     most=1,
@@ -74,20 +74,32 @@ def images(
     format: str,
     no_trunc: bool,
     quiet: bool,
+    tree: bool,
 ) -> None:
     filters = group_filters([*filter, *(("reference", word) for word in arguments)], FILTERS)
-    summaries = context.engine().images(all=all, filters=filters)
+    if "until" in filters:
+        filters["until"] = [str(moment(value, "until")) for value in filters["until"]]
+    engine = context.engine()
+    if tree:
+        for flag, given in (("quiet", quiet), ("no-trunc", no_trunc), ("show-digest", digests), ("format", format)):
+            if given:
+                raise Complaint(f"--{flag} is not yet supported with --tree", 1)
+        from . import image_tree
+
+        return image_tree.show(engine.images(all=all, filters=filters), engine.content_size, engine.platform)
+    summaries = engine.images(all=all, filters=filters)
     only = filters.get("reference", [])
-    rows = [columns(image, *names, no_trunc) for image in summaries for names in _names(image, only, digests)]
+    rows = [columns(image, *name, no_trunc) for image in summaries for name in names(image, only, digests)]
     if quiet:
         for row in rows:
             print(row["ID"]())
-        return
+        return None
     columns_shown = ["Repository", "Tag", *(["Digest"] if digests else []), "ID", "CreatedSince", "Size"]
     Listing("ImageContext", HEADERS, raw=RAW).show(rows, columns_shown, format)
+    return None
 
 
-def _names(image: ImageSummary, only: list[str], digests: bool) -> list[tuple[str, str, str]]:
+def names(image: ImageSummary, only: list[str], digests: bool) -> list[tuple[str, str, str]]:
     """(repository, tag, digest) of each row of an image: one a tag, and one for a digest without any."""
     digest_of = {repository: digest for repository, _, digest in (d.partition("@") for d in image.repo_digests)}
     rows = []

@@ -13,8 +13,12 @@ container = Noun(
         "attach": Entry(
             "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
         ),
+        "commit": Entry("changes:commit", "Create a new image from a container's changes"),
+        "cp": Entry("cp:cp", "Copy files/folders between a container and the local filesystem"),
         "create": Entry("run:create", "Create a new container"),
+        "diff": Entry("changes:diff", "Inspect changes to files or directories on a container's filesystem"),
         "exec": Entry("exec:exec_", "Execute a command in a running container"),
+        "export": Entry("changes:export", "Export a container's filesystem as a tar archive"),
         "inspect": Entry("inspect:container_inspect", "Display detailed information on one or more containers"),
         "kill": Entry("lifecycle:kill", "Kill one or more running containers"),
         "logs": Entry("logs:logs", "Fetch the logs of a container"),
@@ -45,10 +49,12 @@ image = Noun(
     "image",
     "Manage images",
     {
+        "history": Entry("history:history", "Show the history of an image"),
         "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
         "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
         "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
         "ls": Entry("images:images", "List images"),
+        "prune": Entry("prune:image_prune", "Remove unused images"),
         "pull": Entry("registries:pull", "Download an image from a registry"),
         "push": Entry("registries:push", "Upload an image to a registry"),
         "rm": Entry("images:rmi", "Remove one or more images"),
@@ -68,9 +74,11 @@ system = Noun(
     "system",
     "Manage minidock",
     {
+        "df": Entry("df:df", "Show disk usage"),
         "events": Entry("events:events", "Get real time events from the server"),
         "info": Entry("system:info", "Display system-wide information"),
         "dial-stdio": Entry("dial:dial_stdio", "Proxy the stdio stream to the daemon connection", ""),
+        "prune": Entry("prune:system_prune", "Remove unused data"),
     },
 )
 

@@ -10,16 +10,21 @@ from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
     from minidock.model import (
+        Commit,
         ContainersPruned,
         ContainerStats,
         ContainerSummary,
         Created,
         CreateRequest,
+        DiskUsage,
         Event,
         ExecRequest,
+        HistoryRow,
         ImageSummary,
         KernelSection,
+        PathStat,
         Progress,
+        Pruned,
     )
     from minidock.paths import Layout
     from minidock.runtime.plan import Plan
@@ -267,6 +272,64 @@ class Engine:
 
         return logs.problem(self.layout, ref)
 
+    # a container's files
+
+    def changes(self, ref: str) -> list[tuple[str, str]]:
+        """Rows of (A, C or D; path): what differs from the image."""
+        from minidock.engine import changes
+
+        return changes.diff(self.layout, ref)
+
+    def export(self, ref: str, out: BinaryIO) -> None:
+        """The whole tree as a tar."""
+        from minidock.engine import changes
+
+        changes.export(self.layout, ref, out)
+
+    def copy_in(self, source: str | BinaryIO, ref: str, target: str, *, own: bool = False, follow: bool = False) -> int:
+        """A path of this machine, or a tar, into the container; bytes of tar that went through."""
+        from minidock.engine import copying
+
+        if isinstance(source, str):
+            return copying.into(self.layout, source, ref, target, own=own, follow=follow)
+        copying.stream_into(self.layout, source, ref, target, own=own)
+        return 0
+
+    def copy_out(self, ref: str, source: str, target: str | BinaryIO, *, follow: bool = False) -> int:
+        """A path of the container to this machine, or as a tar; bytes of tar that went through."""
+        from minidock.engine import copying
+
+        if isinstance(target, str):
+            return copying.out_of(self.layout, ref, source, target, follow=follow)
+        copying.stream_out_of(self.layout, ref, source, target, follow=follow)
+        return 0
+
+    def stat_path(self, ref: str, path: str) -> PathStat:
+        """API HEAD /containers/ID/archive. Raises NotFound."""
+        from minidock.engine import archive
+
+        return archive.stat_path(self.layout, ref, path)
+
+    def read_archive(self, ref: str, path: str, write: Callable[[bytes], object]) -> None:
+        """API GET /containers/ID/archive: a tar, in pieces to `write`."""
+        from minidock.engine import archive
+
+        archive.read(self.layout, ref, path, write)
+
+    def write_archive(
+        self, ref: str, path: str, read: Callable[[int], bytes], *, own: bool = False, strict: bool = False
+    ) -> None:
+        """API PUT /containers/ID/archive. `own` is copyUIDGID, `strict` noOverwriteDirNonDir."""
+        from minidock.engine import archive
+
+        archive.write(self.layout, ref, path, read, own=own, strict=strict)
+
+    def commit(self, ref: str, wanted: Commit) -> str:
+        """An image of what it has become; the new id."""
+        from minidock.engine import changes
+
+        return changes.commit(self.layout, ref, wanted)
+
     # telling without doing
 
     def dry_run(self, request: CreateRequest, *, say: Callable[[str], None]) -> Plan:
@@ -298,9 +361,16 @@ class Engine:
         ensure.ensure(self.layout, name, policy=policy, platform=platform, say=say, tell=tell)
 
     def images(self, *, all: bool = False, filters: Filters | None = None) -> list[ImageSummary]:
-        from minidock.engine import images
+        """Newest first; without `all` none that is only what another was made from."""
+        from minidock.engine import image_list
 
-        return images.summaries(self.layout, filters=filters or {})
+        return image_list.summaries(self.layout, everything=all, filters=filters or {})
+
+    def history(self, ref: str) -> list[HistoryRow]:
+        """How it came to be, newest first."""
+        from minidock.engine import image_list
+
+        return image_list.history(self.layout, ref)
 
     def inspect_image(self, ref: str) -> dict[str, Any]:
         """API `ImageInspect`."""
@@ -315,9 +385,27 @@ class Engine:
 
     def remove_image(self, ref: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
         """Rows of ("Untagged" | "Deleted", what). Raises ImageInUse."""
-        from minidock.engine import images
+        from minidock.engine import image_remove
 
-        return images.remove(self.layout, ref, force=force)
+        return image_remove.remove(self.layout, ref, force=force, prune=prune)
+
+    def prune_images(self, filters: Filters) -> tuple[list[tuple[str, str]], int]:
+        """Rows as above, and the bytes freed. With dangling=false all that no container needs."""
+        from minidock.engine import image_remove
+
+        return image_remove.prune(self.layout, filters)
+
+    def platform(self, image_id: str) -> str:
+        """What an image runs on: linux/amd64."""
+        from minidock.image.store import ImageStore
+
+        return ImageStore(self.layout).find(image_id).platform
+
+    def content_size(self, image_id: str) -> int:
+        """Bytes of an image as it travels."""
+        from minidock.engine import usage
+
+        return usage.content_size(self.layout, image_id)
 
     def load(self, source: BinaryIO | Path, *, platform: str = "", say: Callable[[str], None]) -> list[str]:
         from minidock.engine import images
@@ -412,3 +500,15 @@ class Engine:
         from minidock.engine import info
 
         return info.info(self.layout)
+
+    def disk_usage(self) -> DiskUsage:
+        """API GET /system/df."""
+        from minidock.engine import usage
+
+        return usage.disk_usage(self.layout)
+
+    def prune(self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None) -> Pruned:
+        """Containers that don't run, images without name or use, anonymous volumes."""
+        from minidock.engine import usage
+
+        return usage.prune(self.layout, everything=all, volumes=volumes, filters=filters or {})

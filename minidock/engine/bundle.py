@@ -157,7 +157,7 @@ def _bind(source: str, destination: str) -> Mount:
     return Mount(destination=destination, type="bind", source=source, options=["rbind", "rprivate"])
 
 
-def _files(layout: Layout, record: Record) -> list[Mount]:
+def etc_files(layout: Layout, record: Record) -> list[Mount]:
     """The three files that minidock writes for the container: as writable as its root."""
     directory = layout.container(record.id)
     taken = {point.destination for point in record.mounts}
@@ -171,7 +171,7 @@ def _files(layout: Layout, record: Record) -> list[Mount]:
 
 def _ordered(layout: Layout, record: Record, user: tuple[int, int]) -> list[Mount]:
     """The files and the user's mounts, parents before what lies below them, whoever asked for which."""
-    rows = [*_files(layout, record), *volume_mounts.oci_mounts(record, user)]
+    rows = [*etc_files(layout, record), *volume_mounts.oci_mounts(record, user)]
     return sorted(rows, key=lambda mount: mount.destination.count("/"))
 
 

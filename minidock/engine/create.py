@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from minidock import files
-from minidock.engine import events, fit, repair, userns, volumes
+from minidock.engine import events, fit, init_layer, repair, userns, volumes
 from minidock.engine.environment import merge_env
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
@@ -53,7 +53,7 @@ def _write(layout: Layout, record: Record) -> None:
         planned = volumes.prepare(layout, record)
         for part in ("upper", "work"):
             (directory / part).mkdir(mode=0o755)
-        _touch_inside(directory / "upper")
+        init_layer.make(init_layer.directory_of(layout, record), record.layers)
         written = replace(record, name=name, mounts=planned.points, inherited=planned.inherited)
         records.write(written)
     except BaseException:
@@ -222,10 +222,3 @@ def _claim(records: Records, record: Record) -> str:
             continue
         return name
     raise MinidockError("can't find a free name", hint="give one with --name")
-
-
-def _touch_inside(upper: os.PathLike[str]) -> None:
-    """Docker's marks of a container's root: /.dockerenv, and places for the files that are bound over."""
-    with open(f"{os.fspath(upper)}/.dockerenv", "xb"):
-        pass
-    os.chmod(f"{os.fspath(upper)}/.dockerenv", 0o755)  # noqa: S103 - Docker's mode

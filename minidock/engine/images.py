@@ -9,70 +9,10 @@ from typing import Any, BinaryIO
 import msgspec
 
 from minidock.engine import events
-from minidock.engine.durations import unix
-from minidock.engine.record import Record, Records
-from minidock.errors import ImageInUse, ImageNotFound, UsageError
+from minidock.errors import UsageError
 from minidock.image import reference
 from minidock.image.store import Image, ImageStore
-from minidock.model import ImageSummary
 from minidock.paths import Layout
-
-
-def summaries(layout: Layout, *, filters: dict[str, list[str]]) -> list[ImageSummary]:
-    """Newest first."""
-    used = [record.image_id for record in Records(layout).all()]
-    rows = [
-        ImageSummary(
-            id=image.id,
-            repo_tags=image.tags,
-            repo_digests=image.digests,
-            created=unix(image.created),
-            size=image.size,
-            labels=image.config.config.labels,
-            containers=used.count(image.id),
-        )
-        for image in ImageStore(layout).images()
-    ]
-    named = [_only_named(row, filters["reference"]) for row in rows] if "reference" in filters else rows
-    kept = [row for row in named if _matches(row, filters, rows)]
-    return sorted(kept, key=lambda row: row.created, reverse=True)
-
-
-def _only_named(row: ImageSummary, patterns: list[str]) -> ImageSummary:
-    """With only those of its names that fit: NAME or NAME:TAG, with wildcards."""
-    import fnmatch
-
-    def fits(tag: str) -> bool:
-        return any(fnmatch.fnmatch(name, pattern) for pattern in patterns for name in (tag, tag.rpartition(":")[0]))
-
-    return msgspec.structs.replace(row, repo_tags=[tag for tag in row.repo_tags if fits(tag)])
-
-
-def _matches(row: ImageSummary, filters: dict[str, list[str]], rows: list[ImageSummary]) -> bool:
-    for key, values in filters.items():
-        if key == "dangling":
-            wanted = values[-1].lower() in ("1", "true")
-            ok = bool(row.repo_tags) != wanted
-        elif key == "label":
-            ok = all(_has_label(row.labels, value) for value in values)
-        elif key == "reference":
-            ok = bool(row.repo_tags)
-        elif key in ("before", "since"):
-            name = values[-1]
-            other = next((item for item in rows if name in item.repo_tags or item.id.startswith(name)), None)
-            if other is None:
-                raise ImageNotFound(values[-1])
-            ok = row.created < other.created if key == "before" else row.created > other.created
-        else:
-            raise UsageError(f"invalid filter '{key}'")
-        if not ok:
-            return False
-    return True
-
-
-def _has_label(labels: dict[str, str], wanted: str) -> bool:
-    key, equals, value = wanted.partition("=")
-    return key in labels and (not equals or labels[key] == value)
 
 
 def inspect(layout: Layout, ref: str) -> dict[str, Any]:
@@ -87,7 +27,7 @@ def inspect(layout: Layout, ref: str) -> dict[str, Any]:
         "Id": image.id,
         "RepoTags": image.tags,
         "RepoDigests": image.digests,
-        "Parent": "",
+        "Parent": image.parent,
         "Comment": image.config.comment or (last.comment if last else ""),
         "Created": image.created,
         "DockerVersion": image.config.docker_version,
@@ -129,56 +69,6 @@ def tag(layout: Layout, source: str, target: str) -> None:
 
 def _tell(layout: Layout, action: str, image: Image, name: str = "") -> None:
     events.image(layout, action, image.id, name=name, labels=image.config.config.labels)
-
-
-def remove(layout: Layout, ref: str, *, force: bool) -> list[tuple[str, str]]:
-    """A tag goes; the image with its last tag, unless a container needs it. Raises ImageInUse, ImageNotFound."""
-    store = ImageStore(layout)
-    image = store.find(ref)
-    users = [record for record in Records(layout).all() if record.image_id == image.id]
-    by_id = ref.removeprefix("sha256:") and image.id.removeprefix("sha256:").startswith(ref.removeprefix("sha256:"))
-    tags = image.tags if by_id else [reference.familiar(reference.normalise(ref))]
-    if by_id and len(image.tags) > 1 and not force:
-        raise ImageInUse(
-            f"conflict: unable to delete {ref[:12]} (must be forced) - image is referenced in multiple repositories"
-        )
-    last = len(image.tags) <= len(tags)
-    if last:
-        _refuse_used(ref, image, users, by_id=bool(by_id), force=force)
-    rows = []
-    for name in tags:
-        store.untag(name)
-        _tell(layout, "untag", image)
-        rows.append(("Untagged", name))
-    if last and not users:
-        rows += [("Deleted", digest) for digest in store.delete(image.id)]
-        store.gc()
-        events.image(layout, "delete", image.id)
-    return rows
-
-
-def _refuse_used(ref: str, image: Image, users: list[Record], *, by_id: bool, force: bool) -> None:
-    running = next((record for record in users if record.state.running), None)
-    short = image.id.removeprefix("sha256:")[:12]
-    if running and (by_id or not force):
-        verb = "cannot be forced" if by_id else "must force"
-        what = f"unable to delete {short} ({verb}) - image is" if by_id else "unable to remove repository reference"
-        if by_id:
-            raise ImageInUse(f"conflict: {what} being used by running container {running.id[:12]}")
-        raise ImageInUse(
-            f'conflict: {what} "{ref}" (must force) - container {running.id[:12]} is using its referenced image {short}'
-        )
-    if users and not force:
-        holder = users[0].id[:12]
-        if by_id:
-            raise ImageInUse(
-                f"conflict: unable to delete {short} (must be forced) - "
-                f"image is being used by stopped container {holder}"
-            )
-        raise ImageInUse(
-            f'conflict: unable to remove repository reference "{ref}" (must force) - '
-            f"container {holder} is using its referenced image {short}"
-        )
 
 
 def load(layout: Layout, source: BinaryIO | Path, *, platform: str, say: Callable[[str], None]) -> list[str]:

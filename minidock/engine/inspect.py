@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from minidock import network
-from minidock.engine import log_config
+from minidock.engine import init_layer, log_config
 from minidock.engine.record import Record, Records, refresh
 from minidock.model import EndpointSettings, MountPoint
 from minidock.paths import Layout
@@ -132,7 +132,7 @@ def _graph(layout: Layout, record: Record) -> dict[str, Any]:
     directory = layout.container(record.id)
     merged = f"/proc/{record.state.pid}/root" if record.state.pid else ""
     data = {
-        "LowerDir": ":".join(record.layers),
+        "LowerDir": ":".join(init_layer.lower(layout, record)),
         "MergedDir": merged,
         "UpperDir": str(directory / "upper"),
         "WorkDir": str(directory / "work"),

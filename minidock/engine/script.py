@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minidock import network
-from minidock.engine import create, etc, start, volumes
+from minidock.engine import create, etc, init_layer, start, volumes
 from minidock.engine.record import Record, replace
 from minidock.errors import ImageNotFound, Unsupported
 from minidock.image.manifest import ImageConfig, RunConfig
@@ -176,6 +176,7 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
     parts = [
         HEAD % {"undo": "\n".join(undo), "run": shlex.quote(str(rootfs.parent))},
         "# Files of the container\n" + f"mkdir -p {' '.join(map(shlex.quote, made))}",
+        init_layer.shell(directory / "init", record.layers),
         *(_here(f"{directory}/{name}", text) for name, text in texts.items()),
         "\n# On the host",
         *map(_told, plan.before),

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, spec, steps
-from minidock.engine import bundle, etc, events, health, log_config, security, userns, volume_mounts
+from minidock.engine import bundle, etc, events, health, init_layer, log_config, security, userns, volume_mounts
 from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
@@ -139,7 +139,7 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     rootfs = str(layout.container_run(record.id) / "rootfs")
     cache = layout.run if os.access(layout.run, os.W_OK) else None  # --dry-run needs no root
     config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
-    lower = record.layers or [str(layout.images)]
+    lower = init_layer.lower(layout, record)
     directory = layout.container(record.id)
     maps = userns.maps(record)
     root: list[steps.Step] = [overlay.MountOverlay(lower, f"{directory}/upper", f"{directory}/work", rootfs)]

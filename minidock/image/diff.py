@@ -3,6 +3,8 @@
     changes(upper)         of an overlay's upper directory, which is nothing but changes
     write_layer(changes, …)  the changes as a tar: what is new or different, and a whiteout for what is gone
 
+Of any two trees, without an overlay between them, image.between tells the changes.
+
 What is gone is told by names: `.wh.NAME` for a file, `.wh..wh..opq` in a directory of which nothing below shows
 through. An overlay says the first with a character device 0:0 or the attribute overlay.whiteout, the second with
 overlay.opaque, both in the name space `trusted` or, mounted by an ordinary user, `user`.
@@ -61,14 +63,14 @@ def changes(upper: int) -> Iterator[Change]:
     for entry in walk_down(upper):
         mode = entry.status.st_mode
         found = {} if stat.S_ISSOCK(mode) else attributes(entry)
-        _check(entry, found)
+        check(entry, found)
         if _is_whiteout(entry.status, found):
             yield Change(entry.path, None)
         elif not stat.S_ISSOCK(mode):
-            yield Change(entry.path, entry, stat.S_ISDIR(mode) and is_opaque(found), _kept(found))
+            yield Change(entry.path, entry, stat.S_ISDIR(mode) and is_opaque(found), kept(found))
 
 
-def _check(entry: Entry, found: dict[str, bytes]) -> None:
+def check(entry: Entry, found: dict[str, bytes]) -> None:
     if entry.name.startswith(WHITEOUT):
         raise MinidockError(f"{shown(entry.path)} can't be in a layer: names that begin with .wh. say what is deleted")
     if len(entry.path) > MAX_PATH:
@@ -92,7 +94,7 @@ def is_opaque(found: dict[str, bytes]) -> bool:
     return any(found.get(f"{space}opaque") == b"y" for space in OVERLAY)
 
 
-def _kept(found: dict[str, bytes]) -> dict[str, bytes]:
+def kept(found: dict[str, bytes]) -> dict[str, bytes]:
     return {name: value for name, value in found.items() if not name.startswith(LEFT_OUT)}
 
 

@@ -21,8 +21,9 @@ OPEN_PARENTS = 64
 class Parents:
     """Path → descriptor of the directory. Made where the archive has a file but not its directory."""
 
-    def __init__(self, root: int, umask: int) -> None:
+    def __init__(self, root: int, umask: int, *, whiteouts: bool = True) -> None:
         self.root = root
+        self._whiteouts = whiteouts
         self._umask = umask
         self._known: dict[bytes, int] = {b"": root}
 
@@ -31,7 +32,7 @@ class Parents:
         fd = self._known.get(path)
         if fd is not None:
             return fd
-        if any(part.startswith(WHITEOUT) for part in path.split(b"/")):
+        if self._whiteouts and any(part.startswith(WHITEOUT) for part in path.split(b"/")):
             raise InvalidImage(f"layer has files below a whiteout: {shown(path)}")
         try:
             fd = self.open(path)

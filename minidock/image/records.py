@@ -29,6 +29,8 @@ class ImageRecord(msgspec.Struct, frozen=True):
     manifest: Descriptor
     size: int
     created: str
+    parent: str = ""
+    """Id of the image that this one was made from on this machine; empty when it came from elsewhere."""
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ class Image(msgspec.Struct, frozen=True):
     architecture: str
     os: str
     variant: str = ""
+    parent: str = ""
 
     @property
     def platform(self) -> str:

@@ -111,6 +111,7 @@ class ImageStore:
             architecture=config.architecture,
             os=config.os or "linux",
             variant=config.variant,
+            parent=record.parent,
         )
 
     def record(self, image_id: str) -> ImageRecord:
@@ -244,10 +245,13 @@ class ImageStore:
         with files.locked(self.layout.lock("images-in-use"), shared=True):
             yield
 
-    def add_image(self, config: bytes, layers: list[Layer], *, manifest: bytes | None = None) -> Image:
+    def add_image(
+        self, config: bytes, layers: list[Layer], *, manifest: bytes | None = None, parent: str = ""
+    ) -> Image:
         """Write the record that makes blobs and layers an image. Call it within bringing_in().
 
-        Without `manifest` it is given one that says exactly what is here. Raises InvalidImage when parts don't fit.
+        Without `manifest` it is given one that says exactly what is here. `parent` is the id of the image that it was
+        made from, here. Raises InvalidImage when parts don't fit.
         """
         parsed = docs.parse_config(config)
         if [layer.diff_id for layer in layers] != parsed.rootfs.diff_ids:
@@ -271,7 +275,7 @@ class ImageStore:
         path = self._record_path(image_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            files.write_json(path, ImageRecord(image_id, described, size, parsed.created))
+            files.write_json(path, ImageRecord(image_id, described, size, parsed.created, parent))
         return self._image(image_id, self.read_tags())
 
     def _record_path(self, image_id: str) -> Path:

@@ -30,6 +30,7 @@ from .tarheader import Member
 from .tarstream import TarStream
 from .trees import remove_tree, tree_size
 
+MACHINES_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 DEVICE_TYPES = {tar.CHARACTER: stat.S_IFCHR, tar.BLOCK_DEVICE: stat.S_IFBLK, tar.FIFO: stat.S_IFIFO}
 
 
@@ -48,7 +49,7 @@ def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
     """
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        unpacker = _Unpacker(root)
+        unpacker = Unpacker(root)
         stream = TarStream(read)
         try:
             for member in stream:
@@ -62,11 +63,16 @@ def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
         os.close(root)
 
 
-class _Unpacker:
+class Unpacker:
     """The directory being filled: open descriptors of directories, and what is to be done to directories at the end."""
+
+    what = "layer member"
+    """How errors name a file."""
 
     def __init__(self, root: int) -> None:
         self.root = root
+        self.base = b""
+        """Where in the root the archive's names begin, ending in a slash."""
         self.entries = 0
         self.opaque = False
         self._size = 0
@@ -89,6 +95,14 @@ class _Unpacker:
             if name.startswith(WHITEOUT):
                 self._whiteout(directory, name)
                 return
+        except OSError as error:
+            raise self.refusal(path, error) from error
+        self.put(path, member, stream)
+
+    def put(self, path: bytes, member: Member, stream: TarStream) -> None:
+        """Make the file, whatever its name means to others."""
+        directory, _, name = path.rpartition(b"/")
+        try:
             parent = self.parents.get(directory)
             if member.kind == tar.REGULAR or member.kind == tar.GNU_SPARSE:
                 self._file(parent, path, name, member, stream)
@@ -97,9 +111,9 @@ class _Unpacker:
             else:
                 self._special(parent, path, name, member)
         except OSError as error:
-            raise _refusal(path, error) from error
+            raise self.refusal(path, error) from error
         except (OverflowError, ValueError) as error:
-            raise InvalidImage(f"layer member {shown(path)}: {error}") from error
+            raise InvalidImage(f"{self.what} {shown(path)}: {error}") from error
 
     # The kinds of members
 
@@ -109,7 +123,7 @@ class _Unpacker:
         try:
             fd = os.open(name, flags, mode & 0o777, dir_fd=parent)
         except FileExistsError:
-            self._make_room(parent, path, name)
+            self.make_room(parent, path, name)
             fd = os.open(name, flags, mode & 0o777, dir_fd=parent)
         try:
             if member.holes is not None:
@@ -142,7 +156,7 @@ class _Unpacker:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 gone_below = _is_whiteout(found)
-                self._make_room(parent, path, name)
+                self.make_room(parent, path, name)
                 os.mkdir(name, 0o755, dir_fd=parent)
                 if gone_below:
                     self._set_opaque(path)
@@ -164,7 +178,7 @@ class _Unpacker:
                     os.mknod(name, DEVICE_TYPES[member.kind] | (member.mode & 0o777), device, dir_fd=parent)
                 break
             except FileExistsError:
-                self._make_room(parent, path, name)
+                self.make_room(parent, path, name)
         if (member.uid, member.gid) != self._me:
             os.chown(name, *owner(member), dir_fd=parent, follow_symlinks=False)
         if member.kind != tar.SYMLINK:  # which have no modes on Linux; what we just made is none, so chmod may follow
@@ -176,9 +190,9 @@ class _Unpacker:
 
     def _hard_link(self, parent: int, path: bytes, name: bytes, member: Member) -> None:
         """To a file of this layer only: overlayfs can't link across layers, and Docker refuses it too."""
-        target = clean(member.link)
-        if target == path or not target:
-            raise InvalidImage(f"layer member {shown(path)} is a hard link to itself or the root")
+        target = self.base + clean(member.link)
+        if target in (path, self.base):
+            raise InvalidImage(f"{self.what} {shown(path)} is a hard link to itself or the root")
         directory, _, base = target.rpartition(b"/")
         try:
             source = self.parents.open(directory) if directory else os.dup(self.root)
@@ -188,7 +202,7 @@ class _Unpacker:
                 os.close(source)
         except FileNotFoundError as error:
             raise InvalidImage(
-                f"layer member {shown(path)} is a hard link to {shown(target)}, which is not in this layer"
+                f"{self.what} {shown(path)} is a hard link to {shown(target)}, which is not in this layer"
             ) from error
 
     def _link(self, source: int, base: bytes, parent: int, path: bytes, name: bytes) -> None:
@@ -197,7 +211,7 @@ class _Unpacker:
                 os.link(base, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
                 return
             except FileExistsError:
-                self._make_room(parent, path, name)
+                self.make_room(parent, path, name)
 
     def _whiteout(self, directory: bytes, name: bytes) -> None:
         if name == OPAQUE:
@@ -223,7 +237,7 @@ class _Unpacker:
             os.close(fd)
         self.opaque = self.opaque or not path
 
-    def _make_room(self, parent: int, path: bytes, name: bytes) -> None:
+    def make_room(self, parent: int, path: bytes, name: bytes) -> None:
         """Of two members with one name the later one stays; a directory that stays one is not given to this."""
         self.parents.forget(keep=parent)  # which lies above what goes
         prefix = path + b"/"
@@ -241,7 +255,7 @@ class _Unpacker:
             try:
                 fd = self.parents.open(path, os.O_RDONLY)
             except OSError as error:
-                raise _refusal(path, error) from error
+                raise self.refusal(path, error) from error
             try:
                 os.fchown(fd, *owner(member))
                 os.fchmod(fd, member.mode)
@@ -249,9 +263,18 @@ class _Unpacker:
                     set_xattrs(fd, member.xattrs)
                 os.utime(fd, ns=(member.mtime, member.mtime))
             except OSError as error:
-                raise _refusal(path, error) from error
+                raise self.refusal(path, error) from error
             finally:
                 os.close(fd)
+
+    def refusal(self, path: bytes, error: OSError) -> MinidockError:
+        """The archive's fault or the machine's?"""
+        message = f"can't unpack {self.what} {shown(path)}: {os.strerror(error.errno or 0)}"
+        if error.errno in MACHINES_FAULT:
+            return MinidockError(message)
+        if error.errno == errno.EPERM and os.geteuid() != 0:
+            return MinidockError(message, hint="unpacking layers with owners and devices needs root: try sudo")
+        return InvalidImage(message)
 
     def measure(self) -> int:
         """Bytes of all files. Counted on the way, but for a layer that replaced its own files."""
@@ -260,13 +283,3 @@ class _Unpacker:
 
 def _is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def _refusal(path: bytes, error: OSError) -> MinidockError:
-    """The archive's fault or the machine's?"""
-    message = f"can't unpack layer member {shown(path)}: {os.strerror(error.errno or 0)}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        return MinidockError(message)
-    if error.errno == errno.EPERM and os.geteuid() != 0:
-        return MinidockError(message, hint="unpacking layers with owners and devices needs root: try sudo")
-    return InvalidImage(message)

@@ -33,7 +33,7 @@ class MountOverlay(Step, frozen=True):
     man: ClassVar[str] = "mount(8)"
 
     def describe(self) -> str:
-        return f"lay {len(self.lower)} image layer{'s' * (len(self.lower) != 1)} and a writable one over each other"
+        return f"lay {len(self.lower)} layer{'s' * (len(self.lower) != 1)} and a writable one over each other"
 
     def shell(self) -> str:
         return f"mount -t overlay overlay -o {shlex.quote(self._options(self.lower))} {shlex.quote(self.target)}"

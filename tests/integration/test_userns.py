@@ -89,10 +89,9 @@ def test_root_inside_is_nobody_outside(remapped: Minidock) -> None:
 def test_no_layer_is_copied_and_the_disk_keeps_the_containers_numbers(remapped: Minidock) -> None:
     remapped("run", "--name", "one", "--network", "none", "busybox", "sh", "-c", "touch /a; chown 7:8 /a", check=True)
     upper = remapped.layout.container(inspect(remapped, "one")["Id"]) / "upper"
-    assert sorted(os.listdir(upper)) == [".dockerenv", "a", "etc"]
+    assert os.listdir(upper) == ["a"]
     facts = (upper / "a").stat()
     assert (facts.st_uid, facts.st_gid) == (7, 8), "what commit and export read are the container's own numbers"
-    assert (upper / "etc").stat().st_uid == 0
     told = remapped("start", "-a", "one")
     assert (told.returncode, told.stderr) == (0, "")
 

@@ -118,8 +118,10 @@ def _cgroups(layout: Layout) -> Iterator[str]:
 def _links(layout: Layout) -> Iterator[str]:
     """The instance's bridge, and what is attached to it or named after it."""
     for link in Path("/sys/class/net").iterdir():
-        master = link / "master"
-        attached = master.is_symlink() and master.resolve().name == layout.bridge
+        try:
+            attached = os.path.basename(os.readlink(link / "master")) == layout.bridge
+        except OSError:  # it has no master, or it has just gone
+            attached = False
         if link.name == layout.bridge or attached or (not layout.is_default and link.name.startswith(layout.bridge)):
             yield f"link {link.name}"
 

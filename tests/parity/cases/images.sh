@@ -110,8 +110,6 @@ docker load -i g.tar
 ### load-missing: no such file
 docker load -i nosuch.tar
 
-### history: how it came to be
-docker history --format '{{.CreatedBy}}|{{.Comment}}|{{.Size}}' --no-trunc nothing
 
 ### commit: a container's changes as an image
 docker run --name $C busybox touch /mark

@@ -1,0 +1,240 @@
+"""`cp`: between a container and this machine, by Docker's rules of what is copied under which name to where.
+
+    source             destination is a directory     is a file          isn't there
+    a file             into it, under its own name    replaces it        is made; in a directory that must be there
+    a directory        into it, under its own name    refused            is made, with the contents
+    a directory + /.   its contents into it           refused            is made, with the contents
+
+Both ways a tar runs through a pipe: one side packs it in a thread, the other unpacks it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from minidock.engine import archive, events, tree
+from minidock.engine.archive import GO_KINDS, asserts_directory
+from minidock.engine.record import Record
+from minidock.errors import MinidockError
+from minidock.paths import Layout
+
+CHUNK = 256 << 10
+Write = Callable[[bytes], object]
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """One end of a copy: a path, and what is there."""
+
+    path: str
+    exists: bool = False
+    is_directory: bool = False
+
+
+def into(layout: Layout, source: str, ref: str, target: str, *, own: bool, follow: bool) -> int:
+    """From this machine into the container; how many bytes of tar it took."""
+    found, shown = _local_source(source, follow)
+    with _end(layout, ref) as end:
+        place = _remote_target(end, target)
+        directory, name = _where(found, shown, place)
+        owner = archive.owner_in(layout, end.record) if own else None
+        count = _through_pipe(
+            lambda write: _pack_local(found.path, name, write),
+            lambda read: archive.write_in(end.root, end.record, ref, directory, read, owner=owner),
+        )
+    events.container(layout, end.record, "extract-to-dir")
+    return count
+
+
+def stream_into(layout: Layout, source: BinaryIO, ref: str, target: str, *, own: bool) -> None:
+    """A tar from somewhere else."""
+    with _end(layout, ref) as end:
+        place = _remote_target(end, target)
+        if not place.is_directory:
+            raise MinidockError(f'destination "{ref}:{target}" must be a directory')
+        owner = archive.owner_in(layout, end.record) if own else None
+        archive.write_in(end.root, end.record, ref, place.path, source.read, owner=owner)
+    events.container(layout, end.record, "extract-to-dir")
+
+
+def out_of(layout: Layout, ref: str, source: str, target: str, *, follow: bool) -> int:
+    """From the container to this machine; files become ours. How many bytes of tar it took."""
+    from minidock.image.extract import extract
+
+    _check_output(target)
+    with _end(layout, ref) as end, _opened("/") as root:
+        path, found, shown = _remote_source(end, source, follow)
+        directory, name = _where(found, shown, _local_target(target))
+        base = os.fsencode(os.path.realpath(directory))
+        count = _through_pipe(
+            lambda write: archive.read_in(end.root, ref, path, write, name=name),
+            lambda read: extract(read, root, base, owner=(os.geteuid(), os.getegid())),
+        )
+    events.container(layout, end.record, "archive-path")
+    return count
+
+
+def stream_out_of(layout: Layout, ref: str, source: str, out: BinaryIO, *, follow: bool) -> None:
+    """As a tar to somewhere else."""
+    with _end(layout, ref) as end:
+        path, _, shown = _remote_source(end, source, follow)
+        archive.read_in(end.root, ref, path, out.write, name=shown)
+    events.container(layout, end.record, "archive-path")
+
+
+class _End(msgspec.Struct, frozen=True):
+    """The container's end. Opened once and first of all: nothing may be cloned when the pipe's thread runs."""
+
+    root: int
+    record: Record
+    ref: str
+
+
+@contextlib.contextmanager
+def _end(layout: Layout, ref: str) -> Iterator[_End]:
+    record = tree.find(layout, ref)
+    with tree.opened(layout, record, with_volumes=True) as root:
+        yield _End(root, record, ref)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+# The rules
+
+
+def _where(source: _Place, shown: str, target: _Place) -> tuple[str, str]:
+    """The directory to unpack in, and the name that the copied file or directory gets there."""
+    if target.is_directory:
+        return target.path, shown
+    if target.exists and source.is_directory:
+        raise MinidockError("cannot copy directory")
+    if not target.exists and not source.is_directory and asserts_directory(target.path):
+        raise MinidockError("no such directory")
+    clean = os.path.normpath(target.path)
+    return os.path.dirname(clean) or ".", os.path.basename(clean)
+
+
+def _local_source(path: str, follow: bool) -> tuple[_Place, str]:
+    """What is to be packed, and the name it goes by."""
+    absolute = os.path.abspath(path)
+    shown = "." if os.path.basename(path) == "." else os.path.basename(absolute) or "/"
+    resolved = os.path.realpath(absolute) if follow or asserts_directory(path) else absolute
+    try:
+        status = os.lstat(resolved)
+    except OSError as error:
+        raise MinidockError(f"lstat {resolved}: {(error.strerror or '').lower()}") from error
+    is_directory = stat.S_ISDIR(status.st_mode)
+    if asserts_directory(path) and not is_directory:
+        raise MinidockError("not a directory")
+    return _Place(resolved, True, is_directory), shown
+
+
+def _remote_source(end: _End, path: str, follow: bool) -> tuple[str, _Place, str]:
+    """The path to read, what is there, and the name it goes by."""
+    found = archive.stat_in(end.root, end.ref, path)
+    shown = found.name
+    if follow and found.link_target:
+        path = found.link_target
+        found = archive.stat_in(end.root, end.ref, path)
+    return path, _Place(path, True, bool(found.mode & GO_KINDS[stat.S_IFDIR])), shown
+
+
+def _remote_target(end: _End, path: str) -> _Place:
+    try:
+        found = archive.stat_in(end.root, end.ref, path)
+        if found.link_target:
+            path = found.link_target
+            found = archive.stat_in(end.root, end.ref, path)
+    except MinidockError:  # it isn't there; or as in Docker: what is wrong with it, writing there will tell
+        return _Place(path)
+    if found.mode & GO_KINDS[stat.S_IFBLK]:
+        what = "must be a directory or a regular file: got a device"
+        raise MinidockError(f'destination "{end.ref}:{path}" {what}')
+    return _Place(path, True, bool(found.mode & GO_KINDS[stat.S_IFDIR]))
+
+
+def _check_output(path: str) -> None:
+    directory = os.path.dirname(os.path.abspath(path))
+    if not os.path.exists(directory):
+        raise MinidockError(f'invalid output path: directory "{directory}" does not exist')
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise MinidockError(f'invalid output path: "{path}" must be a directory or a regular file: got a device')
+
+
+def _local_target(path: str) -> _Place:
+    if os.path.islink(path) and not asserts_directory(path):
+        path = os.path.realpath(path)
+    return _Place(path, os.path.lexists(path), os.path.isdir(path))
+
+
+# The pipe
+
+
+def _pack_local(path: str, name: str, write: Write) -> None:
+    from minidock.image.pack import pack
+
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    parent = os.open(os.path.dirname(path) or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        pack(write, fd, parent, os.fsencode(os.path.basename(path)), os.fsencode(name))
+    finally:
+        os.close(fd)
+        os.close(parent)
+
+
+def _through_pipe(produce: Callable[[Write], object], consume: Callable[[Callable[[int], bytes]], object]) -> int:
+    """Run both at once; what the producer raises is told, unless the consumer has failed first."""
+    reading, writing = os.pipe()
+    problems: list[BaseException] = []
+    count = 0
+
+    def work() -> None:
+        try:
+            with os.fdopen(writing, "wb", buffering=0) as out:
+                produce(lambda data: _write_all(out.fileno(), data))
+        except BrokenPipeError:
+            pass  # the consumer has failed, and tells why
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            problems.append(error)
+
+    def read(n: int) -> bytes:
+        nonlocal count
+        data = os.read(reading, min(n, CHUNK))
+        if not data and problems:
+            raise problems[0]
+        count += len(data)
+        return data
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        consume(read)
+    finally:
+        os.close(reading)
+        thread.join()
+    if problems:
+        raise problems[0]
+    return count
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

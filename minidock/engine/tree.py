@@ -1,0 +1,75 @@
+"""A container's files, running or not, for cp, export and commit.
+
+Of a stopped container the overlay is laid again, and it may not be started meanwhile: two overlays on one upper
+directory are undefined behaviour. Of a running one its own overlay is looked at. Either way mounts are made in a
+namespace that nobody else sees (kernel/view.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from minidock.engine import bundle, init_layer, userns, volume_mounts
+from minidock.engine.record import Record, Records, alive, refresh
+from minidock.errors import Unsupported
+from minidock.kernel import freezer, view
+from minidock.kernel.bind import BindMount
+from minidock.kernel.overlay import MountOverlay
+from minidock.paths import Layout
+from minidock.steps import Step
+
+
+@contextlib.contextmanager
+def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[int]:
+    """A descriptor of the root of its tree; volumes and bind mounts are where the container has them, if wanted."""
+    directory = layout.container(record.id)
+    place = str(directory / "upper")
+    binds = _binds(layout, record, place) if with_volumes else []
+    if alive(record):
+        if userns.maps(record):
+            raise Unsupported(
+                f"container {record.id[:12]} runs with other users than the host's, and its files show their owners",
+                hint="stop it first: a stopped one's files have the image's owners",
+            )
+        with view.running(record.state.pid, place, binds) as root:
+            yield root
+        return
+    with Records(layout).locked(record.id):
+        record = Records(layout).read(record.id)
+        if not alive(record):
+            overlay = MountOverlay(init_layer.lower(layout, record), place, str(directory / "work"), place)
+            with view.stopped(overlay, binds) as root:
+                yield root
+            return
+    with opened(layout, record, with_volumes=with_volumes) as root:  # started since we looked
+        yield root
+
+
+def _binds(layout: Layout, record: Record, place: str) -> list[Step]:
+    """What has a source on the host; a tmpfs is the running container's own, as in Docker."""
+    mounts = [*bundle.etc_files(layout, record), *(volume_mounts.oci_mount(point, record) for point in record.mounts)]
+    rows = [mount for mount in mounts if mount.type == "bind" and os.path.exists(mount.source)]
+    rows.sort(key=lambda mount: mount.destination.count("/"))
+    # Owners as they are on the disk, and no propagation: this is a view of the files, not the container.
+    words = {row.destination: ["rbind", *(["ro"] if "ro" in row.options else [])] for row in rows}
+    return [BindMount(place, row.destination, row.source, words[row.destination]) for row in rows]
+
+
+@contextlib.contextmanager
+def still(layout: Layout, record: Record, *, pause: bool) -> Iterator[None]:
+    """Its processes stand still within, unless they do already, or the container doesn't run."""
+    path = f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}"
+    if not pause or not alive(record) or record.state.paused or freezer.state(path) != "running":
+        yield
+        return
+    freezer.freeze(path)
+    try:
+        yield
+    finally:
+        freezer.thaw(path)
+
+
+def find(layout: Layout, ref: str) -> Record:
+    return refresh(layout, Records(layout).find(ref))

@@ -1,0 +1,88 @@
+"""system df and system prune: how much room images, containers and volumes take, and giving it back."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import msgspec
+
+from minidock.engine import events, image_list, image_remove, ps
+from minidock.engine.image_list import Filters
+from minidock.engine.prune import containers as prune_containers
+from minidock.engine.record import Records
+from minidock.errors import UsageError
+from minidock.image.store import ImageStore
+from minidock.model import DiskUsage, ImageSummary, Pruned, VolumeUsage
+from minidock.paths import Layout
+
+
+def disk_usage(layout: Layout) -> DiskUsage:
+    """API GET /system/df."""
+    return DiskUsage(
+        layers_size=image_remove.layers_size(layout),
+        images=_images(layout),
+        containers=ps.containers(layout, everything=True, last=0, filters={}, size=True),
+        volumes=_volumes(layout),
+    )
+
+
+def _images(layout: Layout) -> list[ImageSummary]:
+    """With what each shares with others."""
+    store = ImageStore(layout)
+    images = {image.id: image for image in store.images()}
+    users = Counter(diff_id for image in images.values() for diff_id in set(image.diff_ids))
+    rows = []
+    for row in image_list.summaries(layout, everything=False, filters={}):
+        shared = {diff_id for diff_id in images[row.id].diff_ids if users[diff_id] > 1}
+        size = sum(record.size for diff_id in shared if (record := store.layer(diff_id)))
+        rows.append(msgspec.structs.replace(row, shared_size=size))
+    return rows
+
+
+def _volumes(layout: Layout) -> list[VolumeUsage]:
+    links = Counter(point.name for record in Records(layout).all() for point in record.mounts if point.type == "volume")
+    try:
+        names = sorted(os.listdir(layout.volumes))
+    except FileNotFoundError:
+        return []
+    size = ps.directory_size
+    return [VolumeUsage(name, links[name], size(f"{layout.volumes}/{name}/_data")) for name in names]
+
+
+def content_size(layout: Layout, image_id: str) -> int:
+    """Bytes of an image's blobs as they lie in the store: what a pull would bring."""
+    store = ImageStore(layout)
+    manifest = store.manifest(store.find(image_id))
+    blobs = {blob.digest: blob.size for blob in (manifest.config, *manifest.layers)}
+    return sum(blobs.values()) + store.record(image_id).manifest.size
+
+
+def prune(layout: Layout, *, everything: bool, volumes: bool, filters: Filters) -> Pruned:
+    """Stopped containers, images, and volumes when asked; those first that keep the others in use."""
+    unknown = set(filters) - {"label", "label!", "until"}
+    if unknown:
+        raise UsageError(f"Invalid filter '{min(unknown)}'")
+    stopped = prune_containers(layout, filters)
+    gone, more = prune_volumes(layout, filters) if volumes else ([], 0)
+    dangling = {"dangling": ["false" if everything else "true"]}
+    images, most = image_remove.prune(layout, {**filters, **dangling})
+    space = stopped.space_reclaimed + more + most
+    return Pruned(containers=stopped.containers_deleted, volumes=gone, images=images, space=space)
+
+
+def prune_volumes(layout: Layout, filters: Filters) -> tuple[list[str], int]:
+    """Anonymous volumes, known by their 64-digit names, that no container has."""
+    from minidock import files
+
+    if filters.get("label"):  # an anonymous volume has none
+        return [], 0
+    removed, freed = [], 0
+    for volume in _volumes(layout):
+        if len(volume.name) == 64 and not volume.links:
+            files.remove_tree(layout.volumes / volume.name)
+            removed.append(volume.name)
+            freed += volume.size
+            events.emit(layout, "volume", "destroy", volume.name, {"driver": "local"})
+    events.emit(layout, "volume", "prune", "", {"reclaimed": str(freed)})
+    return removed, freed
