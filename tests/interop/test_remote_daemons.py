@@ -287,3 +287,90 @@ def test_nobody_there_is_told_as_docker_tells_it(tmp_path: Path) -> None:
     assert (listed.returncode, listed.stderr) == (1, sentence)
     ran = remote("run", "busybox")
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (125, f"minidock: {sentence}".strip())
+
+
+# What minidock's own daemon may not serve yet, on dockerd alone
+
+
+@pytest.fixture
+def real(loaded: Docker, tmp_path: Path) -> Iterator[Remote]:
+    yield Remote(f"unix://{loaded.socket}", tmp_path / "config")
+    left = loaded("ps", "-aq").stdout.split()
+    if left:
+        loaded("rm", "-f", *left)
+
+
+def test_files_are_copied_by_docker_s_rules(real: Remote, loaded: Docker, tmp_path: Path) -> None:
+    real("create", "--name", "one", "busybox", "sh")
+    tree = tmp_path / "tree"
+    (tree / "below").mkdir(parents=True)
+    (tree / "file").write_text("text")
+    (tree / "below" / "link").symlink_to("../file")
+    for source, target in (("tree", "/in"), ("tree", "/tmp"), ("tree/.", "/tmp"), ("tree/file", "/other")):
+        done = real("cp", f"{tmp_path}/{source}", f"one:{target}")
+        assert (done.returncode, done.stderr) == (0, "")
+    copied = {"/in": "a", "/tmp/.": "b", "/other": "c", "/tmp/tree/below/link": "d", "/bin/.": "e"}
+    for source, target in copied.items():
+        for name, client in (("ours", real), ("theirs", loaded)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            done = client("cp", f"one:{source}", f"{tmp_path}/{name}/{target}")
+            assert done.returncode == 0, done.stderr
+    compared = subprocess.run(
+        ["diff", "-r", "--no-dereference", tmp_path / "ours", tmp_path / "theirs"], capture_output=True
+    )
+    assert compared.stdout == b"" and (tmp_path / "ours/a/below/link").is_symlink()
+    assert os.listdir(tmp_path / "ours/b") and (tmp_path / "ours/c").read_text() == "text"
+    for words in (["cp", "one:/nope", "x"], ["cp", "nope:/x", "y"], ["cp", f"{tmp_path}/tree", "one:/other"]):
+        ours, theirs = real(*words), loaded(*words)
+        assert ours.returncode == theirs.returncode == 1
+        assert ours.stderr.removeprefix("Error: ").strip() == theirs.stderr.removeprefix("Error: ").strip()
+    assert "A /in/below" in real("diff", "one").stdout.splitlines()
+
+
+def test_a_container_becomes_an_image_and_a_tar(real: Remote, loaded: Docker, tmp_path: Path) -> None:
+    real("run", "--name", "one", "busybox", "touch", "/made")
+    image = real("commit", "-m", "words", "-c", "ENV A=b", "one", "made:1").stdout.strip()
+    assert real("history", "--format", "{{.Comment}}", "made:1").stdout.splitlines()[0] == "words"
+    assert real("image", "inspect", "-f", "{{.Id}} {{.Config.Env}}", "made:1").stdout.startswith(f"{image} [A=b")
+    assert real("export", "-o", str(tmp_path / "x.tar"), "one").returncode == 0
+    imported = real("import", str(tmp_path / "x.tar"), "flat:1")
+    assert imported.stdout.startswith("sha256:") and loaded("image", "inspect", "flat:1").returncode == 0
+    assert real("system", "df").stdout.splitlines()[1].startswith("Images")
+    loaded("rmi", "flat:1", "made:1")
+
+
+def test_what_takes_room_is_pruned(real: Remote) -> None:
+    real("run", "--name", "one", "busybox", "true")
+    assert "Deleted Containers:" in real("container", "prune", "-f").stdout
+    assert real("system", "prune", "-f").stdout.splitlines()[-1] == "Total reclaimed space: 0B"
+    assert real("ps", "-aq").stdout == ""
+
+
+def test_limits_rest_and_figures(real: Remote) -> None:
+    real("run", "-d", "--name", "one", "-p", "8080", "busybox", "sleep", "1000")
+    assert real("update", "--memory", "64m", "--memory-swap", "64m", "one").stdout == "one\n"
+    row = real("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "one").stdout.split()
+    assert row[0] == "one" and row[3] == "64MiB" and row[4] == "1"
+    assert real("pause", "one").stdout == "one\n"
+    assert real("inspect", "-f", "{{.State.Paused}}", "one").stdout == "true\n"
+    assert real("unpause", "one").stdout == "one\n"
+    assert real("rename", "one", "two").returncode == 0
+    assert "sleep 1000" in real("top", "two").stdout
+    assert real("port", "two", "8080").stdout.startswith("0.0.0.0:")
+    assert real("restart", "-t", "0", "two").stdout == "two\n"
+
+
+def test_images_travel(real: Remote, loaded: Docker, tmp_path: Path) -> None:
+    archive = tmp_path / "x.tar"
+    assert real("save", "-o", str(archive), "busybox").returncode == 0
+    assert real("load", "-i", str(archive)).stdout == "Loaded image: busybox:latest\n"
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"no archive" * 1000)
+    ours, theirs = real("load", "-i", str(broken)), loaded("load", "-i", str(broken))
+    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+
+
+def test_a_pull_that_fails_is_told_as_docker_tells_it(real: Remote, loaded: Docker) -> None:
+    ours, theirs = real("pull", "127.0.0.1:1/x"), loaded("pull", "127.0.0.1:1/x")
+    assert ours.returncode == theirs.returncode == 1
+    assert ours.stderr == theirs.stderr

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
 from minidock.daemon.client.api import Api, quoted, without_nulls
 from minidock.daemon.client.registries import pull, split
 from minidock.errors import ImageNotFound, Unsupported
-from minidock.model import ImageSummary, Progress
+from minidock.model import HistoryRow, ImageSummary, Progress
 
 Say = Callable[[str], None]
 
@@ -32,7 +32,27 @@ def ensure(api: Api, name: str, *, policy: str, platform: str, say: Say, tell: C
 
 def listed(api: Api, *, everything: bool, filters: dict[str, list[str]]) -> list[ImageSummary]:
     rows = without_nulls(api.json("GET", "/images/json", {"all": everything, "filters": filters}))
-    return [msgspec.convert({"RepoTags": [], "RepoDigests": [], **row}, ImageSummary) for row in rows]
+    return [row(each) for each in rows]
+
+
+def row(found: dict[str, Any]) -> ImageSummary:
+    return msgspec.convert({"RepoTags": [], "RepoDigests": [], **found}, ImageSummary)
+
+
+def history(api: Api, ref: str) -> list[HistoryRow]:
+    rows = api.json("GET", f"/images/{quoted(ref)}/history")
+    return msgspec.convert([{"Tags": None, **without_nulls(each)} for each in rows], list[HistoryRow])
+
+
+def prune(api: Api, filters: dict[str, list[str]]) -> tuple[list[tuple[str, str]], int]:
+    found = without_nulls(api.json("POST", "/images/prune", {"filters": filters}))
+    rows = [(what, which) for each in found.get("ImagesDeleted", []) for what, which in each.items()]
+    return rows, found.get("SpaceReclaimed", 0)
+
+
+def platform(api: Api, ref: str) -> str:
+    found = api.json("GET", f"/images/{quoted(ref)}/json")
+    return "/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant"))))
 
 
 def tag(api: Api, source: str, target: str) -> None:
@@ -42,7 +62,7 @@ def tag(api: Api, source: str, target: str) -> None:
 
 def remove(api: Api, ref: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:
     rows = api.json("DELETE", f"/images/{quoted(ref)}", {"force": force, "noprune": not prune})
-    return [(what, which) for row in rows for what, which in row.items()]
+    return [(what, which) for each in rows for what, which in each.items()]
 
 
 def load(api: Api, source: BinaryIO | Path, *, platform: str, say: Say) -> list[str]:

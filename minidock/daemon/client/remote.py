@@ -18,15 +18,19 @@ from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
     from minidock.model import (
+        Commit,
         ContainersPruned,
         ContainerStats,
         ContainerSummary,
         Created,
         CreateRequest,
+        DiskUsage,
         Event,
         ExecRequest,
+        HistoryRow,
         ImageSummary,
         Progress,
+        Pruned,
     )
 
 
@@ -132,6 +136,33 @@ class RemoteEngine(Engine):
 
         return attached.execute(self.api, ref, containers.exec_body(request))
 
+    # a container's files
+
+    def changes(self, ref: str) -> list[tuple[str, str]]:
+        from minidock.daemon.client import files
+
+        return files.changes(self.api, ref)
+
+    def export(self, ref: str, out: BinaryIO) -> None:
+        from minidock.daemon.client import files
+
+        files.export(self.api, ref, out)
+
+    def copy_in(self, source: str | BinaryIO, ref: str, target: str, *, own: bool = False, follow: bool = False) -> int:
+        from minidock.daemon.client import files
+
+        return files.copy_in(self.api, source, ref, target, own=own, follow=follow)
+
+    def copy_out(self, ref: str, source: str, target: str | BinaryIO, *, follow: bool = False) -> int:
+        from minidock.daemon.client import files
+
+        return files.copy_out(self.api, ref, source, target, follow=follow)
+
+    def commit(self, ref: str, wanted: Commit) -> str:
+        from minidock.daemon.client import files
+
+        return files.commit(self.api, ref, wanted)
+
     # looking at containers
 
     def containers(
@@ -228,6 +259,25 @@ class RemoteEngine(Engine):
 
         return images.remove(self.api, ref, force=force, prune=prune)
 
+    def history(self, ref: str) -> list[HistoryRow]:
+        from minidock.daemon.client import images
+
+        return images.history(self.api, ref)
+
+    def prune_images(self, filters: Filters) -> tuple[list[tuple[str, str]], int]:
+        from minidock.daemon.client import images
+
+        return images.prune(self.api, filters)
+
+    def platform(self, image_id: str) -> str:
+        from minidock.daemon.client import images
+
+        return images.platform(self.api, image_id)
+
+    def content_size(self, image_id: str) -> int:
+        """The API tells only what it takes unpacked."""
+        return int(self.inspect_image(image_id)["Size"])
+
     def load(self, source: BinaryIO | Path, *, platform: str = "", say: Callable[[str], None]) -> list[str]:
         from minidock.daemon.client import images
 
@@ -304,6 +354,16 @@ class RemoteEngine(Engine):
         query = {name: "" if moment is None else f"{moment:.9f}" for name, moment in times.items()}
         answer = self.api.open("GET", "/events", {**query, "filters": filters or {}})
         return (msgspec.convert(message, Event) for message in self.api.messages(answer))
+
+    def disk_usage(self) -> DiskUsage:
+        from minidock.daemon.client import usage
+
+        return usage.disk_usage(self.api)
+
+    def prune(self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None) -> Pruned:
+        from minidock.daemon.client import usage
+
+        return usage.prune(self.api, everything=all, volumes=volumes, filters=filters or {})
 
     def version(self) -> dict[str, Any]:
         found: dict[str, Any] = self.api.json("GET", "/version")
