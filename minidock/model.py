@@ -309,13 +309,17 @@ class ExecRequest(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """What the new image is to be called and to say of itself; `changes` are instructions of a Dockerfile."""
+    """What the new image is to be called and to say of itself; `changes` are instructions of a Dockerfile.
+
+    What `config` says comes before what the container says.
+    """
 
     reference: str = ""
     author: str = ""
     message: str = ""
     changes: list[str] = []
     pause: bool = True
+    config: ContainerConfig = ContainerConfig()
 
 
 class PathStat(msgspec.Struct, frozen=True, rename="camel"):

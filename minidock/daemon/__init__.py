@@ -5,6 +5,7 @@
     workers    the daemon's side of the spawner: a call of the engine, awaited
     spawner    the process without threads that forks a worker for each call
     verbs      what a worker does: one line each, mostly one method of the engine
+    streams    bodies that flow through a pipe to or from a worker
     hijack     a connection that stops being HTTP (attach, exec)
     bridge     the bytes between such a connection and a container's shim
     happenings the instance's events, for everybody who waits for one

@@ -39,8 +39,17 @@ class Daemon:
     def open(self) -> None:
         self.workers.start()
         self.happenings.open()
+        self._restoring = asyncio.create_task(self._restore())
+
+    async def _restore(self) -> None:
+        """After the machine was down: what should be up by its restart policy."""
+        try:
+            await self.workers.call("restore")
+        except Refused as refused:
+            log.warning("containers could not be started again: %s", refused.message)
 
     def close(self) -> None:
+        self._restoring.cancel()
         self.happenings.close()
         self.workers.close()
 
@@ -51,11 +60,22 @@ DAEMON = web.AppKey("daemon", Daemon)
 
 
 def application(daemon: Daemon) -> web.Application:
-    from minidock.daemon.routes import containers, execs, images, system
+    from minidock.daemon.routes import (
+        absent,
+        containers,
+        execs,
+        images,
+        networks,
+        registries,
+        steering,
+        system,
+        trees,
+        volumes,
+    )
 
     app = web.Application(middlewares=[answers], client_max_size=0)
     app[DAEMON] = daemon
-    for module in (system, containers, execs, images):
+    for module in (system, containers, steering, trees, execs, images, registries, networks, volumes, absent):
         for method, path, handler in module.ROUTES:
             for prefix in ("", r"/v{version:\d+\.\d+}"):
                 app.router.add_route(method, prefix + path, _bound(daemon, handler))

@@ -26,6 +26,8 @@ class Wish(msgspec.Struct, frozen=True):
     stdout: bool
     stderr: bool
     keys: bytes | None = None
+    framed: bool = True
+    """Whether the client wants to know which stream bytes are from; nearly always what isn't a terminal's."""
 
     def wants(self, kind: int) -> bool:
         return (kind == wire.STDOUT and self.stdout) or (kind == wire.STDERR and self.stderr)
@@ -77,7 +79,7 @@ async def _outward(shim: Shim, writer: asyncio.StreamWriter, wish: Wish) -> bool
                 shim.exit_code = int.from_bytes(payload, "big", signed=True)
                 return True
             if wish.wants(kind):
-                writer.write(payload if wish.tty else wire.frame(kind, payload))
+                writer.write(wire.frame(kind, payload) if wish.framed else payload)
         await writer.drain()
     return True
 

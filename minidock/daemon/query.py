@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from minidock.daemon.workers import Refused
+from minidock.engine.durations import moment_of
 
 FALSE = ("", "0", "no", "false", "none")
 """As Docker reads a boolean: all else is true."""
@@ -63,6 +64,24 @@ def _pairs(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def prune_filters(request: web.Request) -> dict[str, list[str]]:
+    """`until` comes as a duration ("10m"), a date or Unix seconds; the engine takes seconds."""
+    found = filters(request)
+    if "until" in found:
+        if len(found["until"]) != 1:
+            raise Refused(400, "more than one until filter specified")
+        try:
+            found["until"] = [str(moment_of(found["until"][0]))]
+        except ValueError:
+            raise Refused(400, f'failed to parse value as time or duration: "{found["until"][0]}"') from None
+    return found
+
+
+def lines(request: web.Request, name: str) -> list[str]:
+    """A parameter that may be given several times, and have several lines each time."""
+    return [line for value in request.query.getall(name, []) for line in value.splitlines() if line.strip()]
 
 
 async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from minidock.engine import Engine
-from minidock.errors import Conflict, MinidockError, NotFound, NotRunning, Unsupported, UsageError
+from minidock.errors import Conflict, MinidockError, NotFound, NotRunning, RegistryError, Unsupported, UsageError
 from minidock.paths import Layout
 
 MOST_DESCRIPTORS = 8
@@ -121,6 +121,8 @@ def _work(engine: Engine, descriptors: list[int]) -> NoReturn:
             call = msgspec.json.decode(file.read(), type=Call)
         reply = Reply(socket.socket(fileno=descriptors[1]), descriptors[2:])
         try:
+            if call.verb not in VERBS:
+                raise Unsupported(f"{call.verb.replace('_', ' ')}: this daemon can't do that yet")
             value = VERBS[call.verb](engine, call.arguments, reply)
             if not reply.given:
                 reply.give(Answer(), msgspec.json.encode(value))
@@ -136,7 +138,10 @@ def refusal(error: Exception) -> Answer:
     """What the client is told. A mistake of our own is told in one line; the daemon's log has the traceback."""
     if isinstance(error, MinidockError):
         status = next(status for kind, status in STATUS if isinstance(error, kind))
-        return Answer(status, f"{error.message} ({error.hint})" if error.hint else error.message)
+        if isinstance(error, RegistryError) and error.status in (401, 403, 404):
+            status = error.status
+        told = error.hint and not isinstance(error, NotFound | Conflict)  # their texts are Docker's: clients go by them
+        return Answer(status, f"{error.message} ({error.hint})" if told else error.message)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
         return Answer(500, f"{where}{error.strerror.lower()}")

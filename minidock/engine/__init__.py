@@ -235,6 +235,15 @@ class Engine:
 
         return stats.stream(self.layout, refs, everything=all, once=once)
 
+    def raw_stats(self, ref: str, *, stream: bool, one_shot: bool = False) -> Iterator[dict[str, Any]]:
+        """API `ContainerStatsResponse`: the kernel's counters now and before; one, or one each second while it's there.
+
+        `one_shot` doesn't wait for a second look.
+        """
+        from minidock.engine import raw_stats
+
+        return raw_stats.stream(self.layout, ref, endless=stream, one_shot=one_shot)
+
     def top(self, ref: str, options: list[str]) -> tuple[list[str], list[list[str]]]:
         """Titles and rows of ps, with its options."""
         from minidock.engine import top
@@ -458,6 +467,18 @@ class Engine:
         from minidock.engine import registries
 
         return registries.login(self.layout, server, username, password)
+
+    def check_login(self, server: str, who: dict[str, str]) -> str:
+        """Keep nothing; a token that is better kept than the password, or nothing. `who` is API `AuthConfig`."""
+        from minidock.engine import registries
+
+        return registries.check_login(self.layout, server, who)
+
+    def distribution(self, name: str, *, auth: dict[str, str] | None = None) -> dict[str, Any]:
+        """API `DistributionInspect`. Raises RegistryError."""
+        from minidock.engine import registries
+
+        return registries.distribution(self.layout, name, auth)
 
     def known_user(self, server: str) -> str:
         from minidock.engine import registries

@@ -10,6 +10,7 @@ import msgspec
 
 from minidock.engine import events, init_layer, tree
 from minidock.engine.create import timestamp
+from minidock.engine.environment import merge_env
 from minidock.engine.record import Record
 from minidock.image.manifest import RunConfig
 from minidock.image.store import Image, ImageStore
@@ -48,7 +49,7 @@ def commit(layout: Layout, ref: str, wanted: Commit) -> str:
 
     record = tree.find(layout, ref)
     name = reference.parse(wanted.reference) if wanted.reference else None
-    config = apply_changes(run_config(record.config), wanted.changes)
+    config = apply_changes(run_config(_merged(record.config, wanted.config)), wanted.changes)
     store = ImageStore(layout)
     with store.bringing_in():
         with tree.still(layout, record, pause=wanted.pause):
@@ -89,6 +90,19 @@ def _commit(store: ImageStore, layout: Layout, record: Record, config: RunConfig
         history=[*base.config.history, entry],
     )
     return store.add_image(docs.encode_config(document), layers, parent=base.id)
+
+
+def _merged(own: ContainerConfig, wanted: ContainerConfig) -> ContainerConfig:
+    """Docker's rules: what is wanted, and of the container's what isn't said; of tables each key."""
+    given = {
+        name: value for name in own.__struct_fields__ if (value := getattr(wanted, name)) not in (None, "", [], {})
+    }
+    for name in ("labels", "exposed_ports", "volumes"):
+        given[name] = {**getattr(own, name), **getattr(wanted, name)}
+    given["env"] = merge_env(own.env, wanted.env)
+    if wanted.entrypoint and not wanted.cmd:
+        given["cmd"] = None
+    return msgspec.structs.replace(own, **given)
 
 
 def run_config(config: ContainerConfig) -> RunConfig:

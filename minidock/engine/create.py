@@ -26,6 +26,7 @@ from minidock.model import ContainerConfig, Created, CreateRequest, Healthcheck,
 from minidock.paths import Layout
 
 NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
+LOG_DRIVERS = ("json-file", "local", "none")
 MINIMUM_MEMORY = 6 << 20
 """Docker's: with less, the container's first process is killed before it runs the command."""
 
@@ -136,10 +137,10 @@ def _healthcheck(asked: Healthcheck | None, image: Healthcheck | None) -> Health
 
 
 def _complete_env(asked: list[str], image: list[str]) -> list[str]:
-    """The caller's variables, then those of the image that he left alone; a name without `=` removes the image's."""
+    """The caller's variables, then those of the image that he left alone; a name alone takes the image's away."""
     names = {line.partition("=")[0] for line in asked}
     kept = [line for line in image if line.partition("=")[0] not in names]
-    return [*(line for line in asked if "=" in line), *kept]
+    return [*asked, *kept]
 
 
 def environment(config: ContainerConfig) -> list[str]:
@@ -179,6 +180,8 @@ def check(host: HostConfig) -> list[str]:
         raise UsageError(f"Range of CPUs is from 0.01 to {online:d}.00, as there are only {online:d} CPUs available")
     if host.nano_cpus and (host.cpu_quota or host.cpu_period):
         raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+    if host.log_config.type not in LOG_DRIVERS:
+        raise UsageError(f"logger: no log driver named '{host.log_config.type}' is registered")
     if host.auto_remove and host.restart_policy.name not in ("", "no"):
         raise UsageError("Conflicting options: --restart and --rm")
     if host.network_mode in ("host", "none") and host.port_bindings:
@@ -202,6 +205,7 @@ def _defaults(host: HostConfig) -> HostConfig:
         host,
         shm_size=host.shm_size or 64 << 20,
         memory_swap=swap,
+        log_config=msgspec.structs.replace(host.log_config, type=host.log_config.type or "json-file"),
         ipc_mode=host.ipc_mode or "private",
         cgroupns_mode=host.cgroupns_mode or "private",
         runtime=host.runtime or "minidock",

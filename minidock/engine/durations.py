@@ -41,6 +41,24 @@ def unix(written: str) -> int:
         return 0
 
 
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def moment_of(text: str) -> float:
+    """Unix seconds of "10m" (ago), of a date as in RFC 3339, or of Unix seconds. Raises ValueError."""
+    import re
+    import time
+    from datetime import UTC, datetime
+
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        return float(text)
+    if re.fullmatch(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+", text):
+        parts = re.findall(r"([\d.]+)(ns|us|µs|ms|s|m|h)", text)
+        return time.time() - sum(float(count) * _UNITS[unit] for count, unit in parts)
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 def go_duration(nanoseconds: int) -> str:
     """As Go prints a duration: `300ms`, `1.5s`, `1m30s`, `2h0m0s`."""
     for unit, name in ((1, "ns"), (10**3, "µs"), (10**6, "ms")):

@@ -116,7 +116,8 @@ def _config(record: Record) -> dict[str, Any]:
     from minidock.kernel.execute import DEFAULT_PATH
 
     config: dict[str, Any] = msgspec.to_builtins(record.config)
-    config["Env"] = merge_env([f"PATH={DEFAULT_PATH}"], record.config.env)
+    removed = [line for line in record.config.env if "=" not in line]
+    config["Env"] = [*merge_env([f"PATH={DEFAULT_PATH}"], record.config.env), *removed]
     for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
         if not config.get(key) and config.get(key) != 0:
             config.pop(key, None)

@@ -116,6 +116,13 @@ def login(layout: Layout, server: str, username: str, password: str) -> str:
     return str(config.path()) if bare else ""
 
 
+def check_login(layout: Layout, server: str, who: dict[str, str]) -> str:
+    """Are these the right ones? A token to keep instead of the password, or nothing. Raises RegistryError."""
+    from minidock.image.registry import login as logins
+
+    return logins.check(layout, server, _credentials(who)).identity_token
+
+
 def known_user(server: str) -> str:
     """Whose credentials are kept of a server."""
     from minidock.image.registry.config import DockerConfig
@@ -167,6 +174,24 @@ def inspect_manifest(layout: Layout, text: str, *, verbose: bool, insecure: bool
             if error.status == 404:
                 raise RegistryError(f"no such manifest: {name.familiar}", status=404) from error
             raise
+
+
+def distribution(layout: Layout, text: str, auth: dict[str, str] | None) -> dict[str, Any]:
+    """API `DistributionInspect`: digest and platforms of what a registry has under the name."""
+    from minidock.image.registry import client
+    from minidock.image.registry.pull import closing
+
+    name = reference.parse(text).tagged()
+    (repository,) = client.repositories(layout, name, credentials=_credentials(auth))
+    with closing(repository):
+        found = repository.manifest(name.digest or name.tag)
+        document = json.loads(found.raw)
+        if "manifests" in document:
+            platforms = [one["platform"] for one in document["manifests"] if "platform" in one]
+        else:
+            platforms = [_described(repository, found, name.familiar)["Descriptor"]["platform"]]
+    descriptor = {"mediaType": found.media_type, "digest": found.digest, "size": len(found.raw)}
+    return {"Descriptor": descriptor, "Platforms": platforms}
 
 
 def _described(repository: Any, found: Any, ref: str, platform: Any = None) -> dict[str, Any]:  # noqa: ANN401

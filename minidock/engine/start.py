@@ -76,6 +76,7 @@ def start(layout: Layout, ref: str, *, revived: str = "", narrator: Narrator = S
 
 
 def _start(layout: Layout, records: Records, record: Record, narrator: Narrator) -> Started:
+    log = log_config.log_file(layout, record)
     run_dir = layout.container_run(record.id)
     (run_dir / "rootfs").mkdir(parents=True, exist_ok=True, mode=0o755)
     attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested)
@@ -106,7 +107,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
         events.volumes(layout, found, "mount")
 
     birth = Birth(
-        made, stdio, lambda pid: _shim(layout, record, pid, stdio, inherit), before_exec=running, narrator=narrator
+        made, stdio, lambda pid: _shim(layout, record, log, pid, stdio, inherit), before_exec=running, narrator=narrator
     )
     try:
         birth.start()
@@ -200,7 +201,9 @@ def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
     return f"/proc/{other.state.pid}/ns/{'net' if kind == 'network' else kind}"
 
 
-def _shim(layout: Layout, record: Record, pid: int, stdio: Stdio, inherit: list[int]) -> list[str]:
+def _shim(
+    layout: Layout, record: Record, log: shim.LogFile | None, pid: int, stdio: Stdio, inherit: list[int]
+) -> list[str]:
     """What B becomes. `inherit` is the listening socket, the first client and the reserved ports."""
     ends = stdio.for_shim
     streams: shim.Pipes | shim.Console
@@ -213,7 +216,7 @@ def _shim(layout: Layout, record: Record, pid: int, stdio: Stdio, inherit: list[
         pid,
         layout.container_run(record.id),
         streams,
-        log=log_config.log_file(layout, record),
+        log=log,
         listen_fd=inherit[0],
         client_fd=inherit[1],
         hold_fds=inherit[2:],

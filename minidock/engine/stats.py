@@ -87,7 +87,7 @@ def sample(layout: Layout, record: Record, hierarchies: Hierarchies | None = Non
         at=time.monotonic(),
         cpu=used["cpu"].get("usage") or 0,
         memory=charged - idle if idle < charged else charged,
-        memory_limit=_limit(memory.get("limit")),
+        memory_limit=memory_limit(memory.get("limit")),
         received=received,
         sent=sent,
         read=sum(device["rbytes"] for device in devices),
@@ -96,7 +96,7 @@ def sample(layout: Layout, record: Record, hierarchies: Hierarchies | None = Non
     )
 
 
-def _limit(limit: int | None) -> int:
+def memory_limit(limit: int | None) -> int:
     """Without a limit, or with one beyond it, all that the machine has."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return machine if limit is None or not 0 <= limit < machine else limit

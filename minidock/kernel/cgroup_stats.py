@@ -23,6 +23,11 @@ def read(path: str, hierarchies: Hierarchies | None = None) -> dict[str, Any]:
     }
 
 
+def memory_statistics(path: str, hierarchies: Hierarchies | None = None) -> dict[str, int]:
+    """All that the kernel counts of memory, under the kernel's own names."""
+    return memory.statistics(Cgroup(path=path, hierarchies=hierarchies or discover()))
+
+
 def facts(path: str, hierarchies: Hierarchies | None = None) -> dict[str, Any]:
     """The same, with what doesn't change by the second: where it lies, who is in it, what it may."""
     cgroup = Cgroup(path=path, hierarchies=hierarchies or discover())

@@ -176,10 +176,16 @@ def read(pid: int) -> list[Link]:
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """Bytes that an interface has carried since it was made."""
+    """What an interface has carried since it was made: bytes, packets, and those that failed or were dropped."""
 
     received: int
     sent: int
+    received_packets: int = 0
+    received_errors: int = 0
+    received_dropped: int = 0
+    sent_packets: int = 0
+    sent_errors: int = 0
+    sent_dropped: int = 0
 
 
 def counters(pid: int) -> dict[str, Counters]:
@@ -193,7 +199,13 @@ def counters(pid: int) -> dict[str, Counters]:
     except (FileNotFoundError, ProcessLookupError):
         return {}
     rows = (line.partition(":") for line in lines)
-    return {name.strip(): Counters(int(words.split()[0]), int(words.split()[8])) for name, _, words in rows}
+    return {name.strip(): _counters([int(word) for word in words.split()]) for name, _, words in rows}
+
+
+def _counters(words: list[int]) -> Counters:
+    """Eight columns for what came, then eight for what went: bytes, packets, errs, drop, and others."""
+    received, sent = words[:4], words[8:12]
+    return Counters(received[0], sent[0], *received[1:], *sent[1:])
 
 
 def demo() -> None:

@@ -167,6 +167,12 @@ def read(cgroup: Cgroup) -> dict[str, int | None]:
     }
 
 
+def statistics(cgroup: Cgroup) -> dict[str, int]:
+    """memory.stat as it is, with the names of its cgroup version."""
+    directory = cgroup.directory("memory")
+    return {} if directory is None else read_table(f"{directory}/memory.stat")
+
+
 def demo() -> None:
     """Give a process 32 MiB, let it touch 64, and ask the kernel who died."""
     from minidock.kernel import oom

@@ -5,32 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pexpect
 import pytest
 
-from tests.conftest import Minidock, require_root, require_tool
-from tests.support.api import Daemon, serving
-
-
-@pytest.fixture
-def daemon(minidock: Minidock, busybox_image: Path) -> Iterator[Daemon]:
-    require_root()
-    require_tool("docker")
-    minidock("load", "-i", str(busybox_image), check=True)
-    with serving(minidock) as running:
-        yield running
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[docker.DockerClient]:
-    made = docker.DockerClient(base_url=daemon.url, version="auto", timeout=30)
-    yield made
-    made.close()
-
+from tests.support.api import Daemon
 
 # The docker command
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json, nothing, version
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, taken_over
+from minidock.daemon.streams import flowing, prepared
 from minidock.daemon.workers import CHUNK, Refused
 from minidock.engine import wire
 from minidock.model import Event
@@ -135,14 +135,6 @@ async def _ended(events: AsyncIterator[Event], container_id: str, code: int, *, 
     return code
 
 
-async def prepared(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the header now."""
-    from minidock.daemon.app import HEADERS
-
-    response.headers.update(HEADERS)
-    await response.prepare(request)
-
-
 # Streams
 
 
@@ -155,16 +147,22 @@ async def attach(daemon: Daemon, request: web.Request) -> web.StreamResponse:
         stdout=query.flag(request, "stdout"),
         stderr=query.flag(request, "stderr"),
         keys=wire.parse_detach_keys(request.query.get("detachKeys", "")),
+        framed=not tty,
     )
     if facts["State"]["Paused"]:
         raise Refused(409, f"container {facts['Id']} is paused, unpause the container before attach")
     past, stream = query.flag(request, "logs"), query.flag(request, "stream")
     kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
-    async with taken_over(request, kind) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        # Before the answer begins: once they have it, clients start the container.
+        birth = stack.enter_context(_birth(daemon, facts["Id"])) if stream and not running else None
+        client = await stack.enter_async_context(taken_over(request, kind))
         if past:
             await _past(daemon, facts["Id"], wish, client[1])
-        if stream:
-            await (_running if running else _from_birth)(daemon, facts["Id"], wish, client)
+        if birth is not None:
+            await _from_birth(daemon, facts["Id"], wish, client, birth)
+        elif stream:
+            await _running(daemon, facts["Id"], wish, client)
     return web.Response()
 
 
@@ -183,19 +181,32 @@ async def _running(daemon: Daemon, container_id: str, wish: Wish, client: tuple[
         shim.close()
 
 
-async def _from_birth(daemon: Daemon, container_id: str, wish: Wish, client: tuple[Any, Any]) -> None:
-    """Wait until somebody starts it. With the first connection comes the promise to clean up, which we keep."""
+class Birth(msgspec.Struct, frozen=True):
+    """The shim's first connection, when somebody starts the container. The first who waits for it gets it."""
+
+    connection: asyncio.Future[int]
+    mine: bool
+
+
+@contextlib.contextmanager
+def _birth(daemon: Daemon, container_id: str) -> Iterator[Birth]:
     mine: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     before = daemon.starting.setdefault(container_id, mine)
     try:
-        fd = await asyncio.shield(before)
-    except Refused:
-        return None
+        yield Birth(before, before is mine)
     finally:
         if daemon.starting.get(container_id) is mine:
             mine.cancel()
             del daemon.starting[container_id]
-    if before is not mine:
+
+
+async def _from_birth(daemon: Daemon, container_id: str, wish: Wish, client: tuple[Any, Any], birth: Birth) -> None:
+    """Wait until somebody starts it. With the first connection comes the promise to clean up, which we keep."""
+    try:
+        fd = await asyncio.shield(birth.connection)
+    except Refused:
+        return None
+    if not birth.mine:
         return await _running(daemon, container_id, wish, client)
     shim = await Shim.of(fd)
     try:
@@ -260,30 +271,8 @@ async def logs(daemon: Daemon, request: web.Request) -> web.StreamResponse:
 @contextlib.asynccontextmanager
 async def _log(daemon: Daemon, arguments: dict[str, object], wish: Wish) -> AsyncIterator[asyncio.StreamReader]:
     streams = [number for number in (wire.STDOUT, wire.STDERR) if wish.wants(number)]
-    reading, writing = os.pipe()
-    try:
-        asked = daemon.workers.asked("logs", {**arguments, "streams": streams, "framed": not wish.tty}, give=[writing])
-        async with asked, piped(reading) as lines:
-            os.close(writing)
-            writing = -1
-            yield lines
-    finally:
-        if writing >= 0:
-            os.close(writing)
-
-
-@contextlib.asynccontextmanager
-async def piped(fd: int) -> AsyncIterator[asyncio.StreamReader]:
-    """What a worker writes. Closed at the end: then the worker ends, too."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(loop=loop)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(fd, "rb", buffering=0)
-    )
-    try:
-        yield reader
-    finally:
-        transport.close()
+    async with flowing(daemon, "logs", {**arguments, "streams": streams, "framed": not wish.tty}) as (_, lines):
+        yield lines
 
 
 ROUTES: list[Route] = [

@@ -37,14 +37,15 @@ async def start(daemon: Daemon, request: web.Request) -> web.StreamResponse:
         return web.Response()
     tty = facts["ProcessConfig"]["tty"]
     keys = wire.parse_detach_keys(facts["DetachKeys"])
-    wish = Wish(tty, facts["OpenStdin"], facts["OpenStdout"] or tty, facts["OpenStderr"], keys)
-    kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
+    framed = not body.get("Tty")  # it is this answer's shape, whatever the command has
+    wish = Wish(tty, facts["OpenStdin"], facts["OpenStdout"] or tty, facts["OpenStderr"], keys, framed)
+    kind = FRAMED if framed and version(request) >= (1, 42) else RAW
     async with taken_over(request, kind) as client:
         try:
             shim = await Shim.of((await daemon.workers.call("exec_start", arguments)).descriptors[0])
         except Refused as refused:
             text = f"{refused.message}\r\n".encode()
-            client[1].write(text if tty else wire.frame(wire.STDOUT, text))
+            client[1].write(wire.frame(wire.STDOUT, text) if framed else text)
             return web.Response()
         _running[identity] = shim
         try:

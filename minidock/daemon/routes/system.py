@@ -10,7 +10,7 @@ from aiohttp import web
 
 from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json
-from minidock.daemon.routes.containers import prepared
+from minidock.daemon.streams import prepared
 from minidock.engine import events as history
 
 
@@ -51,6 +51,10 @@ async def events(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def disk_usage(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("disk_usage", {"types": request.query.getall("type", [])})).body)
+
+
 def _now() -> float:
     import time
 
@@ -63,4 +67,5 @@ ROUTES: list[Route] = [
     ("GET", "/version", version),
     ("GET", "/info", info),
     ("GET", "/events", events),
+    ("GET", "/system/df", disk_usage),
 ]

@@ -16,6 +16,12 @@ from .words import phrase
 
 def login(layout: Layout, server: str, credentials: Credentials) -> tuple[Credentials, bool]:
     """What was kept, and whether it stands in the file unprotected. Raises RegistryError when it isn't right."""
+    kept = check(layout, server, credentials)
+    return kept, DockerConfig().store(server, kept)
+
+
+def check(layout: Layout, server: str, credentials: Credentials) -> Credentials:
+    """What is to be kept: a token, perhaps, where the server gives one. Raises RegistryError when it isn't right."""
     config = DockerConfig()
     key = server_key(server)
     domain = "docker.io" if key == HUB else key
@@ -26,8 +32,7 @@ def login(layout: Layout, server: str, credentials: Credentials) -> tuple[Creden
         _try(wire)
     finally:
         wire.close()
-    kept = msgspec.structs.replace(credentials, identity_token=wire.authority.identity_token)
-    return kept, config.store(server, kept)
+    return msgspec.structs.replace(credentials, identity_token=wire.authority.identity_token)
 
 
 def _try(wire: Wire) -> None:

@@ -1,30 +1,23 @@
-"""What workers do: a verb of the daemon is a function of the engine, the call's arguments, and the way back.
-
-What it returns becomes the JSON body of the answer. A verb that streams calls reply.begin() first, and writes to the
-descriptors that came with the call.
-"""
+"""A container's life, its streams, its files, and commands inside it."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
+from minidock.daemon.lines import body
 from minidock.daemon.spawner import Answer, Reply
+from minidock.daemon.verbs.common import Arguments, Verb, plainly, said
 from minidock.engine import Engine
-from minidock.model import ContainerConfig, CreateRequest, EndpointSettings, ExecRequest, HostConfig
-
-Arguments = dict[str, Any]
-
-# Containers
+from minidock.model import Commit, ContainerConfig, CreateRequest, EndpointSettings, ExecRequest, HostConfig
 
 
 def create(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` as of POST /containers/create: the configuration, with HostConfig and NetworkingConfig in it."""
-    body = _said(given["body"])
+    body = said(given["body"])
     for name in ("Cmd", "Entrypoint"):
         if isinstance(body.get(name), str):
             body[name] = [body[name]]
@@ -37,19 +30,6 @@ def create(engine: Engine, given: Arguments, reply: Reply) -> object:
         endpoints=msgspec.convert(wishes, dict[str, EndpointSettings]),
     )
     return engine.create(request)
-
-
-def _said(body: dict[str, Any]) -> dict[str, Any]:
-    """Without nulls: Go's clients send one wherever there is nothing to say."""
-    return {name: _without_nulls(value) for name, value in body.items() if value is not None}
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return _said(value)
-    if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value if entry is not None]
-    return value
 
 
 def start(engine: Engine, given: Arguments, reply: Reply) -> object:
@@ -72,6 +52,28 @@ def start(engine: Engine, given: Arguments, reply: Reply) -> object:
     if client is None:
         return False
     reply.give(Answer(), b"true", [client])
+    return None
+
+
+def update(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """`body` has members of HostConfig; those that aren't in it stay as they are."""
+    body = said(given["body"])
+    wanted = msgspec.convert(body, HostConfig)
+    names = zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_fields__, strict=True)
+    changes = {field: getattr(wanted, field) for field, member in names if member in body}
+    if not wanted.restart_policy.name:
+        changes.pop("restart_policy", None)
+    return {"Warnings": engine.update(given["ref"], changes) or None}
+
+
+def stats(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """To the first descriptor: a line of JSON each second, or one only."""
+    looks = engine.raw_stats(given["ref"], stream=given["stream"], one_shot=given["one_shot"])
+    first = next(looks)
+    reply.begin()
+    with os.fdopen(reply.descriptors[0], "wb", buffering=0) as out, contextlib.suppress(BrokenPipeError):
+        for look in itertools.chain([first], looks):
+            out.write(msgspec.json.encode(look) + b"\n")
     return None
 
 
@@ -101,7 +103,7 @@ def _frame(stream: int, payload: bytes) -> bytes:
 
 
 def exec_create(engine: Engine, given: Arguments, reply: Reply) -> object:
-    body = _said(given["body"])
+    body = said(given["body"])
     command = body.get("Cmd", [])
     request = ExecRequest(
         cmd=[command] if isinstance(command, str) else command,
@@ -126,13 +128,35 @@ def exec_start(engine: Engine, given: Arguments, reply: Reply) -> object:
     return None
 
 
-# The table. The plain ones: a method of the engine, its arguments by name, its value as it is.
-
-Verb = Callable[[Engine, Arguments, Reply], object]
+# A container's files
 
 
-def plainly(method: Callable[..., object]) -> Verb:
-    return lambda engine, given, reply: method(engine, **given)
+def read_archive(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """The answer says what the path is; the tar goes to the first descriptor."""
+    facts = engine.stat_path(given["ref"], given["path"])
+    reply.begin(facts)
+    with os.fdopen(reply.descriptors[0], "wb") as out, contextlib.suppress(BrokenPipeError):
+        engine.read_archive(given["ref"], given["path"], out.write)
+    return None
+
+
+def write_archive(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """The tar comes by the second descriptor."""
+    with os.fdopen(reply.descriptors[1], "rb") as source:
+        engine.write_archive(given["ref"], given["path"], source.read, own=given["own"], strict=given["strict"])
+    return None
+
+
+def export(engine: Engine, given: Arguments, reply: Reply) -> object:
+    with body(reply) as out:
+        engine.export(given["ref"], out)
+    return None
+
+
+def commit(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """`body` is a configuration, whose members win over the container's where they are given."""
+    config = msgspec.convert(said(given.pop("body")), ContainerConfig)
+    return {"Id": engine.commit(given.pop("ref"), Commit(**given, config=config))}
 
 
 VERBS: dict[str, Verb] = {
@@ -141,6 +165,20 @@ VERBS: dict[str, Verb] = {
     "connect": connect,
     "logs": logs,
     "stop": plainly(Engine.stop),
+    "restart": plainly(Engine.restart),
+    "pause": plainly(Engine.pause),
+    "unpause": plainly(Engine.unpause),
+    "rename": plainly(Engine.rename),
+    "update": update,
+    "top": plainly(Engine.top),
+    "stats": stats,
+    "prune_containers": plainly(Engine.prune_containers),
+    "stat_path": plainly(Engine.stat_path),
+    "read_archive": read_archive,
+    "write_archive": write_archive,
+    "export": export,
+    "changes": plainly(Engine.changes),
+    "commit": commit,
     "kill": plainly(Engine.kill),
     "remove": plainly(Engine.remove),
     "cleanup": plainly(Engine.cleanup),
@@ -149,10 +187,4 @@ VERBS: dict[str, Verb] = {
     "exec_create": exec_create,
     "exec_start": exec_start,
     "exec_inspect": plainly(Engine.exec_inspect),
-    "images": plainly(Engine.images),
-    "inspect_image": plainly(Engine.inspect_image),
-    "tag": plainly(Engine.tag),
-    "remove_image": plainly(Engine.remove_image),
-    "version": plainly(Engine.version),
-    "info": plainly(Engine.info),
 }

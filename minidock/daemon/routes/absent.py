@@ -1,0 +1,56 @@
+"""What isn't here, said so that clients understand: they ask some of it only to learn that it isn't.
+
+Docker's own daemon answers 503 for all of a swarm's nouns while it is in none. `/session` and `/grpc` belong to
+BuildKit; after a 404 clients build with POST /build. Plugins are none, which is an answer; to install one is refused.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from minidock.daemon.app import Daemon, Handler, Route, json
+from minidock.daemon.workers import Refused
+
+NO_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+NO_MEMBER = "This node is not part of a swarm"
+
+
+def refused(status: int, message: str) -> Handler:
+    async def handle(daemon: Daemon, request: web.Request) -> web.Response:
+        raise Refused(status, message)
+
+    return handle
+
+
+async def empty(daemon: Daemon, request: web.Request) -> web.Response:
+    return json(b"[]")
+
+
+no_manager, no_member = refused(503, NO_MANAGER), refused(503, NO_MEMBER)
+no_swarm = refused(501, "minidock's daemon is no member of a swarm, and can't become one through the API")
+no_plugins = refused(501, "minidock has no plugins: its drivers are built in")
+no_checkpoints = refused(501, "minidock makes no checkpoints of containers")
+no_buildkit = refused(
+    404, "page not found: this daemon has no BuildKit; set DOCKER_BUILDKIT=0 to build with POST /build"
+)
+
+ROUTES: list[Route] = [
+    ("POST", "/session", no_buildkit),
+    ("POST", "/grpc", no_buildkit),
+    ("GET", "/swarm", no_manager),
+    ("GET", "/swarm/unlockkey", no_manager),
+    ("POST", "/swarm/init", no_swarm),
+    ("POST", "/swarm/join", no_swarm),
+    ("POST", "/swarm/leave", no_member),
+    ("POST", "/swarm/update", no_manager),
+    ("POST", "/swarm/unlock", no_manager),
+    *(("*", f"/{noun}{rest}", no_manager) for noun in ("nodes", "services", "tasks", "secrets", "configs")
+      for rest in ("", "/{rest:.*}")),
+    ("GET", "/plugins", empty),
+    ("*", "/plugins/{rest:.*}", no_plugins),
+    ("*", "/containers/{ref}/checkpoints", no_checkpoints),
+    ("*", "/containers/{ref}/checkpoints/{name}", no_checkpoints),
+]  # fmt: skip

@@ -1,0 +1,52 @@
+"""Networks, and who is on them."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from minidock.daemon import query
+from minidock.daemon.app import Daemon, Route, json, nothing
+
+
+async def listed(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("networks", {"filters": query.filters(request)})).body)
+
+
+async def create(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("create_network", {"body": await query.body(request)})).body, status=201)
+
+
+async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("inspect_network", {"ref": request.match_info["ref"]})).body)
+
+
+async def remove(daemon: Daemon, request: web.Request) -> web.Response:
+    await daemon.workers.call("remove_network", {"ref": request.match_info["ref"]})
+    return nothing()
+
+
+async def connect(daemon: Daemon, request: web.Request) -> web.Response:
+    arguments = {"network": request.match_info["ref"], "body": await query.body(request)}
+    await daemon.workers.call("connect_network", arguments)
+    return web.Response()
+
+
+async def disconnect(daemon: Daemon, request: web.Request) -> web.Response:
+    arguments = {"network": request.match_info["ref"], "body": await query.body(request)}
+    await daemon.workers.call("disconnect_network", arguments)
+    return web.Response()
+
+
+async def prune(daemon: Daemon, request: web.Request) -> web.Response:
+    return json((await daemon.workers.call("prune_networks", {"filters": query.prune_filters(request)})).body)
+
+
+ROUTES: list[Route] = [
+    ("GET", "/networks", listed),
+    ("POST", "/networks/create", create),
+    ("POST", "/networks/prune", prune),
+    ("GET", "/networks/{ref}", inspect),
+    ("DELETE", "/networks/{ref}", remove),
+    ("POST", "/networks/{ref}/connect", connect),
+    ("POST", "/networks/{ref}/disconnect", disconnect),
+]
