@@ -339,25 +339,25 @@ def test_a_container_becomes_an_image_and_a_tar(real: Remote, loaded: Docker, tm
     loaded("rmi", "flat:1", "made:1")
 
 
-def test_what_takes_room_is_pruned(real: Remote) -> None:
-    real("run", "--name", "one", "busybox", "true")
-    assert "Deleted Containers:" in real("container", "prune", "-f").stdout
-    assert real("system", "prune", "-f").stdout.splitlines()[-1] == "Total reclaimed space: 0B"
-    assert real("ps", "-aq").stdout == ""
+def test_what_takes_room_is_pruned(remote: Remote) -> None:
+    remote("run", "--name", "one", "busybox", "true")
+    assert "Deleted Containers:" in remote("container", "prune", "-f").stdout
+    assert remote("system", "prune", "-f").stdout.splitlines()[-1] == "Total reclaimed space: 0B"
+    assert remote("ps", "-aq").stdout == ""
 
 
-def test_limits_rest_and_figures(real: Remote) -> None:
-    real("run", "-d", "--name", "one", "-p", "8080", "busybox", "sleep", "1000")
-    assert real("update", "--memory", "64m", "--memory-swap", "64m", "one").stdout == "one\n"
-    row = real("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "one").stdout.split()
+def test_limits_rest_and_figures(remote: Remote) -> None:
+    remote("run", "-d", "--name", "one", "-p", "8080", "busybox", "sleep", "1000")
+    assert remote("update", "--memory", "64m", "--memory-swap", "64m", "one").stdout == "one\n"
+    row = remote("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "one").stdout.split()
     assert row[0] == "one" and row[3] == "64MiB" and row[4] == "1"
-    assert real("pause", "one").stdout == "one\n"
-    assert real("inspect", "-f", "{{.State.Paused}}", "one").stdout == "true\n"
-    assert real("unpause", "one").stdout == "one\n"
-    assert real("rename", "one", "two").returncode == 0
-    assert "sleep 1000" in real("top", "two").stdout
-    assert real("port", "two", "8080").stdout.startswith("0.0.0.0:")
-    assert real("restart", "-t", "0", "two").stdout == "two\n"
+    assert remote("pause", "one").stdout == "one\n"
+    assert remote("inspect", "-f", "{{.State.Paused}}", "one").stdout == "true\n"
+    assert remote("unpause", "one").stdout == "one\n"
+    assert remote("rename", "one", "two").returncode == 0
+    assert "sleep 1000" in remote("top", "two").stdout
+    assert remote("port", "two", "8080").stdout.startswith("0.0.0.0:")
+    assert remote("restart", "-t", "0", "two").stdout == "two\n"
 
 
 def test_images_travel(real: Remote, loaded: Docker, tmp_path: Path) -> None:
