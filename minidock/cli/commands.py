@@ -127,8 +127,15 @@ def _arguments(count: int) -> str:
     return f"{count} argument" if count == 1 else f"{count} arguments"
 
 
+def told(error: MinidockError) -> str:
+    """`Error: …`, or `Error response from daemon: …`: an error as a line of its own."""
+    line = f"{error.lead}{error.message}"
+    return f"{line} ({error.hint})" if error.hint else line
+
+
 def one_line(error: MinidockError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    """The same behind somebody's name, `minidock: …`: only another's error says whose it is."""
+    return told(error).removeprefix(MinidockError.lead)
 
 
 def complaint(error: MinidockError) -> Complaint:

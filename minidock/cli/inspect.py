@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import MinidockError, NotFound
 from . import context
-from .commands import UNLIMITED, Complaint, one_line, verb
+from .commands import UNLIMITED, Complaint, told, verb
 from .flags import boolean, go_quote, refused, text
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def show(names: list[str], form: str, find: Find) -> None:
         try:
             found.append(find(name))
         except MinidockError as error:
-            problems.append(f"Error: {one_line(error)}")
+            problems.append(told(error))
     if render:
         # Nothing found is an empty line, as an empty list is `[]`.
         sys.stdout.write("".join(f"{render(thing)}\n" for thing in found) or "\n")

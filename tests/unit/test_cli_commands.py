@@ -226,7 +226,7 @@ def test_missing_image(engine: Engine) -> None:
          "Run 'minidock container --help' for more information\n"),
         (["--foo", "ps"], 125, "unknown flag: --foo\n\nUsage:  minidock [OPTIONS] COMMAND\n\n"
          "Run 'minidock --help' for more information\n"),
-        (["-H", "tcp://x", "ps"], 125, "--host is not supported by this version of minidock\n\n"
+        (["-l", "debug", "ps"], 125, "--log-level is not supported by this version of minidock\n\n"
          "Usage:  minidock [OPTIONS] COMMAND\n\nRun 'minidock --help' for more information\n"),
         (["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "config", "container", "image", '
          '"network", "node", "plugin", "secret", "service", "task", "volume"\n'),
