@@ -19,7 +19,8 @@
     ├── StepFailed                 125    a step of the plan failed: its description and the cause
     ├── CommandNotExecutable       126    the image's command is there, but can't be executed
     ├── CommandNotFound            127    the image has no such command
-    └── Unsupported                  1    this kernel or host can't do what was asked
+    ├── Unsupported                  1    this kernel or host can't do what was asked
+    └── NoDaemon                     1    nobody answers where -H, DOCKER_HOST or the context say
 
 `run` and `create` exit with 125 for all but the last two commands' codes, as Docker does; that is the command
 line's business. Where Docker has a text for an error, the message is that text: scripts search for it.
@@ -35,6 +36,8 @@ class MinidockError(Exception):
     """Something failed. `message` says what and on what; `hint` what to do, empty when there is nothing to add."""
 
     exit_code = 1
+    lead = "Error: "
+    """What stands before the message: whose it is (an instance's, when another daemon has said it)."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -120,6 +123,12 @@ class Unreachable(RegistryError):
 
 class Unsupported(MinidockError):
     """This kernel, host or build can't do it; said instead of doing something else silently."""
+
+
+class NoDaemon(MinidockError):
+    """There is no daemon where we looked, it hung up on us, or it speaks no language that we know."""
+
+    lead = ""
 
 
 class SystemCallFailed(MinidockError):

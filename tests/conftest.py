@@ -122,5 +122,5 @@ def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 # What a test must not inherit from the person who runs it
-for _name in ("MINIDOCK_ROOT", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
+for _name in ("MINIDOCK_ROOT", "MINIDOCK_HOST", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
     os.environ.pop(_name, None)

@@ -20,9 +20,9 @@ import click
 
 from .. import __version__
 from ..errors import MinidockError
-from .commands import Complaint, Entry, Noun, one_line
+from .commands import Complaint, Entry, Noun, told
 from .context import Settings
-from .flags import boolean, refused, text
+from .flags import boolean, many, refused, text
 
 COMMON, MANAGEMENT = "Common Commands", "Management Commands"
 HIDDEN = ""
@@ -40,9 +40,13 @@ TOP = {
     "version": Entry("system:version", "Show the minidock version information", COMMON),
     "info": Entry("system:info", "Display system-wide information", COMMON),
     "container": Entry("nouns:container", "Manage containers", MANAGEMENT),
+    "context": Entry("nouns:contexts", "Manage contexts", MANAGEMENT),
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
     "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
+    "doctor": Entry("doctor:doctor", "Find out what on this host is in the way", MANAGEMENT),
+    "network": Entry("networks:network", "Manage networks", MANAGEMENT),
+    "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
     ),
@@ -81,16 +85,18 @@ GLOBAL_FLAGS = [
     text("root", "", "Directory of the instance: images, containers and everything else (MINIDOCK_ROOT)"),
     boolean("debug", "D", "Show where an error comes from (a Python traceback)"),
     boolean("version", "v", "Print version information and quit"),
-    refused("host", "H", kind="list"),
-    refused("config"),
-    refused("context", "c"),
+    many("host", "H", "Daemon socket to connect to (DOCKER_HOST): unix:///path, tcp://name:port, ssh://user@name"),
+    text("context", "c", "Name of the context to use to connect to the daemon (overrides DOCKER_HOST)"),
+    text("config", "", "Location of client config files (DOCKER_CONFIG, default ~/.docker)"),
+    boolean("tls", "", "Use TLS; implied by --tlsverify"),
+    text("tlscacert", "", "Trust certs signed only by this CA"),
+    text("tlscert", "", "Path to TLS certificate file"),
+    text("tlskey", "", "Path to TLS key file"),
+    boolean("tlsverify", "", "Use TLS and verify the remote (DOCKER_TLS_VERIFY)", default=None),
     refused("log-level", "l"),
-    refused("tls", kind=""),
-    refused("tlscacert"),
-    refused("tlscert"),
-    refused("tlskey"),
-    refused("tlsverify", kind=""),
 ]
+SETTINGS = ("root", "debug", "context", "config", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
+"""Of those the ones that Settings has under the same name."""
 
 
 class App(Noun):
@@ -107,7 +113,12 @@ class App(Noun):
         if values["version"] and not ctx.resilient_parsing:
             click.echo(f"minidock version {__version__}")
             ctx.exit(0)
-        ctx.obj = Settings(root=values["root"], debug=values["debug"])
+        if len(values["host"]) > 1:
+            raise Complaint("Please specify only one -H", 1)
+        if values["config"]:  # whoever looks for the file, the registries' credentials too, finds it so
+            os.environ["DOCKER_CONFIG"] = values["config"]
+        hosts = values["host"]
+        ctx.obj = Settings(host=hosts[0] if hosts else "", **{key: values[key] for key in SETTINGS})
 
     def main(self, args: Sequence[str] | None = None, *_: object, **__: object) -> NoReturn:
         """Run the command line and exit. Never a traceback for a user's mistake."""
@@ -154,7 +165,7 @@ def _tell(error: Exception) -> int:
         error.show()
         return error.code
     if isinstance(error, MinidockError):
-        print(f"Error: {one_line(error)}", file=sys.stderr)
+        print(told(error), file=sys.stderr)
         # 125 is for `run` and `create`, and for flags that can't be read: both come as a Complaint.
         return error.exit_code if error.exit_code in (126, 127) else 1
     if isinstance(error, OSError) and error.strerror:

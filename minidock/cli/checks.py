@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from ..errors import UsageError
 from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, RestartPolicy
 from .parse_logs import check_log_config
 from .parse_mounts import check_mount
+from .parse_networks import is_user_defined
 
 LEAST_MEMORY = 6 << 20
 NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+"
@@ -28,6 +30,7 @@ def check(request: CreateRequest) -> list[str]:
     _check_processors(host)
     _check_process(config, host)
     _check_namespaces(config, host)
+    _check_addresses(request)
     _check_targets(config, host)
     warnings = [f"Localhost DNS ({server}) may fail in containers." for server in host.dns if _is_loopback(server)][:1]
     if host.network_mode == "host" and host.port_bindings:
@@ -182,6 +185,28 @@ def _check_namespaces(config: ContainerConfig, host: HostConfig) -> None:
     known = ("", "none", "private", "shareable", "host")
     if ipc not in known and not (ipc.startswith("container:") and ipc != "container:"):
         raise UsageError(f"Invalid IPC mode: {ipc}")
+
+
+def _check_addresses(request: CreateRequest) -> None:
+    """--ip and --ip6: well formed, and on networks that somebody made."""
+    for name, asked in request.endpoints.items():
+        ipam = asked.ipam_config or {}
+        if not (ipam.get("IPv4Address") or ipam.get("IPv6Address")):
+            continue
+        if not is_user_defined(name):
+            raise UsageError("user specified IP address is supported on user defined networks only")
+        check_ip(ipam)
+
+
+def check_ip(ipam: dict[str, Any]) -> None:
+    import socket
+
+    for key, family, shown in (("IPv4Address", socket.AF_INET, "IPv4"), ("IPv6Address", socket.AF_INET6, "IPv6")):
+        if raw := ipam.get(key):
+            try:
+                socket.inet_pton(family, raw)
+            except (OSError, ValueError):
+                raise UsageError(f"invalid {shown} address: {raw}") from None
 
 
 def _check_targets(config: ContainerConfig, host: HostConfig) -> None:

@@ -127,8 +127,15 @@ def _arguments(count: int) -> str:
     return f"{count} argument" if count == 1 else f"{count} arguments"
 
 
+def told(error: MinidockError) -> str:
+    """`Error: …`, or `Error response from daemon: …`: an error as a line of its own."""
+    line = f"{error.lead}{error.message}"
+    return f"{line} ({error.hint})" if error.hint else line
+
+
 def one_line(error: MinidockError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    """The same behind somebody's name, `minidock: …`: only another's error says whose it is."""
+    return told(error).removeprefix(MinidockError.lead)
 
 
 def complaint(error: MinidockError) -> Complaint:
@@ -189,12 +196,20 @@ class Noun(click.Group):
     """A group whose verbs are imported when they are used. `also` maps other names of verbs to those in the table."""
 
     def __init__(
-        self, name: str, brief: str, table: Mapping[str, Entry], *, also: Mapping[str, str] | None = None
+        self,
+        name: str,
+        brief: str,
+        table: Mapping[str, Entry],
+        *,
+        also: Mapping[str, str] | None = None,
+        usage: str = "",
     ) -> None:
         super().__init__(name, help=brief, add_help_option=False)
         self.brief = brief
         self.table = table
         self.also = dict(also or {})
+        self.usage = usage
+        """What follows the name where an unknown verb is told: Docker's nouns differ there."""
         self.flags: Sequence[Flag] = ()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -250,7 +265,7 @@ class Noun(click.Group):
             return args[0], command, args[1:]
         if ctx.resilient_parsing:
             return None, None, args[1:]
-        usage = f"Usage:  {ctx.command_path}\n\n" if ctx.parent else ""
+        usage = f"Usage:  {ctx.command_path} {self.usage}".rstrip() + "\n\n" if ctx.parent else ""
         raise Complaint(
             f"minidock: unknown command: {ctx.command_path} {args[0]}\n\n{usage}"
             f"Run '{ctx.command_path} --help' for more information",

@@ -1,17 +1,23 @@
-"""What every command shares: the options before the command's name, and the one place that makes an Engine."""
+"""What every command shares: the options before the command's name, and the one place that makes an Engine.
+
+Which engine: -H, --root and --context say it on the command line; then the environment, ours before Docker's:
+MINIDOCK_HOST, MINIDOCK_ROOT, DOCKER_HOST, DOCKER_CONTEXT; then what `context use` has written down; else this host's.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 import msgspec
 
-from ..errors import MinidockError
+from ..errors import MinidockError, UsageError
 
 if TYPE_CHECKING:
+    from ..daemon.client.endpoint import Endpoint, Wishes
     from ..engine import Engine
     from ..paths import Layout
 
@@ -21,6 +27,14 @@ class Settings(msgspec.Struct, frozen=True):
 
     root: str = ""
     debug: bool = False
+    host: str = ""
+    context: str = ""
+    config: str = ""
+    tls: bool = False
+    tlsverify: bool | None = None
+    tlscacert: str = ""
+    tlscert: str = ""
+    tlskey: str = ""
 
 
 def settings() -> Settings:
@@ -31,9 +45,71 @@ def settings() -> Settings:
 
 def engine() -> Engine:
     """The engine of the instance that the command line names. Tests put their own in its place."""
+    if may_be_elsewhere():
+        shared = click.get_current_context().find_root().meta
+        if "minidock.remote" not in shared:
+            shared["minidock.remote"] = _remote()
+        if (found := shared["minidock.remote"]) is not None:
+            return cast("Engine", found)
     from ..engine import Engine
 
     return Engine(layout())
+
+
+def may_be_elsewhere() -> bool:
+    """Whether anything names another daemon. The usual answer, no, costs a look at a file that mostly isn't there."""
+    asked, environment = settings(), os.environ
+    if asked.host or asked.context:
+        return True
+    if asked.root:
+        return False
+    if environment.get("MINIDOCK_HOST"):
+        return True
+    if environment.get("MINIDOCK_ROOT"):
+        return False
+    if environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT"):
+        return True
+    directory = asked.config or environment.get("DOCKER_CONFIG") or f"{environment.get('HOME', '')}/.docker"
+    try:
+        with open(f"{directory}/config.json", "rb", buffering=0) as file:
+            return b'"currentContext"' in file.read()
+    except OSError:
+        return False
+
+
+def is_here() -> bool:
+    """Whether commands act on this host's own root directory."""
+    return not may_be_elsewhere() or endpoint() is None
+
+
+def name() -> str:
+    """That of the context in use."""
+    found = endpoint() if may_be_elsewhere() else None
+    return found.context if found else "default"
+
+
+def _remote() -> Engine | None:
+    """None when all that was named is the default context, which is this host's engine."""
+    from ..daemon.client.remote import RemoteEngine
+
+    found = endpoint()
+    return RemoteEngine(found) if found else None
+
+
+def endpoint() -> Endpoint | None:
+    """The daemon that the command line or the environment name. Raises UsageError, NotFound."""
+    from ..daemon.client.endpoint import find
+
+    if settings().host and settings().root:
+        raise UsageError("conflicting options: --root is an instance of this host, --host is another's")
+    return find(wishes(), os.environ)
+
+
+def wishes() -> Wishes:
+    from ..daemon.client.endpoint import Wishes
+
+    asked = settings()
+    return Wishes(**{name: getattr(asked, name) for name in Wishes.__struct_fields__})
 
 
 def layout() -> Layout:
@@ -53,14 +129,14 @@ def each(references: list[str], act: Callable[[str], object], *, show: bool = Tr
 
     An `act` that answers False has told about it itself.
     """
-    from .commands import one_line
+    from .commands import told
 
     failed = []
     for reference in references:
         try:
             done = act(reference)
         except MinidockError as error:
-            say(f"Error: {one_line(error)}")
+            say(told(error))
             failed.append(reference)
         else:
             if show and done is not False:

@@ -11,7 +11,7 @@ import click
 
 from ..errors import MinidockError, NotFound
 from . import context
-from .commands import UNLIMITED, Complaint, one_line, verb
+from .commands import UNLIMITED, Complaint, told, verb
 from .flags import boolean, many, refused, text
 from .tables import FORMAT_HELP, Columns, Listing, group_filters, parse_filter
 from .units import moment
@@ -165,7 +165,7 @@ def rmi(arguments: list[str], force: bool, no_prune: bool) -> None:
             for what, which in engine.remove_image(name, force=force, prune=not no_prune):
                 print(f"{what}: {which}", flush=True)
         except MinidockError as error:
-            context.say(f"Error: {one_line(error)}")
+            context.say(told(error))
             failed = failed or not (force and isinstance(error, NotFound))
     if failed:
         raise click.exceptions.Exit(1)

@@ -11,7 +11,7 @@ import msgspec
 from ..errors import MinidockError
 from ..model import KernelSection
 from . import context
-from .commands import Complaint, one_line
+from .commands import Complaint, told
 
 
 def show(names: list[str], form: str) -> None:
@@ -25,7 +25,7 @@ def show(names: list[str], form: str) -> None:
             sections = engine.kernel_side(name)
         except MinidockError as error:
             sys.stdout.flush()
-            context.say(f"Error: {one_line(error)}")
+            context.say(told(error))
             failed = True
             continue
         if form:

@@ -8,7 +8,7 @@ import click
 
 from ..errors import MinidockError, NotFound
 from . import context
-from .commands import UNLIMITED, Complaint, one_line, verb
+from .commands import UNLIMITED, Complaint, told, verb
 from .flags import boolean, number, refused, spelling, text
 from .parse_values import detach_keys as parse_detach_keys
 
@@ -185,7 +185,7 @@ def rm(arguments: list[str], force: bool, volumes: bool) -> None:
         except NotFound as error:
             if not force:
                 raise
-            context.say(f"Error: {one_line(error)}")
+            context.say(told(error))
             return False
         return True
 
@@ -233,7 +233,7 @@ def rename(arguments: list[str]) -> None:
     try:
         context.engine().rename(old, new)
     except MinidockError as error:
-        context.say(f"Error: {one_line(error)}")
+        context.say(told(error))
         raise Complaint(f"Error: failed to rename container named {old}", 1) from error
 
 

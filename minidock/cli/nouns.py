@@ -77,8 +77,26 @@ system = Noun(
         "df": Entry("df:df", "Show disk usage"),
         "events": Entry("events:events", "Get real time events from the server"),
         "info": Entry("system:info", "Display system-wide information"),
+        "dial-stdio": Entry("dial:dial_stdio", "Proxy the stdio stream to the daemon connection", ""),
         "prune": Entry("prune:system_prune", "Remove unused data"),
     },
+)
+
+contexts = Noun(
+    "context",
+    "Manage contexts",
+    {
+        "create": Entry("contexts:create", "Create a context"),
+        "export": Entry("context_files:export", "Export a context to a tar archive FILE or a tar stream on STDOUT."),
+        "import": Entry("context_files:import_", "Import a context from a tar or zip file"),
+        "inspect": Entry("contexts:inspect", "Display detailed information on one or more contexts"),
+        "ls": Entry("contexts:ls", "List contexts"),
+        "rm": Entry("contexts:rm", "Remove one or more contexts"),
+        "show": Entry("contexts:show_", "Print the name of the current context"),
+        "update": Entry("contexts:update", "Update a context"),
+        "use": Entry("contexts:use", "Set the current docker context"),
+    },
+    also={"list": "ls", "remove": "rm"},
 )
 
 

@@ -27,22 +27,24 @@ def version(format: str) -> None:
     from .. import __version__
 
     engine = context.engine().version()
+    api = engine.get("ApiVersion", "")
     client = {
         "Version": __version__,
-        "ApiVersion": engine["ApiVersion"],
-        "DefaultAPIVersion": engine["ApiVersion"],
+        "ApiVersion": api,
+        "DefaultAPIVersion": api,
         "Os": engine["Os"],
         "Arch": engine["Arch"],
-        "Context": "default",
+        "Context": context.name(),
     }
     if format:
         return _templated(format, {"Client": client, "Server": engine})
-    for title, facts in (("Client:", client), ("Server: minidock (in this command, no daemon)", engine)):
+    for title, facts in (("Client:", client), (f"Server: {_whose(engine)}", engine)):
         click.echo(title)
         for label, key in (
             ("Version:", "Version"),
             ("API version:", "ApiVersion"),
             ("Python version:", "PythonVersion"),
+            ("Go version:", "GoVersion"),
             ("Kernel version:", "KernelVersion"),
         ):
             if facts.get(key):
@@ -51,6 +53,13 @@ def version(format: str) -> None:
         if facts is client:
             click.echo()
     return None
+
+
+def _whose(engine: dict[str, Any]) -> str:
+    """minidock, or what the daemon calls itself."""
+    if context.is_here():
+        return "minidock (in this command, no daemon)"
+    return str((engine.get("Platform") or {}).get("Name") or "Docker Engine")
 
 
 @verb(
@@ -89,7 +98,9 @@ MORE_ROWS = (
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     """As `docker info` has them, as far as they are known."""
-    yield from ("Client:", f" Version:    {facts['ServerVersion']}", " Context:    default", "")
+    from .. import __version__
+
+    yield from ("Client:", f" Version:    {__version__}", f" Context:    {context.name()}", "")
     yield "Server:"
     yield from (f" {label}: {facts[key]}" for label, key in ROWS if key in facts)
     yield " Plugins:"

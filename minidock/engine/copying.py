@@ -5,7 +5,8 @@
     a directory        into it, under its own name    refused            is made, with the contents
     a directory + /.   its contents into it           refused            is made, with the contents
 
-Both ways a tar runs through a pipe: one side packs it in a thread, the other unpacks it.
+Both ways a tar runs through a pipe: one side packs it in a thread, the other unpacks it. The container's end is its
+tree, or a daemon's API for one of its containers (daemon.client): the rules are the same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -23,10 +24,12 @@ from minidock.engine import archive, events, tree
 from minidock.engine.archive import GO_KINDS, asserts_directory
 from minidock.engine.record import Record
 from minidock.errors import MinidockError
+from minidock.model import PathStat
 from minidock.paths import Layout
 
 CHUNK = 256 << 10
 Write = Callable[[bytes], object]
+Read = Callable[[int], bytes]
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -37,17 +40,27 @@ class _Place(msgspec.Struct, frozen=True):
     is_directory: bool = False
 
 
+class End(Protocol):
+    """The container's end of a copy."""
+
+    @property
+    def ref(self) -> str: ...
+
+    def stat(self, path: str) -> PathStat:
+        """Raises NotFound."""
+
+    def read(self, path: str, write: Write, name: str) -> object:
+        """A tar of what is there, under that name."""
+
+    def write(self, directory: str, read: Read, own: bool) -> object:
+        """Unpack a tar there. `own`: files become those of the container's user."""
+
+
 def into(layout: Layout, source: str, ref: str, target: str, *, own: bool, follow: bool) -> int:
     """From this machine into the container; how many bytes of tar it took."""
-    found, shown = _local_source(source, follow)
+    found = local_source(source, follow)
     with _end(layout, ref) as end:
-        place = _remote_target(end, target)
-        directory, name = _where(found, shown, place)
-        owner = archive.owner_in(layout, end.record) if own else None
-        count = _through_pipe(
-            lambda write: _pack_local(found.path, name, write),
-            lambda read: archive.write_in(end.root, end.record, ref, directory, read, owner=owner),
-        )
+        count = send(found, end, target, own=own)
     events.container(layout, end.record, "extract-to-dir")
     return count
 
@@ -55,27 +68,15 @@ def into(layout: Layout, source: str, ref: str, target: str, *, own: bool, follo
 def stream_into(layout: Layout, source: BinaryIO, ref: str, target: str, *, own: bool) -> None:
     """A tar from somewhere else."""
     with _end(layout, ref) as end:
-        place = _remote_target(end, target)
-        if not place.is_directory:
-            raise MinidockError(f'destination "{ref}:{target}" must be a directory')
-        owner = archive.owner_in(layout, end.record) if own else None
-        archive.write_in(end.root, end.record, ref, place.path, source.read, owner=owner)
+        send_tar(source, end, target, own=own)
     events.container(layout, end.record, "extract-to-dir")
 
 
 def out_of(layout: Layout, ref: str, source: str, target: str, *, follow: bool) -> int:
     """From the container to this machine; files become ours. How many bytes of tar it took."""
-    from minidock.image.extract import extract
-
-    _check_output(target)
-    with _end(layout, ref) as end, _opened("/") as root:
-        path, found, shown = _remote_source(end, source, follow)
-        directory, name = _where(found, shown, _local_target(target))
-        base = os.fsencode(os.path.realpath(directory))
-        count = _through_pipe(
-            lambda write: archive.read_in(end.root, ref, path, write, name=name),
-            lambda read: extract(read, root, base, owner=(os.geteuid(), os.getegid())),
-        )
+    check_output(target)
+    with _end(layout, ref) as end:
+        count = fetch(end, source, target, follow=follow)
     events.container(layout, end.record, "archive-path")
     return count
 
@@ -83,24 +84,73 @@ def out_of(layout: Layout, ref: str, source: str, target: str, *, follow: bool) 
 def stream_out_of(layout: Layout, ref: str, source: str, out: BinaryIO, *, follow: bool) -> None:
     """As a tar to somewhere else."""
     with _end(layout, ref) as end:
-        path, _, shown = _remote_source(end, source, follow)
-        archive.read_in(end.root, ref, path, out.write, name=shown)
+        fetch_tar(end, source, out, follow=follow)
     events.container(layout, end.record, "archive-path")
 
 
+# The same between this machine and any end
+
+
+def send(source: tuple[_Place, str], end: End, target: str, *, own: bool) -> int:
+    """`source` as local_source gives it."""
+    found, shown = source
+    directory, name = _where(found, shown, _remote_target(end, target))
+    return _through_pipe(
+        lambda write: _pack_local(found.path, name, write),
+        lambda read: end.write(directory, read, own),
+    )
+
+
+def send_tar(source: BinaryIO, end: End, target: str, *, own: bool) -> None:
+    place = _remote_target(end, target)
+    if not place.is_directory:
+        raise MinidockError(f'destination "{end.ref}:{target}" must be a directory')
+    end.write(place.path, source.read, own)
+
+
+def fetch(end: End, source: str, target: str, *, follow: bool) -> int:
+    """Into a path that check_output has let pass."""
+    from minidock.image.extract import extract
+
+    with _opened("/") as root:
+        path, found, shown = _remote_source(end, source, follow)
+        directory, name = _where(found, shown, _local_target(target))
+        base = os.fsencode(os.path.realpath(directory))
+        return _through_pipe(
+            lambda write: end.read(path, write, name),
+            lambda read: extract(read, root, base, owner=(os.geteuid(), os.getegid())),
+        )
+
+
+def fetch_tar(end: End, source: str, out: BinaryIO, *, follow: bool) -> None:
+    path, _, shown = _remote_source(end, source, follow)
+    end.read(path, out.write, shown)
+
+
 class _End(msgspec.Struct, frozen=True):
-    """The container's end. Opened once and first of all: nothing may be cloned when the pipe's thread runs."""
+    """A container's tree. Opened once and first of all: nothing may be cloned when the pipe's thread runs."""
 
     root: int
     record: Record
     ref: str
+    layout: Layout
+
+    def stat(self, path: str) -> PathStat:
+        return archive.stat_in(self.root, self.ref, path)
+
+    def read(self, path: str, write: Write, name: str) -> None:
+        archive.read_in(self.root, self.ref, path, write, name=name)
+
+    def write(self, directory: str, read: Read, own: bool) -> None:
+        owner = archive.owner_in(self.layout, self.record) if own else None
+        archive.write_in(self.root, self.record, self.ref, directory, read, owner=owner)
 
 
 @contextlib.contextmanager
 def _end(layout: Layout, ref: str) -> Iterator[_End]:
     record = tree.find(layout, ref)
     with tree.opened(layout, record, with_volumes=True) as root:
-        yield _End(root, record, ref)
+        yield _End(root, record, ref, layout)
 
 
 @contextlib.contextmanager
@@ -127,7 +177,7 @@ def _where(source: _Place, shown: str, target: _Place) -> tuple[str, str]:
     return os.path.dirname(clean) or ".", os.path.basename(clean)
 
 
-def _local_source(path: str, follow: bool) -> tuple[_Place, str]:
+def local_source(path: str, follow: bool) -> tuple[_Place, str]:
     """What is to be packed, and the name it goes by."""
     absolute = os.path.abspath(path)
     shown = "." if os.path.basename(path) == "." else os.path.basename(absolute) or "/"
@@ -142,22 +192,22 @@ def _local_source(path: str, follow: bool) -> tuple[_Place, str]:
     return _Place(resolved, True, is_directory), shown
 
 
-def _remote_source(end: _End, path: str, follow: bool) -> tuple[str, _Place, str]:
+def _remote_source(end: End, path: str, follow: bool) -> tuple[str, _Place, str]:
     """The path to read, what is there, and the name it goes by."""
-    found = archive.stat_in(end.root, end.ref, path)
+    found = end.stat(path)
     shown = found.name
     if follow and found.link_target:
         path = found.link_target
-        found = archive.stat_in(end.root, end.ref, path)
+        found = end.stat(path)
     return path, _Place(path, True, bool(found.mode & GO_KINDS[stat.S_IFDIR])), shown
 
 
-def _remote_target(end: _End, path: str) -> _Place:
+def _remote_target(end: End, path: str) -> _Place:
     try:
-        found = archive.stat_in(end.root, end.ref, path)
+        found = end.stat(path)
         if found.link_target:
             path = found.link_target
-            found = archive.stat_in(end.root, end.ref, path)
+            found = end.stat(path)
     except MinidockError:  # it isn't there; or as in Docker: what is wrong with it, writing there will tell
         return _Place(path)
     if found.mode & GO_KINDS[stat.S_IFBLK]:
@@ -166,7 +216,7 @@ def _remote_target(end: _End, path: str) -> _Place:
     return _Place(path, True, bool(found.mode & GO_KINDS[stat.S_IFDIR]))
 
 
-def _check_output(path: str) -> None:
+def check_output(path: str) -> None:
     directory = os.path.dirname(os.path.abspath(path))
     if not os.path.exists(directory):
         raise MinidockError(f'invalid output path: directory "{directory}" does not exist')
@@ -199,7 +249,7 @@ def _pack_local(path: str, name: str, write: Write) -> None:
         os.close(parent)
 
 
-def _through_pipe(produce: Callable[[Write], object], consume: Callable[[Callable[[int], bytes]], object]) -> int:
+def _through_pipe(produce: Callable[[Write], object], consume: Callable[[Read], object]) -> int:
     """Run both at once; what the producer raises is told, unless the consumer has failed first."""
     reading, writing = os.pipe()
     problems: list[BaseException] = []

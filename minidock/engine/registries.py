@@ -217,3 +217,42 @@ def _described(repository: Any, found: Any, ref: str, platform: Any = None) -> d
         "Raw": base64.b64encode(found.raw).decode(),
         kind: json.loads(found.raw),
     }
+
+
+# Who we are, for another daemon that goes to the registry on our behalf
+
+
+def auth_of(text: str) -> dict[str, str]:
+    """API `AuthConfig` of the registry that an image's name means; what isn't a name has none."""
+    try:
+        return auth_of_server(reference.parse(text).domain)
+    except MinidockError:
+        return {}
+
+
+def auth_of_server(server: str) -> dict[str, str]:
+    """The same of a registry by its own name, from config.json."""
+    from minidock.image.registry.config import DockerConfig, server_key
+
+    who = DockerConfig().credentials(server)
+    members = {
+        "username": who.username,
+        "password": who.password,
+        "identitytoken": who.identity_token,
+        "registrytoken": who.registry_token,
+    }
+    known = {name: value for name, value in members.items() if value}
+    return {**known, "serveraddress": server_key(server)} if known else {}
+
+
+def keep(server: str, username: str, password: str, identity_token: str) -> str:
+    """Write down what a daemon has checked; the file in which it newly stands bare, or nothing."""
+    from minidock.image.registry import config
+    from minidock.image.registry.auth import Credentials
+
+    bare = config.DockerConfig().store(server, Credentials(username, password, identity_token))
+    return str(config.path()) if bare else ""
+
+
+def familiar(text: str) -> str:
+    return reference.familiar(reference.normalise(text))

@@ -13,8 +13,21 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Wire(Protocol):
+        """A connection that carries frames as a shim does: its socket, or what stands for one of another daemon."""
+
+        def fileno(self) -> int: ...
+        def recv(self, size: int, /) -> bytes: ...
+        def send(self, data: bytearray, /) -> int: ...
+        def setblocking(self, flag: bool, /) -> None: ...
+
 
 HEADER = struct.Struct(">B3xI")
 STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, EXIT = 0, 1, 2, 10, 11, 12, 20
@@ -95,7 +108,7 @@ class Decoder:
 
 
 def stream(
-    shim: socket.socket,
+    shim: Wire,
     *,
     stdin: bool,
     tty: bool,

@@ -10,13 +10,16 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import stat
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from minidock.errors import MinidockError
 from minidock.runtime.attach import CLOSE_STDIN, EXIT, STDIN, Decoder, Outcome, frame
 from minidock.runtime.terminal import DetachKeys
+
+if TYPE_CHECKING:
+    from minidock.runtime.attach import Wire
 
 QUEUE_LIMIT = 256 * 1024
 """Bytes that may wait for a slow side before we stop reading from the fast one."""
@@ -74,7 +77,7 @@ class Session:
 
     def __init__(
         self,
-        shim: socket.socket,
+        shim: Wire,
         *,
         stdin: bool,
         outputs: dict[int, int],

@@ -24,6 +24,7 @@ from minidock.errors import (
     ContainerNotFound,
     ImageNotFound,
     MinidockError,
+    NotFound,
     StepFailed,
 )
 from minidock.model import (
@@ -225,7 +226,7 @@ def test_missing_image(engine: Engine) -> None:
          "Run 'minidock container --help' for more information\n"),
         (["--foo", "ps"], 125, "unknown flag: --foo\n\nUsage:  minidock [OPTIONS] COMMAND\n\n"
          "Run 'minidock --help' for more information\n"),
-        (["-H", "tcp://x", "ps"], 125, "--host is not supported by this version of minidock\n\n"
+        (["-l", "debug", "ps"], 125, "--log-level is not supported by this version of minidock\n\n"
          "Usage:  minidock [OPTIONS] COMMAND\n\nRun 'minidock --help' for more information\n"),
         (["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "config", "container", "image", '
          '"network", "node", "plugin", "secret", "service", "task", "volume"\n'),
@@ -457,6 +458,8 @@ def test_inspect_shows_containers_then_images(engine: Engine) -> None:
         {"Id": ID} if name == "web" else (_ for _ in ()).throw(ContainerNotFound(name))
     )
     engine.answers["inspect_image"] = image_of
+    engine.answers["inspect_network"] = lambda name: (_ for _ in ()).throw(NotFound(name))
+    engine.answers["inspect_volume"] = lambda name: (_ for _ in ()).throw(NotFound(name))
     result = minidock("inspect", "web", "busybox", "nope")
     assert result.exit_code == 1
     assert result.stdout == f'[\n    {{\n        "Id": "{ID}"\n    }},\n    {{\n        "Id": "sha256:1"\n    }}\n]\n'

@@ -20,6 +20,7 @@ HEAVY = {
         "dataclasses",
     ),
     *("json", "ipaddress", "fractions", "decimal", "minidock.engine", "minidock.kernel"),
+    *("minidock.daemon", "http.client", "socket"),
 }
 
 PROBE = """

@@ -1,0 +1,43 @@
+"""How much room things take elsewhere, and giving it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from minidock.daemon.client import containers, images
+from minidock.daemon.client.api import Api, without_nulls
+from minidock.model import ContainerSummary, DiskUsage, Pruned, VolumeUsage
+
+Filters = dict[str, list[str]]
+
+
+def disk_usage(api: Api) -> DiskUsage:
+    found = without_nulls(api.json("GET", "/system/df"))
+    return DiskUsage(
+        layers_size=found.get("LayersSize", 0),
+        images=[images.row(each) for each in found.get("Images", [])],
+        containers=msgspec.convert(found.get("Containers", []), list[ContainerSummary]),
+        volumes=[_volume(each) for each in found.get("Volumes", [])],
+    )
+
+
+def _volume(found: dict[str, Any]) -> VolumeUsage:
+    used = found.get("UsageData", {})
+    return VolumeUsage(found["Name"], used.get("RefCount", 0), used.get("Size", 0))
+
+
+def prune(api: Api, *, everything: bool, volumes: bool, filters: Filters) -> Pruned:
+    """As Docker's client, request by request; those first that keep the others in use."""
+    stopped = containers.prune(api, filters)
+    gone, freed = _volumes(api, filters) if volumes else ([], 0)
+    dangling = {"dangling": ["false" if everything else "true"]}
+    deleted, more = images.prune(api, {**filters, **dangling})
+    return Pruned(stopped.containers_deleted, gone, deleted, stopped.space_reclaimed + freed + more)
+
+
+def _volumes(api: Api, filters: Filters) -> tuple[list[str], int]:
+    kept = {name: values for name, values in filters.items() if name != "until"}  # a volume has no such time
+    found = without_nulls(api.json("POST", "/volumes/prune", {"filters": kept}))
+    return found.get("VolumesDeleted", []), found.get("SpaceReclaimed", 0)
