@@ -33,9 +33,10 @@ async def taken_over(request: web.Request, content_type: str) -> AsyncIterator[S
     rows = [first, f"Content-Type: {content_type}", *(f"{name}: {value}" for name, value in HEADERS.items())]
     rows += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else []
     transport.write("\r\n".join([*rows, "", ""]).encode("latin-1"))
-    await _taken(transport)
+    # At once: a client that has nothing to send says so as soon as it has the header.
     reader, writer = _streams(transport, early=_early(request))
     try:
+        await _taken(transport)
         yield reader, writer
     finally:
         with contextlib.suppress(ConnectionError):
