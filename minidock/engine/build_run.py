@@ -51,7 +51,7 @@ def run(
         try:
             started = start(layout, container_id, narrator=narrator)
             assert started is not None
-            code = _follow(started.record, socket.socket(fileno=started.client), log)
+            code = _follow(layout, started.record, socket.socket(fileno=started.client), log)
             if code != 0:
                 why = finish(layout, container_id, narrator=narrator).state
                 raise RunFailed(code, why.error if why.oom_killed else "")
@@ -156,7 +156,7 @@ def _make_places(below: Path, lower: list[Path], plans: list[MountPlan], points:
             upper.make_place(upper.tree.resolve(path), is_directory=is_directory)
 
 
-def _follow(record: Record, client: socket.socket, log: Log) -> int:
+def _follow(layout: Layout, record: Record, client: socket.socket, log: Log) -> int:
     """The container's exit code; its output goes to `log`. Whatever interrupts us ends the container."""
     code: int | None = None
     with client:
@@ -169,7 +169,7 @@ def _follow(record: Record, client: socket.socket, log: Log) -> int:
                     break
         except BaseException:
             with contextlib.suppress(NotRunning):
-                send(record, signal.SIGKILL)
+                send(layout, record, signal.SIGKILL)
             attach.wait(client)
             raise
     return 137 if code is None else code
@@ -181,7 +181,7 @@ def abandon(layout: Layout, container_id: str) -> None:
     with contextlib.suppress(ContainerNotFound):
         record = records.read(container_id)
         with contextlib.suppress(NotRunning):
-            send(record, signal.SIGKILL)
+            send(layout, record, signal.SIGKILL)
         await_end(record, PATIENCE)
         finish(layout, container_id)
         remove_files(layout, record)
