@@ -27,9 +27,10 @@ from minidock.image import manifest as docs
 from minidock.image import reference
 from minidock.image.importer import rfc3339
 from minidock.image.layers import workplace
-from minidock.image.manifest import ImageConfig, RootFS
+from minidock.image.manifest import ImageConfig, RootFS, RunConfig
 from minidock.image.platforms import host_platform, parse_platform
 from minidock.image.store import ImageStore, Layer
+from minidock.kernel.execute import DEFAULT_PATH
 from minidock.paths import Layout
 from minidock.steps import SILENT, Narrator
 
@@ -82,7 +83,7 @@ def build(
 def check(layout: Layout, request: BuildRequest, *, stdin: BinaryIO) -> Checked:
     """The lint rules' findings, without building. Raises DockerfileError."""
     store = ImageStore(layout)
-    with workplace(store) as place:
+    with store.bringing_in(), workplace(store) as place:
         context = open_context(request.context, file=request.file, stdin=stdin, scratch=place)
         file = grammar.parse(context.dockerfile, context.name)
         found = _findings(file, stages.program(file), context)
@@ -106,6 +107,7 @@ def _options(request: BuildRequest) -> Options:
     return Options(
         no_cache=request.no_cache,
         no_cache_stages=request.no_cache_stages,
+        labels=request.labels,
         network=request.network,
         epoch=request.epoch,
         secrets={name: Secret(source.file, source.env) for name, source in request.secrets.items()},
@@ -123,7 +125,8 @@ def _begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states
         return states[base]
     if base == SCRATCH:
         platform = parse_platform(request.platform) if request.platform else host_platform()
-        return State(architecture=platform.architecture, os=platform.os, variant=platform.variant)
+        config = RunConfig(env=[f"PATH={DEFAULT_PATH}"])
+        return State(config, architecture=platform.architecture, os=platform.os, variant=platform.variant)
     made = 1 + sum(command.at.keyword in ("RUN", "COPY", "ADD", "WORKDIR") for command in stage.commands)
     title = f"{stage.title} " if stage.name or len(job.plan.needs) > 1 else ""
     step = f"{stage.index}/1"
@@ -163,7 +166,7 @@ def _exported(
     if request.squash:
         state = _squashed(store, state, place, request.epoch)
     wanted = [output for output in request.outputs if output.kind != "image"]
-    config = image_config(state, request.labels, request.epoch)
+    config = image_config(state, request.epoch)
     image = store.add_image(docs.encode_config(config), state.layers)
     tell.log("export", f"writing image {image.id}\n".encode())
     for name in names:
@@ -174,21 +177,18 @@ def _exported(
     return Built(image.id, image.manifest_digest, names)
 
 
-def image_config(state: State, labels: dict[str, str], epoch: int | None) -> ImageConfig:
+def image_config(state: State, epoch: int | None) -> ImageConfig:
     """The image's document: its digest is the image's id."""
     created = state.created or (rfc3339(0) if epoch is None else "")
     if epoch is not None:
         created = rfc3339(epoch * 1_000_000_000)
-    run = state.config
-    if labels:
-        run = msgspec.structs.replace(run, labels={**run.labels, **labels})
     return ImageConfig(
         architecture=state.architecture,
         os=state.os,
         variant=state.variant,
         created=created,
         author=state.author,
-        config=run,
+        config=state.config,
         rootfs=RootFS(diff_ids=state.diff_ids),
         history=state.history,
     )

@@ -35,11 +35,13 @@ DEVICE_TYPES = {tar.CHARACTER: stat.S_IFCHR, tar.BLOCK_DEVICE: stat.S_IFBLK, tar
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """`size`: bytes of all files, hard links once, as Docker counts; `opaque`: nothing below this layer is seen."""
+    """`size`: bytes of all files, hard links once, as Docker counts; `opaque`: nothing below this layer is seen;
+    `directories`: those that have a member of their own, unless it is a layer."""
 
     size: int
     entries: int
     opaque: bool
+    directories: frozenset[bytes] = frozenset()
 
 
 def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
@@ -58,7 +60,8 @@ def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
         finally:
             unpacker.parents.forget()
         stream.drain()
-        return Unpacked(unpacker.measure(), unpacker.entries, unpacker.opaque)
+        described = frozenset() if is_layer else frozenset(unpacker.directories)
+        return Unpacked(unpacker.measure(), unpacker.entries, unpacker.opaque, described)
     finally:
         os.close(root)
 
@@ -77,7 +80,7 @@ class Unpacker:
         self.opaque = False
         self._size = 0
         self._replaced = False
-        self._directories: dict[bytes, Member] = {}
+        self.directories: dict[bytes, Member] = {}
         self._umask = current_umask()
         self.parents = Parents(root, self._umask)
         self._me = (os.geteuid(), os.getegid())
@@ -160,8 +163,8 @@ class Unpacker:
                 os.mkdir(name, 0o755, dir_fd=parent)
                 if gone_below:
                     self._set_opaque(path)
-        self._directories.pop(path, None)
-        self._directories[path] = member
+        self.directories.pop(path, None)
+        self.directories[path] = member
 
     def _special(self, parent: int, path: bytes, name: bytes, member: Member) -> None:
         """Links, devices and pipes: nothing that has bytes."""
@@ -241,8 +244,8 @@ class Unpacker:
         """Of two members with one name the later one stays; a directory that stays one is not given to this."""
         self.parents.forget(keep=parent)  # which lies above what goes
         prefix = path + b"/"
-        for known in [known for known in self._directories if known == path or known.startswith(prefix)]:
-            del self._directories[known]
+        for known in [known for known in self.directories if known == path or known.startswith(prefix)]:
+            del self.directories[known]
         remove_tree(name, dir_fd=parent)
         self._replaced = True
 
@@ -251,7 +254,7 @@ class Unpacker:
     def finish(self) -> None:
         """Owner, mode and time of directories, deepest first: nothing is made in them any more."""
         self.parents.forget()
-        for path, member in reversed(self._directories.items()):
+        for path, member in reversed(self.directories.items()):
             try:
                 fd = self.parents.open(path, os.O_RDONLY)
             except OSError as error:
