@@ -5,6 +5,7 @@ context → grammar → stages → each stage in a process: base, instructions, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import BinaryIO
 import msgspec
 
 from minidock.build import grammar, lint, parallel, stages
-from minidock.build.cache import Cache
+from minidock.build.cache import Cache, of_image
 from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan, Stage
@@ -22,9 +23,10 @@ from minidock.build.state import Options, Secret, State, Tell
 from minidock.engine import build_run, images
 from minidock.engine.build_output import write_outputs
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
-from minidock.errors import UsageError
+from minidock.errors import NotFound, UsageError
 from minidock.image import manifest as docs
 from minidock.image import reference
+from minidock.image.buildcache import CacheEntry
 from minidock.image.importer import rfc3339
 from minidock.image.layers import workplace
 from minidock.image.manifest import ImageConfig, RootFS, RunConfig
@@ -66,7 +68,7 @@ def build(
             plan=plan,
             context=context,
             store=store,
-            cache=Cache(store),
+            cache=Cache(store, _imported(layout, request)),
             options=_options(request),
             run=functools.partial(build_run.run, layout, request.limits, narrator=narrator),
             image=functools.partial(_image, layout, request, lambda line: None),
@@ -107,12 +109,23 @@ def _options(request: BuildRequest) -> Options:
     return Options(
         no_cache=request.no_cache,
         no_cache_stages=request.no_cache_stages,
+        inline_cache=request.inline_cache,
         labels=request.labels,
         network=request.network,
         epoch=request.epoch,
         secrets={name: Secret(source.file, source.env) for name, source in request.secrets.items()},
         ssh=request.ssh,
     )
+
+
+def _imported(layout: Layout, request: BuildRequest) -> dict[str, CacheEntry]:
+    """What --cache-from's images bring; one that can't be had is passed over, as with Docker."""
+    found: dict[str, CacheEntry] = {}
+    for name in request.cache_from:
+        with contextlib.suppress(NotFound):
+            state = _image(layout, request, lambda line: None, name, "")
+            found |= of_image(ImageConfig(history=state.history), state.layers)
+    return found
 
 
 # What a stage begins with
