@@ -52,8 +52,8 @@ class Step:
     def take(self, data: bytes) -> list[str]:
         """The lines that have become whole."""
         *whole, self.rest = (self.rest + data).split(b"\n")
-        return [line.decode(errors="replace").rpartition("\r")[2] if b"\r" in line.rstrip(b"\r") else
-                line.decode(errors="replace").rstrip("\r") for line in whole]  # fmt: skip
+        # Of a line that was written over with carriage returns only its last state counts.
+        return [line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace") for line in whole]
 
     def last(self) -> list[str]:
         """What is left without an end of line."""
