@@ -56,4 +56,4 @@ def test_what_neither_parses(hadolint: str, tmp_path: Path) -> None:
             continue
         assert not understands(hadolint, raw, tmp_path / "Dockerfile"), raw
         agreed += 1
-    assert agreed >= 10
+    assert agreed >= 8
