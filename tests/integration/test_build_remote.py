@@ -66,12 +66,14 @@ ADD --unpack=true {address}/a.tgz /unpacked/
 """
     build(dockerfile)
     assert shell(minidock, "cat /d/file.txt; stat -c '%a %u %Y' /d/file.txt") == "from the web\n600 0 1500000000\n"
+    told = shell(minidock, "stat -c '%a %u %g' /named; cd /; ls -d packed/* unpacked/*")
+    assert told == "644 5 6\npacked/a.tgz\nunpacked/inside\n"
     assert cached(build(dockerfile)) == ["1", "2", "3", "4", "5"]
     (root / "file.txt").write_text("changed\n")
-    told = build(dockerfile, check=False)
-    assert told.returncode == 1 and "digest mismatch" in told.stderr and f"instead of sha256:{digest}" in told.stderr
-    told = build(f"FROM busybox\nADD {address}/nosuch /x\n", check=False)
-    assert "invalid response status 404" in told.stderr
+    wrong = build(dockerfile, check=False)
+    assert wrong.returncode == 1 and "digest mismatch" in wrong.stderr and f"instead of sha256:{digest}" in wrong.stderr
+    wrong = build(f"FROM busybox\nADD {address}/nosuch /x\n", check=False)
+    assert "invalid response status 404" in wrong.stderr
 
 
 def test_context_from_an_address(build: Build, minidock: Minidock, served: tuple[Path, str]) -> None:
