@@ -19,9 +19,8 @@ from minidock.build.cache import Cache, of_image
 from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan, Stage
-from minidock.build.state import Options, Secret, State, Tell
-from minidock.engine import build_run, images
-from minidock.engine.build_output import write_outputs
+from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
+from minidock.engine import images
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
 from minidock.errors import NotFound, UsageError
 from minidock.image import manifest as docs
@@ -70,7 +69,7 @@ def build(
             store=store,
             cache=Cache(store, _imported(layout, request)),
             options=_options(request),
-            run=functools.partial(build_run.run, layout, request.limits, narrator=narrator),
+            run=functools.partial(_run, layout, request, narrator),
             image=functools.partial(_image, layout, request, lambda line: None),
             tell=tell,
             scratch=place / "scratch",
@@ -126,6 +125,13 @@ def _imported(layout: Layout, request: BuildRequest) -> dict[str, CacheEntry]:
             state = _image(layout, request, lambda line: None, name, "")
             found |= of_image(ImageConfig(history=state.history), state.layers)
     return found
+
+
+def _run(layout: Layout, request: BuildRequest, narrator: Narrator, asked: RunRequest, log: Log, take: Take) -> Layer:
+    """Loaded with the first RUN that the cache doesn't have."""
+    from minidock.engine import build_run
+
+    return build_run.run(layout, request.limits, asked, log, take, narrator=narrator)
 
 
 # What a stage begins with
@@ -185,7 +191,13 @@ def _exported(
     for name in names:
         store.tag(image, name)
         tell.log("export", f"naming to {name}\n".encode())
-    write_outputs(store, image, state, wanted, names, place, stdout, say=lambda line: tell.log("export", line.encode()))
+    if wanted:
+        from minidock.engine.build_output import write_outputs
+
+        def say(line: str) -> None:
+            tell.log("export", line.encode())
+
+        write_outputs(store, image, state, wanted, names, place, stdout, say=say)
     tell.done("export")
     return Built(image.id, image.manifest_digest, names)
 
