@@ -51,11 +51,13 @@ def run(
         try:
             started = start(layout, container_id, narrator=narrator)
             assert started is not None
-            code = _follow(layout, started.record, socket.socket(fileno=started.client), log)
-            if code != 0:
-                why = finish(layout, container_id, narrator=narrator).state
-                raise RunFailed(code, why.error if why.oom_killed else "")
-            return take(layout.container(container_id) / "upper")
+            # The shim cleans up when its client goes: ours stays connected until the layer has been taken.
+            with socket.socket(fileno=started.client) as client:
+                code = _follow(layout, started.record, client, log)
+                if code != 0:
+                    why = finish(layout, container_id, narrator=narrator).state
+                    raise RunFailed(code, why.error if why.oom_killed else "")
+                return take(layout.container(container_id) / "upper")
         finally:
             with contextlib.suppress(ContainerNotFound):
                 finish(layout, container_id, narrator=narrator)
@@ -92,7 +94,7 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
     _make_places(directory / "below", [Path(path) for path in request.lower], request.mounts, mounts)
     host = msgspec.structs.replace(
         limits,
-        auto_remove=True,
+        auto_remove=False,  # nobody but us and abandon() may remove what is becoming a layer
         network_mode=request.network,
         tmpfs={plan.target: _tmpfs(plan) for plan in request.mounts if plan.kind == "tmpfs"},
     )
@@ -158,21 +160,18 @@ def _make_places(below: Path, lower: list[Path], plans: list[MountPlan], points:
 
 def _follow(layout: Layout, record: Record, client: socket.socket, log: Log) -> int:
     """The container's exit code; its output goes to `log`. Whatever interrupts us ends the container."""
-    code: int | None = None
-    with client:
-        try:
-            for kind, payload in attach.frames(client):
-                if kind in (attach.STDOUT, attach.STDERR):
-                    log(payload)
-                elif kind == attach.EXIT:
-                    code = int.from_bytes(payload, "big", signed=True)
-                    break
-        except BaseException:
-            with contextlib.suppress(NotRunning):
-                send(layout, record, signal.SIGKILL)
-            attach.wait(client)
-            raise
-    return 137 if code is None else code
+    try:
+        for kind, payload in attach.frames(client):
+            if kind in (attach.STDOUT, attach.STDERR):
+                log(payload)
+            elif kind == attach.EXIT:
+                return int.from_bytes(payload, "big", signed=True)
+    except BaseException:
+        with contextlib.suppress(NotRunning):
+            send(layout, record, signal.SIGKILL)
+        attach.wait(client)
+        raise
+    return 137
 
 
 def abandon(layout: Layout, container_id: str) -> None:

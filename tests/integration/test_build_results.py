@@ -151,6 +151,12 @@ def test_squash(build: Build, minidock: Minidock) -> None:
     assert shell(minidock, "ls /1 /2 2>/dev/null || true") == "/2\n"
 
 
+def test_a_large_layer(build: Build, minidock: Minidock) -> None:
+    """It takes longer to file than its container's shim waits before it cleans up."""
+    build("FROM busybox\nRUN i=0; while test $i -lt 200; do head -c 300000 /dev/urandom > /f$i; i=$((i+1)); done\n")
+    assert shell(minidock, "cat /f* | wc -c; ls /f* | wc -l") == "60000000\n200\n"
+
+
 def test_many_layers(build: Build, minidock: Minidock) -> None:
     """127 is what Docker allows; the image runs."""
     steps = "\n".join(f"COPY file /f{number}" for number in range(126))
