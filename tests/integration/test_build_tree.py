@@ -1,4 +1,4 @@
-"""Layers merged by hand are what the kernel's overlayfs shows; and files made above them are where it would put them."""
+"""Layers merged by hand are what the kernel's overlayfs shows; and files made above them are where it puts them."""
 
 from __future__ import annotations
 
