@@ -20,7 +20,7 @@ from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan, Stage
 from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
-from minidock.engine import images
+from minidock.engine import events, images
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
 from minidock.errors import NotFound, UsageError
 from minidock.image import manifest as docs
@@ -28,7 +28,7 @@ from minidock.image import reference
 from minidock.image.buildcache import CacheEntry
 from minidock.image.importer import rfc3339
 from minidock.image.layers import workplace
-from minidock.image.manifest import ImageConfig, RootFS, RunConfig
+from minidock.image.manifest import ImageConfig, Platform, RootFS, RunConfig
 from minidock.image.platforms import host_platform, parse_platform
 from minidock.image.store import ImageStore, Layer
 from minidock.kernel.execute import DEFAULT_PATH
@@ -60,7 +60,7 @@ def build(
             program,
             target=request.target,
             build_args=request.build_args,
-            platform=parse_platform(request.platform) if request.platform else host_platform(),
+            platform=_platform(request),
             host=host_platform(),
         )
         job = Job(
@@ -104,6 +104,10 @@ def _loaded(request: BuildRequest, stdin: BinaryIO, scratch: Path, tell: Tell) -
     return context
 
 
+def _platform(request: BuildRequest) -> Platform:
+    return parse_platform(request.platform) if request.platform else host_platform()
+
+
 def _options(request: BuildRequest) -> Options:
     return Options(
         no_cache=request.no_cache,
@@ -143,7 +147,7 @@ def _begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states
     if isinstance(base, int):
         return states[base]
     if base == SCRATCH:
-        platform = parse_platform(request.platform) if request.platform else host_platform()
+        platform = _platform(request)
         config = RunConfig(env=[f"PATH={DEFAULT_PATH}"])
         return State(config, architecture=platform.architecture, os=platform.os, variant=platform.variant)
     made = 1 + sum(command.at.keyword in ("RUN", "COPY", "ADD", "WORKDIR") for command in stage.commands)
@@ -190,6 +194,7 @@ def _exported(
     tell.log("export", f"writing image {image.id}\n".encode())
     for name in names:
         store.tag(image, name)
+        events.image(store.layout, "tag", image.id, name=reference.familiar(name), labels=image.config.config.labels)
         tell.log("export", f"naming to {name}\n".encode())
     if wanted:
         from minidock.engine.build_output import write_outputs

@@ -272,4 +272,5 @@ def test_build_containers_are_nobodys_business(build: Build, minidock: Minidock)
     build("FROM busybox\nRUN true\n")
     events = minidock("events", "--since", "1", "--until", "1s", check=True).stdout
     assert not [line for line in events.splitlines() if " container " in line]
+    assert [line for line in events.splitlines() if " image tag " in line and "name=out:latest" in line]
     assert minidock("ps", "-aq").stdout == "" and os.listdir(minidock.layout.containers) == []
