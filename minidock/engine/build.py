@@ -70,15 +70,15 @@ def build(
             cache=Cache(store, _imported(layout, request)),
             options=_options(request),
             run=functools.partial(_run, layout, request, narrator),
-            image=functools.partial(_image, layout, request, lambda line: None),
+            image=functools.partial(_image, layout, request, _silent),
             tell=tell,
             scratch=place / "scratch",
             cache_mounts=layout.root / "build-mounts",
         )
         state = parallel.solve(job, functools.partial(_begin, layout, request), tick)
         built = _exported(store, request, names, state, tell, place, stdout)
-        found = _findings(file, program, context)
-        return msgspec.structs.replace(built, unused_args=_unused(plan, state), findings=found)
+        told = {"unused_args": _unused(plan, state), "findings": _findings(file, program, context)}
+        return msgspec.structs.replace(built, **told)
 
 
 def check(layout: Layout, request: BuildRequest, *, stdin: BinaryIO) -> Checked:
@@ -102,6 +102,10 @@ def _loaded(request: BuildRequest, stdin: BinaryIO, scratch: Path, tell: Tell) -
     tell.log("definition", f"reading {context.name}: {len(context.dockerfile)}B\n".encode())
     tell.done("definition")
     return context
+
+
+def _silent(line: str) -> None:
+    """What making an image says that COPY --from asked for."""
 
 
 def _platform(request: BuildRequest) -> Platform:
