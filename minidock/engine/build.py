@@ -60,8 +60,7 @@ def build(
             program,
             target=request.target,
             build_args=request.build_args,
-            platform=_platform(request),
-            host=host_platform(),
+            platforms=(_platform(request), host_platform()),
         )
         job = Job(
             plan=plan,

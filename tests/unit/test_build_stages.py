@@ -17,7 +17,7 @@ HERE = Platform("amd64", "linux")
 
 def plan(text: str, target: str = "", **args: str) -> Plan:
     program = stages.program(grammar.parse(text.encode()))
-    return stages.plan(program, target=target, build_args=args, platform=HERE, host=HERE)
+    return stages.plan(program, target=target, build_args=args, platforms=(HERE, HERE))
 
 
 def scope_of(found: Plan, index: int, env: list[str] | None = None) -> dict[str, str]:
