@@ -4,7 +4,7 @@
     grammar   logical lines → instructions with their flags
     commands  instructions → values, one type each
     stages    values → stages, their scopes, and which of them a target needs
-    lint      what can be said about a Dockerfile without building it
+    lint      what can be said about a Dockerfile without building it (and lint_variables)
     ignore    .dockerignore and the wildcards of COPY
     tree      the files of layers, merged, as overlayfs would show them
     context   where COPY's files come from: a directory, a tar, an address, a repository

@@ -125,7 +125,7 @@ class _Stages:
     def _listen(self) -> None:
         ready, _, _ = select.select(list(self.running), [], [], TICK)
         for fd in ready:
-            index, pid, rest = self.running[fd]
+            index, _, rest = self.running[fd]
             data = os.read(fd, 1 << 16)
             rest += data
             for message in _messages(rest):

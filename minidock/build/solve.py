@@ -106,10 +106,8 @@ class _Stage:
         keyword = command.at.keyword
         if isinstance(command, Arg):
             self.scope.declare(command)
-            said = [
-                name if name not in self.scope.args else f"{name}={self.scope.args[name]}"
-                for name, _, _ in command.args
-            ]
+            args = self.scope.args
+            said = [f"{name}={args[name]}" if name in args else name for name, _, _ in command.args]
             self._note(f"ARG {' '.join(said)}")
         elif isinstance(command, Run):
             self._run(command)

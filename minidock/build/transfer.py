@@ -1,4 +1,4 @@
-"""COPY and ADD as a stage sees them: their words with the variables filled in, where their files are, whose they become."""
+"""COPY and ADD as a stage sees them: words with their variables filled in, where files are, whose they become."""
 
 from __future__ import annotations
 
