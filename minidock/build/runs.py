@@ -170,7 +170,7 @@ def _cache(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _
                 with Upper(path, []) as upper:
                     copying.copy(upper, pieces, copying.Target("/", True), Looks(), Looks())
         path.with_suffix(".name").write_text(f"{identity}\n")
-        return [MountPlan("bind", target, source=str(path), readonly=readonly)]
+        return [MountPlan("cache", target, source=str(path), readonly=readonly, uid=mount.uid, gid=mount.gid)]
 
     return _Maker(["cache", target, identity], make)
 

@@ -20,14 +20,16 @@ import msgspec
 from minidock import files
 from minidock.build.state import Log, MountPlan, RunFailed, RunRequest, Take
 from minidock.build.upper import Upper
-from minidock.engine import repair
+from minidock.engine import repair, userns
 from minidock.engine.create import check, defaults, timestamp
 from minidock.engine.finish import finish, remove_files
 from minidock.engine.record import Record, Records
 from minidock.engine.start import start
 from minidock.engine.stop import await_end, send
+from minidock.engine.userns import IdMaps
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.image.store import Layer
+from minidock.kernel import user
 from minidock.model import ContainerConfig, HostConfig, MountPoint
 from minidock.paths import Layout
 from minidock.runtime import attach
@@ -90,7 +92,8 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
         (directory / part).mkdir(parents=True, mode=0o755)
         (directory / part).chmod(0o755)
     directory.chmod(0o710)
-    mounts = [_point(layout, container_id, number, plan) for number, plan in enumerate(request.mounts)]
+    maps = userns.remap(layout, msgspec.structs.replace(limits, network_mode=request.network))
+    mounts = [_point(layout, container_id, number, plan, maps) for number, plan in enumerate(request.mounts)]
     _make_places(directory / "below", [Path(path) for path in request.lower], request.mounts, mounts)
     host = msgspec.structs.replace(
         limits,
@@ -121,6 +124,8 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
         args=request.argv[1:],
         mounts=[point for point in mounts if point.type == "bind"],
         hidden=True,
+        uid_map=[msgspec.structs.astuple(line) for line in maps.uids] if maps else [],
+        gid_map=[msgspec.structs.astuple(line) for line in maps.gids] if maps else [],
     )
     Records(layout).write(record, durable=False)
     return record
@@ -130,7 +135,7 @@ def _tmpfs(plan: MountPlan) -> str:
     return f"exec,size={plan.size}" if plan.size else "exec"
 
 
-def _point(layout: Layout, container_id: str, number: int, plan: MountPlan) -> MountPoint:
+def _point(layout: Layout, container_id: str, number: int, plan: MountPlan, maps: IdMaps | None) -> MountPoint:
     """A secret is a file on /run, which is memory: it never touches a disk, and only its container sees it."""
     source = plan.source
     if plan.kind == "secret":
@@ -140,12 +145,19 @@ def _point(layout: Layout, container_id: str, number: int, plan: MountPlan) -> M
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(plan.data)
-            os.fchown(file.fileno(), plan.uid, plan.gid)
+            os.fchown(file.fileno(), *_outside(plan, maps))
             os.fchmod(file.fileno(), plan.mode)
         source = str(path)
+    if plan.kind == "cache" and maps:
+        os.chown(source, *_outside(plan, maps))
     readonly = plan.readonly or plan.kind == "secret"
     kind = "tmpfs" if plan.kind == "tmpfs" else "bind"
     return MountPoint(type=kind, source=source, destination=plan.target, rw=not readonly, propagation="rprivate")
+
+
+def _outside(plan: MountPlan, maps: IdMaps | None) -> tuple[int, int]:
+    """On the host, whose a file is that the container is to see as its user's."""
+    return (user.outside(maps.uids, plan.uid), user.outside(maps.gids, plan.gid)) if maps else (plan.uid, plan.gid)
 
 
 def _make_places(below: Path, lower: list[Path], plans: list[MountPlan], points: list[MountPoint]) -> None:
