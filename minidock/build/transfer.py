@@ -103,7 +103,12 @@ def source_tree(job: Job, name: str, others: dict[int, State]) -> Tree:
     from .solve import tree_of
 
     index = job.plan.stage_called(name)
-    return tree_of(job.store, others[index] if index is not None else job.image(name, ""))
+    if index is not None:
+        return tree_of(job.store, others[index])
+    try:
+        return tree_of(job.store, job.image(name, ""))
+    except MinidockError as error:
+        raise MinidockError(f"{name}: {error.message}", hint=error.hint) from error
 
 
 def _pieces(

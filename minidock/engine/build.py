@@ -20,9 +20,10 @@ from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan, Stage
 from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
-from minidock.engine import events, images
+from minidock.engine import events
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
-from minidock.errors import NotFound, UsageError
+from minidock.engine.ensure import ensure
+from minidock.errors import BuildFailed, MinidockError, NotFound, RegistryError, UsageError
 from minidock.image import manifest as docs
 from minidock.image import reference
 from minidock.image.buildcache import CacheEntry
@@ -32,6 +33,7 @@ from minidock.image.manifest import ImageConfig, Platform, RootFS, RunConfig
 from minidock.image.platforms import host_platform, parse_platform
 from minidock.image.store import ImageStore, Layer
 from minidock.kernel.execute import DEFAULT_PATH
+from minidock.model import Progress
 from minidock.paths import Layout
 from minidock.steps import SILENT, Narrator
 
@@ -128,7 +130,7 @@ def _imported(layout: Layout, request: BuildRequest) -> dict[str, CacheEntry]:
     """What --cache-from's images bring; one that can't be had is passed over, as with Docker."""
     found: dict[str, CacheEntry] = {}
     for name in request.cache_from:
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound, RegistryError):
             state = _image(layout, request, lambda line: None, name, "")
             found |= of_image(ImageConfig(history=state.history), state.layers)
     return found
@@ -158,7 +160,11 @@ def _begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states
     step = f"{stage.index}/1"
     job.tell.begin(step, f"[{title}1/{made}] FROM {reference.parse(base).tagged().full}")
     wanted = stages.platform_of(job.plan, stage) or request.platform
-    state = _image(layout, request, lambda line: job.tell.log(step, f"{line}\n".encode()), base, wanted)
+    try:
+        state = _image(layout, request, lambda line: job.tell.log(step, f"{line}\n".encode()), base, wanted)
+    except MinidockError as error:
+        job.tell.done(step, error=error.message)
+        raise BuildFailed(f"{base}: {error.message}", excerpt=stage.begin.at.excerpt(), hint=error.hint) from error
     job.tell.done(step, cached=True)
     return state
 
@@ -166,7 +172,12 @@ def _begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states
 def _image(layout: Layout, request: BuildRequest, say: Callable[[str], None], name: str, platform: str) -> State:
     """An image of the store as the state of a stage; made or pulled when it isn't here, or --pull asks for it."""
     policy = "always" if request.pull else "missing"
-    images.ensure(layout, name, policy=policy, platform=platform or request.platform, say=say)
+
+    def tell(progress: Progress) -> None:
+        if not progress.current:  # how far it has come is for a bar, not for lines
+            say(f"{progress.id}: {progress.status}".removeprefix(": "))
+
+    ensure(layout, name, policy=policy, platform=platform or request.platform, say=say, tell=tell)
     store = ImageStore(layout)
     image = store.find(name)
     blobs = store.manifest(image).layers
