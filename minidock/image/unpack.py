@@ -44,14 +44,16 @@ class Unpacked(msgspec.Struct, frozen=True):
     directories: frozenset[bytes] = frozenset()
 
 
-def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
+def unpack(read: Read, directory: str | os.PathLike[str], *, is_layer: bool = True) -> Unpacked:
     """Unpack a plain tar into an empty directory, and read the stream to its end. Raises InvalidImage, MinidockError.
+
+    Of what is no layer, but some files, `.wh.NAME` is a name like any other.
 
     After an error the directory holds what came before it: the caller removes it.
     """
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        unpacker = Unpacker(root)
+        unpacker = Unpacker(root, is_layer=is_layer)
         stream = TarStream(read)
         try:
             for member in stream:
@@ -72,8 +74,9 @@ class Unpacker:
     what = "layer member"
     """How errors name a file."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, *, is_layer: bool = True) -> None:
         self.root = root
+        self.is_layer = is_layer
         self.base = b""
         """Where in the root the archive's names begin, ending in a slash."""
         self.entries = 0
@@ -82,7 +85,7 @@ class Unpacker:
         self._replaced = False
         self.directories: dict[bytes, Member] = {}
         self._umask = current_umask()
-        self.parents = Parents(root, self._umask)
+        self.parents = Parents(root, self._umask, whiteouts=is_layer)
         self._me = (os.geteuid(), os.getegid())
 
     def add(self, member: Member, stream: TarStream) -> None:
@@ -90,12 +93,12 @@ class Unpacker:
         path = clean(member.name)
         if not path:  # "./": the root's own attributes stay 0755 root:root, as Docker has it
             return
-        if AUFS in path and is_aufs(path):
+        if self.is_layer and AUFS in path and is_aufs(path):
             return
         self.entries += 1
         directory, _, name = path.rpartition(b"/")
         try:
-            if name.startswith(WHITEOUT):
+            if self.is_layer and name.startswith(WHITEOUT):
                 self._whiteout(directory, name)
                 return
         except OSError as error:
