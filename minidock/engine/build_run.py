@@ -88,13 +88,13 @@ def secrets_of(layout: Layout, container_id: str) -> Path:
 
 def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRequest) -> Record:
     directory = layout.container(container_id)
-    for part in ("upper", "work", "below"):
+    for part in ("upper", "work", "init"):
         (directory / part).mkdir(parents=True, mode=0o755)
         (directory / part).chmod(0o755)
     directory.chmod(0o710)
     maps = userns.remap(layout, msgspec.structs.replace(limits, network_mode=request.network))
     mounts = [_point(layout, container_id, number, plan, maps) for number, plan in enumerate(request.mounts)]
-    _make_places(directory / "below", [Path(path) for path in request.lower], request.mounts, mounts)
+    _make_places(directory / "init", [Path(path) for path in request.lower], request.mounts, mounts)
     host = msgspec.structs.replace(
         limits,
         auto_remove=False,  # nobody but us and abandon() may remove what is becoming a layer
@@ -119,7 +119,7 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
         image_id="",
         config=config,
         host_config=defaults(host),
-        layers=[str(directory / "below"), *request.lower],
+        layers=request.lower,
         path=request.argv[0],
         args=request.argv[1:],
         mounts=[point for point in mounts if point.type == "bind"],
@@ -160,12 +160,12 @@ def _outside(plan: MountPlan, maps: IdMaps | None) -> tuple[int, int]:
     return (user.outside(maps.uids, plan.uid), user.outside(maps.gids, plan.gid)) if maps else (plan.uid, plan.gid)
 
 
-def _make_places(below: Path, lower: list[Path], plans: list[MountPlan], points: list[MountPoint]) -> None:
+def _make_places(init: Path, lower: list[Path], plans: list[MountPlan], points: list[MountPoint]) -> None:
     """A file or directory wherever something will be mounted, and the image has nothing."""
     places = [(name, True) for name in MOUNTED] + [(name, False) for name in WRITTEN]
     for plan, point in zip(plans, points, strict=True):
         places.append((plan.target, plan.kind == "tmpfs" or os.path.isdir(point.source)))
-    with Upper(below, lower) as upper:
+    with Upper(init, lower) as upper:
         for path, is_directory in places:
             upper.make_place(upper.tree.resolve(path), is_directory=is_directory)
 
