@@ -38,12 +38,12 @@ def test_the_command_builds_runs_and_uses_the_cache(daemon: Daemon, context: Pat
     iid = tmp_path / "iid"
     built = build(daemon, "-t", "mine:1", "--build-arg", "WHO=me", "--iidfile", str(iid), str(context))
     told = built.stdout.decode()
-    assert built.returncode == 0 and "Step 1/" in told and "said aloud" in told, built
+    assert built.returncode == 0 and "Step 1/" in told and "\nsaid aloud\n" in told, built
     assert f"Successfully built {iid.read_text().removeprefix('sha256:')[:12]}" in told
     assert "Successfully tagged mine:1" in told
     assert daemon.docker("run", "--rm", "mine:1").stdout == "from the context\nmade for me\n"
     again = build(daemon, "--build-arg", "WHO=me", str(context)).stdout.decode()
-    assert again.count(" ---> Using cache") >= 2 and "said aloud" not in again
+    assert again.count(" ---> Using cache") >= 2 and "\nsaid aloud\n" not in again
     assert build(daemon, "-q", str(context)).stdout.startswith(b"sha256:")
     assert "Build Cache" in daemon.docker("system", "df").stdout
     assert daemon.docker("builder", "prune", "-af").returncode == 0
