@@ -8,6 +8,8 @@
     streams    bodies that flow through a pipe to or from a worker
     hijack     a connection that stops being HTTP (attach, exec)
     bridge     the bytes between such a connection and a container's shim
+    births     who attaches before the start
+    lines      what a worker tells while it works
     happenings the instance's events, for everybody who waits for one
 
 The daemon itself never calls what could fork, clone or join a namespace, and never blocks: it moves bytes. Containers
