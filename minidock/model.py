@@ -215,10 +215,12 @@ class HostConfig(Api, frozen=True):
 class EndpointSettings(Api, frozen=True):
     """How a container sits on one network. `ip_address` without prefix; all empty while it does not run."""
 
-    ipam_config: dict[str, str] | None = msgspec.field(name="IPAMConfig", default=None)
+    ipam_config: dict[str, Any] | None = msgspec.field(name="IPAMConfig", default=None)
     links: list[str] | None = None
     aliases: list[str] | None = None
     mac_address: str = ""
+    driver_opts: dict[str, str] | None = None
+    gw_priority: int = 0
     network_id: str = msgspec.field(name="NetworkID", default="")
     endpoint_id: str = msgspec.field(name="EndpointID", default="")
     gateway: str = ""
@@ -227,7 +229,6 @@ class EndpointSettings(Api, frozen=True):
     ipv6_gateway: str = msgspec.field(name="IPv6Gateway", default="")
     global_ipv6_address: str = msgspec.field(name="GlobalIPv6Address", default="")
     global_ipv6_prefix_len: int = msgspec.field(name="GlobalIPv6PrefixLen", default=0)
-    driver_opts: dict[str, str] | None = None
     dns_names: list[str] | None = msgspec.field(name="DNSNames", default=None)
 
 
@@ -453,6 +454,49 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     scope: str = ""
     time: int = 0
     nanoseconds: int = msgspec.field(name="timeNano", default=0)
+
+
+class Volume(Api, frozen=True):
+    """API `Volume`; what it has no labels or options of is null, as with Docker."""
+
+    name: str
+    mountpoint: str
+    driver: str = "local"
+    created_at: str = ""
+    labels: dict[str, str] | None = None
+    options: dict[str, str] | None = None
+    scope: str = "local"
+
+
+# Networks.
+
+
+class IpamPool(Api, frozen=True, omit_defaults=True):
+    """One subnet of a network, and what was said of it."""
+
+    subnet: str = ""
+    ip_range: str = msgspec.field(name="IPRange", default="")
+    gateway: str = ""
+    auxiliary_addresses: dict[str, str] = {}
+
+
+class NetworkRequest(Api, frozen=True):
+    """What `network create` asks for: the members of the API's body, with those of its IPAM beside them."""
+
+    name: str
+    driver: str = "bridge"
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    config_only: bool = False
+    config_from: str = ""
+    enable_ipv6: bool = msgspec.field(name="EnableIPv6", default=False)
+    ipam_driver: str = "default"
+    ipam_options: dict[str, str] = {}
+    pools: list[IpamPool] = []
+    options: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    scope: str = ""
 
 
 class Progress(Api, frozen=True):

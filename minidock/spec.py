@@ -7,9 +7,11 @@ where: "Expected `int`, got `str` - at `$.linux.resources.memory.limit`".
 
 # Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 
 class Oci(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -21,9 +23,10 @@ class ConsoleSize(Oci, frozen=True):
     width: int = 0
 
 
-class User(Oci, omit_defaults=False, frozen=True):
-    uid: int = 0
-    gid: int = 0
+class User(Oci, frozen=True):
+    # From a factory, so that a 0 is written too: only omitted defaults could be anything.
+    uid: int = msgspec.field(default_factory=int)
+    gid: int = msgspec.field(default_factory=int)
     umask: int | None = None
     additional_gids: list[int] = []
 
@@ -76,7 +79,7 @@ class Process(Oci, frozen=True):
     env: list[str] = []
     terminal: bool = False
     console_size: ConsoleSize | None = None
-    user: User = User()
+    user: User = msgspec.field(default_factory=User)
     capabilities: Capabilities | None = None
     rlimits: list[Rlimit] = []
     no_new_privileges: bool = False
@@ -116,7 +119,7 @@ class Mount(Oci, frozen=True):
 class Hook(Oci, frozen=True):
     path: str
     args: list[str] = []
-    env: list[str] = []
+    env: list[str] | None = None
     timeout: int | None = None
 
 
@@ -339,4 +342,19 @@ def to_json(spec: Spec) -> bytes:
 
 def from_json(raw: bytes) -> Spec:
     """Raises msgspec.ValidationError with the place of what is wrong."""
-    return msgspec.json.decode(raw, type=Spec)
+    return decode(raw, Spec)
+
+
+def decode(raw: bytes, kind: type[T]) -> T:
+    """As msgspec decodes; a null, which programs in Go write for an empty list, is as good as nothing."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        without = _without_nulls(msgspec.json.decode(raw))
+        return msgspec.json.decode(msgspec.json.encode(without), type=kind)
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

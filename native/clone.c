@@ -19,7 +19,7 @@
 long md_clone3(uint64_t flags, int cgroup_fd)
 {
     struct { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; }
-        args = {.flags = flags, .exit_signal = SIGCHLD};
+        args = {.flags = flags, .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD}; /* else EINVAL: the parent's counts */
 
     if (cgroup_fd >= 0) {
         args.flags |= CLONE_INTO_CGROUP;

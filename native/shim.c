@@ -13,16 +13,22 @@
  *     shim_rotate.c    a log's files: the current one, older ones, compressed ones
  *     shim_stdio.c     stdin, stdout, stderr, pty
  *     shim_clients.c   attach.sock and its frames
+ *     shim_net.c       connections that are passed on to the container
+ *     shim_names.c     questions for names, and what is known of them
+ *     shim_dns.c       the container's name server
  *     shim_probe.c     when the next health check is due
  *     shim_options.c   what runtime/shim.py tells us
  *     shim_end.c       the last output, exit.json, the clean-up
  *     shim.c           the start and the loop
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -30,12 +36,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -83,6 +92,9 @@ static void write_run_file(const char *name, const char *text, size_t length)
 #include "shim_rotate.c"
 #include "shim_stdio.c"
 #include "shim_clients.c"
+#include "shim_net.c"
+#include "shim_names.c"
+#include "shim_dns.c"
 #include "shim_probe.c"
 #include "shim_options.c"
 
@@ -154,13 +166,14 @@ static void open_streams(void)
         client_add(options.client_fd)->gives_input = true;
     if (the_log.path != NULL)
         log_open(0);
+    dns_open();
 }
 
 #include "shim_end.c"
 
 /* The loop. */
 
-enum { CHILDREN, LISTENER, CONSOLE, INPUT, OUTPUT, CLIENTS = OUTPUT + 3, WATCHED = CLIENTS + MAX_CLIENTS };
+enum { CHILDREN, LISTENER, CONSOLE, INPUT, NETWORK, OUTPUT, CLIENTS = OUTPUT + 3, WATCHED = CLIENTS + MAX_CLIENTS };
 
 static int if_so(bool condition, int fd) { return condition ? fd : -1; } /* poll(2) skips descriptors below 0 */
 
@@ -172,6 +185,7 @@ static void watch(struct pollfd watched[WATCHED], int children)
     watched[LISTENER] = (struct pollfd){if_so(client_place() != NULL, options.listen_fd), POLLIN, 0};
     watched[CONSOLE] = (struct pollfd){console_socket, POLLIN, 0};
     watched[INPUT] = (struct pollfd){if_so(input.queue.length > 0 && !hung_up, input.fd), POLLOUT, 0};
+    watched[NETWORK] = (struct pollfd){net_fd, POLLIN, 0};
     watched[OUTPUT] = (struct pollfd){.fd = -1};
     for (int stream = STDOUT; stream <= STDERR; stream++)
         watched[OUTPUT + stream] = (struct pollfd){if_so(output_welcome, outputs[stream].fd), POLLIN, 0};
@@ -208,6 +222,8 @@ static void handle(const struct pollfd watched[WATCHED])
         if (client != NULL && !init_alive())
             client_send(client, FRAME_EXIT, &code, sizeof code);
     }
+    if (watched[NETWORK].revents != 0)
+        net_handle();
     if (watched[CHILDREN].revents != 0) {
         struct signalfd_siginfo information;
         if (read(watched[CHILDREN].fd, &information, sizeof information) > 0)

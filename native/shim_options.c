@@ -51,6 +51,9 @@ static const struct {
     {"--listen-fd", .descriptor = &options.listen_fd},
     {"--client-fd", .descriptor = &options.client_fd},
     {"--hold-fd", .descriptor = &held},
+    {"--dns-config", .text = &dns_config},
+    {"--dns-udp-fd", .descriptor = &dns.udp.fd},
+    {"--dns-tcp-fd", .descriptor = &dns.tcp.fd},
 };
 
 static void set_option(const char *name, const char *value)
@@ -83,6 +86,8 @@ static void parse(char **argument)
             continue;
         else if (strcmp(*argument, "--stdin-once") == 0)
             options.stdin_once = true;
+        else if (strcmp(*argument, "--proxy") == 0 && argument[1] != NULL)
+            door_open(*++argument);
         else if (strcmp(*argument, "--log-local") == 0)
             the_log.local = true;
         else if (strcmp(*argument, "--log-compress") == 0)

@@ -44,6 +44,9 @@ TOP = {
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
     "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
+    "doctor": Entry("doctor:doctor", "Find out what on this host is in the way", MANAGEMENT),
+    "network": Entry("networks:network", "Manage networks", MANAGEMENT),
+    "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"
     ),

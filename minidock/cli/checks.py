@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import msgspec
 
@@ -14,20 +15,27 @@ from ..errors import UsageError
 from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, RestartPolicy
 from .parse_logs import check_log_config
 from .parse_mounts import check_mount
+from .parse_networks import is_user_defined
 
 LEAST_MEMORY = 6 << 20
 NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 
 
-def check(request: CreateRequest) -> list[str]:
-    """Warnings, for what is done differently than asked. Raises UsageError for what can't be done."""
+def check(request: CreateRequest, *, here: bool = True) -> list[str]:
+    """Warnings, for what is done differently than asked. Raises UsageError for what can't be done.
+
+    Not `here`: another daemon's host has other processors, and Docker has other log drivers; it will say so itself.
+    """
     config, host = request.config, request.host_config
     _check_text(request)
     check_name(request.name)
     _check_memory(host)
     _check_processors(host)
     _check_process(config, host)
+    if here:
+        _check_what_is_here(host)
     _check_namespaces(config, host)
+    _check_addresses(request)
     _check_targets(config, host)
     warnings = [f"Localhost DNS ({server}) may fail in containers." for server in host.dns if _is_loopback(server)][:1]
     if host.network_mode == "host" and host.port_bindings:
@@ -72,15 +80,19 @@ def _check_processors(host: HostConfig) -> None:
         raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if host.nano_cpus and host.cpu_quota:
         raise UsageError("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
-    here = os.cpu_count() or 1
-    if host.nano_cpus < 0 or host.nano_cpus > here * 10**9:
-        raise UsageError(f"Range of CPUs is from 0.01 to {here}.00, as there are only {here} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise UsageError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host.cpu_quota < 1000:
         raise UsageError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     if host.cpu_shares < 0:
         raise UsageError(f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer")
+
+
+def _check_what_is_here(host: HostConfig) -> None:
+    there = os.cpu_count() or 1
+    if host.nano_cpus < 0 or host.nano_cpus > there * 10**9:
+        raise UsageError(f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available")
+    check_log_config(host.log_config)
     _check_set("cpuset cpus", host.cpuset_cpus, "Requested CPUs are not available", "/sys/devices/system/cpu/online")
     _check_set(
         "cpuset mems", host.cpuset_mems, "Requested memory nodes are not available", "/sys/devices/system/node/online"
@@ -123,7 +135,6 @@ def _check_process(config: ContainerConfig, host: HostConfig) -> None:
         raise UsageError(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
     check_signal(config.stop_signal)
     _check_health(config)
-    check_log_config(host.log_config)
     _check_restart(host.restart_policy)
 
 
@@ -182,6 +193,28 @@ def _check_namespaces(config: ContainerConfig, host: HostConfig) -> None:
     known = ("", "none", "private", "shareable", "host")
     if ipc not in known and not (ipc.startswith("container:") and ipc != "container:"):
         raise UsageError(f"Invalid IPC mode: {ipc}")
+
+
+def _check_addresses(request: CreateRequest) -> None:
+    """--ip and --ip6: well formed, and on networks that somebody made."""
+    for name, asked in request.endpoints.items():
+        ipam = asked.ipam_config or {}
+        if not (ipam.get("IPv4Address") or ipam.get("IPv6Address")):
+            continue
+        if not is_user_defined(name):
+            raise UsageError("user specified IP address is supported on user defined networks only")
+        check_ip(ipam)
+
+
+def check_ip(ipam: dict[str, Any]) -> None:
+    import socket
+
+    for key, family, shown in (("IPv4Address", socket.AF_INET, "IPv4"), ("IPv6Address", socket.AF_INET6, "IPv6")):
+        if raw := ipam.get(key):
+            try:
+                socket.inet_pton(family, raw)
+            except (OSError, ValueError):
+                raise UsageError(f"invalid {shown} address: {raw}") from None
 
 
 def _check_targets(config: ContainerConfig, host: HostConfig) -> None:

@@ -196,12 +196,20 @@ class Noun(click.Group):
     """A group whose verbs are imported when they are used. `also` maps other names of verbs to those in the table."""
 
     def __init__(
-        self, name: str, brief: str, table: Mapping[str, Entry], *, also: Mapping[str, str] | None = None
+        self,
+        name: str,
+        brief: str,
+        table: Mapping[str, Entry],
+        *,
+        also: Mapping[str, str] | None = None,
+        usage: str = "",
     ) -> None:
         super().__init__(name, help=brief, add_help_option=False)
         self.brief = brief
         self.table = table
         self.also = dict(also or {})
+        self.usage = usage
+        """What follows the name where an unknown verb is told: Docker's nouns differ there."""
         self.flags: Sequence[Flag] = ()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -257,7 +265,7 @@ class Noun(click.Group):
             return args[0], command, args[1:]
         if ctx.resilient_parsing:
             return None, None, args[1:]
-        usage = f"Usage:  {ctx.command_path}\n\n" if ctx.parent else ""
+        usage = f"Usage:  {ctx.command_path} {self.usage}".rstrip() + "\n\n" if ctx.parent else ""
         raise Complaint(
             f"minidock: unknown command: {ctx.command_path} {args[0]}\n\n{usage}"
             f"Run '{ctx.command_path} --help' for more information",

@@ -1,4 +1,4 @@
-"""inspect: everything known about containers and images, as JSON or through a Go template."""
+"""inspect: everything known about containers, images, networks and volumes, as JSON or through a Go template."""
 
 from __future__ import annotations
 
@@ -57,7 +57,12 @@ def inspect(arguments: list[str], format: str, kernel: bool, size: bool, type: s
     if type and type not in KINDS:
         raise Complaint(f'unknown type: "{type}": must be one of {", ".join(map(go_quote, KINDS))}', 1)
     engine = context.engine()
-    finders = {"container": _container(engine, size), "image": engine.inspect_image}
+    finders = {
+        "container": _container(engine, size),
+        "image": engine.inspect_image,
+        "network": engine.inspect_network,
+        "volume": _volume(engine),
+    }
     if type and type not in finders:
         raise Complaint(f"inspect --type {type} is not supported by this version of minidock", 1)
     show(arguments, format, finders[type] if type else _either(list(finders.values())))
@@ -110,6 +115,12 @@ def _container(engine: Engine, size: bool) -> Find:
         return _typed(found)
 
     return find
+
+
+def _volume(engine: Engine) -> Find:
+    from .volumes import shown
+
+    return lambda name: shown(engine.inspect_volume(name))
 
 
 def _typed(found: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ..errors import UsageError
 from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, PortBinding, RestartPolicy
 from . import parse_values as values
 from .parse_env import environment, labels
 from .parse_logs import log_config
+from .parse_networks import join
 from .parse_ports import parse_ports
 from .parse_volumes import parse_tmpfs, parse_volumes
 
@@ -35,8 +38,10 @@ def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
     open_ports, bindings = parse_ports(flags["publish"], flags["expose"])
     binds, anonymous = parse_volumes(flags["volume"])
     config = container_config(image, command, flags, open_ports, anonymous)
-    host = host_config(flags, bindings, binds)
-    return CreateRequest(config, host, name=flags["name"], platform=values.platform(flags["platform"]))
+    mode, endpoints, links = join(flags, config.mac_address)
+    host = msgspec.structs.replace(host_config(flags, bindings, binds), network_mode=mode, links=links)
+    platform = values.platform(flags["platform"])
+    return CreateRequest(config, host, name=flags["name"], platform=platform, endpoints=endpoints)
 
 
 def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: list[str]) -> HostConfig:
@@ -50,7 +55,6 @@ def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: lis
         readonly_rootfs=flags["read_only"],
         devices=[values.device(word) for word in flags["device"]],
         device_cgroup_rules=flags["device_cgroup_rule"],
-        network_mode=network_mode(flags["network"]),
         port_bindings=bindings,
         publish_all_ports=flags["publish_all"],
         dns_options=flags["dns_option"],
@@ -147,17 +151,6 @@ def pid_mode(raw: str) -> str:
     raise UsageError("--pid: invalid PID mode")
 
 
-def network_mode(words: list[str]) -> str:
-    """The network to join: `bridge`, `none`, `host`, `container:ID`; without --network it is the default one."""
-    if len(words) > 1:
-        raise UsageError("joining several networks is not supported by this version of minidock")
-    if not words:
-        return "default"
-    if "=" in words[0]:
-        raise UsageError("--network with options is not supported by this version of minidock")
-    return words[0]
-
-
 def storage_options(words: list[str]) -> dict[str, str]:
     if not all("=" in word for word in words):
         raise UsageError("invalid storage option")
@@ -205,8 +198,6 @@ def security_options(words: list[str]) -> tuple[list[str], list[str] | None, lis
 
 
 def _seccomp_profile(path: str) -> str:
-    import msgspec
-
     try:
         with open(path, "rb") as file:
             return msgspec.json.encode(msgspec.json.decode(file.read())).decode()

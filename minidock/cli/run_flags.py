@@ -8,6 +8,7 @@ from . import parse_values as values
 from .flags import boolean, many, number, refused, spelling, text, value
 from .parse_env import check_env, check_label
 from .parse_mounts import parse_mount
+from .parse_networks import link, parse_network
 from .units import cpus, duration, size, size_or_unlimited
 
 NAMING = [
@@ -77,7 +78,12 @@ NETWORK = [
     many("publish", "p", "Publish a container's port(s) to the host"),
     boolean("publish-all", "P", "Publish all exposed ports to random ports"),
     many("expose", "", "Expose a port or a range of ports"),
-    many("network", "", "Connect a container to a network (bridge, none, host, container:ID)", kind="network"),
+    many("network", "", "Connect a container to a network", kind="network", parse=parse_network),
+    many("network-alias", "", "Add network-scoped alias for the container"),
+    text("ip", "", "IPv4 address (e.g., 172.30.100.104)", kind="ip"),
+    text("ip6", "", "IPv6 address (e.g., 2001:db8::33)", kind="ip"),
+    many("link", "", "Add link to another container", parse=link),
+    many("link-local-ip", "", "Container IPv4/IPv6 link-local addresses"),
     text("hostname", "h", "Container host name"),
     text("domainname", "", "Container NIS domain name"),
     many("add-host", "", "Add a custom host-to-IP mapping (host:ip)", parse=values.extra_host),
@@ -136,10 +142,9 @@ REFUSED = [
     refused("kernel-memory", why=REMOVED),
     refused("use-api-socket", kind="", why=NO_SOCKET),
     refused("gpus"),
-    *(refused(name) for name in ("ip", "ip6", "link", "link-local-ip", "network-alias")),
 ]
 
-OLDER_NAMES = {"net": "network", "dns-opt": "dns-option"}
+OLDER_NAMES = {"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option"}
 
 OLDER = [spelling(old, flag) for old, new in OLDER_NAMES.items() for flag in NETWORK if flag.name == new]
 

@@ -52,6 +52,10 @@ def oci_spec(
     host, config = record.host_config, record.config
     user, maps = find_user(layout, record), userns.maps(record)
     env = credentials.with_home(environment(config), user.home)
+    if host.links:
+        from minidock.engine import links
+
+        env += links.environment(layout, record)
     kinds = [*NAMESPACES, *(["user"] if maps else [])]
     namespaces = [spec.Namespace(type=kind, path=joined.get(kind, "")) for kind in kinds if joined.get(kind) != "host"]
     for name in host.sysctls:

@@ -38,6 +38,10 @@ def create(layout: Layout, request: CreateRequest) -> Created:
     with repair.creating(layout), store.bringing_in():
         image = store.find(request.config.image)
         record = draft(layout, request, image=image)
+        if record.host_config.links:
+            from minidock.engine import links
+
+            links.check(layout, record.host_config.links)
         _, left_out = fit.fit(request.host_config)
         warnings = [*_foreign(image, request.platform), *check(record.host_config), *left_out]
         _write(layout, record)

@@ -37,10 +37,27 @@ def _network_files(layout: Layout, record: Record, attachment: Attachment) -> di
     if mode.startswith("container:"):
         other = layout.container(Records(layout).find(mode.removeprefix("container:")).id)
         return {name: (other / name).read_text(encoding="utf-8") for name in ("hosts", "resolv.conf")}
-    addresses = [attachment.hosts_address] if attachment.hosts_address else []
-    hosts = resolv.hosts_text(
-        config.hostname, config.domainname, addresses, host.extra_hosts, gateway=attachment.gateway
-    )
+    addresses = attachment.addresses
+    extra = host.extra_hosts
+    if host.links:
+        from minidock.engine import links
+
+        extra = [*extra, *links.hosts(layout, record)]
+    hosts = resolv.hosts_text(config.hostname, config.domainname, addresses, extra, gateway=attachment.gateway)
     if mode == "host" and not host.extra_hosts:
         hosts = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    if attachment.named:
+        return {"hosts": hosts, "resolv.conf": resolv.named_config(resolv.host_text(), host)}
     return {"hosts": hosts, "resolv.conf": resolv.resolver_config(resolv.host_resolver_config(), host, mode)}
+
+
+def name_server(layout: Layout, record: Record, attachment: Attachment) -> str:
+    """dns.conf, by which the container's shim answers for names; empty when the container has no network of its own."""
+    if not attachment.dns_port:
+        return ""
+    from minidock.network import names, subnets
+
+    hosts = {name: subnets.directory(layout, name) / "hosts" for name in attachment.named}
+    links = [link for settings in record.requested.values() for link in settings.links or []]
+    servers = record.host_config.dns or resolv.servers(resolv.host_text())
+    return names.config(attachment.dns_port, hosts, links, servers if attachment.reaches_out else [])

@@ -101,6 +101,7 @@ def _paths(record: Record) -> dict[str, Any]:
         "CapDrop": _capabilities(host.cap_drop),
         "SecurityOpt": host.security_opt or None,
         "Binds": host.binds or None,
+        "Links": [f"/{name}:/{record.name}/{alias}" for name, _, alias in map(_halves, host.links)] or None,
         "Ulimits": [{"Name": limit.name, "Hard": limit.hard, "Soft": limit.soft} for limit in host.ulimits],
     }
 
@@ -112,12 +113,11 @@ def _capabilities(names: list[str]) -> list[str] | None:
 
 
 def _config(record: Record) -> dict[str, Any]:
-    from minidock.engine.environment import merge_env
     from minidock.kernel.execute import DEFAULT_PATH
 
     config: dict[str, Any] = msgspec.to_builtins(record.config)
-    removed = [line for line in record.config.env if "=" not in line]
-    config["Env"] = [*merge_env([f"PATH={DEFAULT_PATH}"], record.config.env), *removed]
+    if not any(line.partition("=")[0] == "PATH" for line in record.config.env):
+        config["Env"] = [f"PATH={DEFAULT_PATH}", *record.config.env]
     for key in ("MacAddress", "Healthcheck", "StopTimeout", "Shell", "ExposedPorts", "StopSignal", "NetworkDisabled"):
         if not config.get(key) and config.get(key) != 0:
             config.pop(key, None)
@@ -141,13 +141,29 @@ def _graph(layout: Layout, record: Record) -> dict[str, Any]:
     return {"Name": "overlay2", "Data": data}
 
 
+def _halves(link: str) -> tuple[str, str, str]:
+    return link.partition(":")
+
+
+def _asleep(record: Record, asked: EndpointSettings) -> EndpointSettings:
+    """An endpoint of a container that doesn't run: what was asked for."""
+    started = record.state.status != "created"
+    if not started or (
+        record.host_config.network_mode in ("", "default", "bridge", "host", "none") and not asked.aliases
+    ):
+        return asked
+    return msgspec.structs.replace(asked, aliases=[*(asked.aliases or []), record.id[:12]])
+
+
 def _network(layout: Layout, record: Record) -> dict[str, Any]:
     mode = record.host_config.network_mode
     name = "bridge" if mode == "default" else mode
     endpoints = record.endpoints
-    if not endpoints and not name.startswith("container:"):
-        endpoints = {name: EndpointSettings()}
-    first = next(iter(endpoints.values()), EndpointSettings())
+    if not endpoints and not record.isolated and not name.startswith("container:"):
+        asked = record.requested or {name: EndpointSettings()}
+        endpoints = {("bridge" if key == "default" else key): _asleep(record, found) for key, found in asked.items()}
+    # Docker's fields from before there were networks with names: those of the default one.
+    first = endpoints.get("bridge", EndpointSettings())
     return {
         "Bridge": "",
         "SandboxID": network.network_id(layout, record.id) if record.state.pid else "",

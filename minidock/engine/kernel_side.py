@@ -102,6 +102,8 @@ def _cgroup(layout: Layout, record: Record) -> Iterator[KernelFact]:
         directory, value = cgroup.directory(home), facts[controller].get(name)
         if directory is not None and value is not None:
             file = v1 if cgroup.version(home) == 1 else v2
+            if not os.path.exists(f"{directory}/{file}"):
+                continue  # version 2: nothing of it is limited here, and the parent's counts
             shown = f"{value} us" if name == "usage" else _shown(value)
             yield KernelFact(f"{controller}: {name}", shown, f"cat {directory}/{file}")
     quota = facts["cpu"].get("limit")
@@ -176,13 +178,13 @@ def _rules(layout: Layout, pid: int) -> Iterator[KernelFact]:
     """What the instance's table has about the container's addresses."""
     own = {at.address for at in addresses.read(pid)} - {"127.0.0.1"}
     try:
-        table = nft.run(f"list table ip {layout.nft_table}")
+        table = nft.run(f"list table inet {layout.nft_table}")
     except MinidockError:
         return  # no container of this instance has needed it
     for line in table.splitlines():
         for element in line.replace("elements = {", "").strip(" \t{},").split(","):
             if own & set(element.split()):
-                command = f"nft list table ip {layout.nft_table}"
+                command = f"nft list table inet {layout.nft_table}"
                 yield KernelFact("published port", element.strip(" \t{}"), command)
 
 

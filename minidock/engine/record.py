@@ -48,6 +48,8 @@ class Record(msgspec.Struct, frozen=True):
     ports: dict[str, list[PortBinding] | None] = {}
     mounts: list[MountPoint] = []
     requested: dict[str, EndpointSettings] = {}
+    isolated: bool = False
+    """It has been disconnected from every network."""
     restart_count: int = 0
     platform: str = "linux"
     manually_stopped: bool = False

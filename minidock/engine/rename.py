@@ -8,6 +8,7 @@ from minidock.engine import events
 from minidock.engine.create import NAME
 from minidock.engine.record import Records
 from minidock.errors import Conflict, NameInUse, UsageError
+from minidock.network import addresses
 from minidock.paths import Layout
 
 
@@ -29,4 +30,5 @@ def rename(layout: Layout, ref: str, name: str) -> None:
             renamed = records.rename(record, name)
         except NameInUse as error:
             raise Conflict(f"Error when allocating new name: {error.message}") from error
+        addresses.rename(layout, record.id, name)
     events.container(layout, renamed, "rename", {"oldName": f"/{record.name}"})

@@ -15,14 +15,26 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, spec, steps
-from minidock.engine import bundle, etc, events, health, init_layer, log_config, security, userns, volume_mounts
+from minidock.engine import (
+    bundle,
+    etc,
+    events,
+    health,
+    init_layer,
+    log_config,
+    security,
+    services,
+    userns,
+    volume_mounts,
+    volumes,
+)
 from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
 from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
 from minidock.kernel import cgroups, copy_up, idmap, overlay
-from minidock.model import ContainerState
+from minidock.model import ContainerState, EndpointSettings
 from minidock.network import Attachment
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
@@ -79,8 +91,11 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     log = log_config.log_file(layout, record)
     run_dir = layout.container_run(record.id)
     (run_dir / "rootfs").mkdir(parents=True, exist_ok=True, mode=0o755)
-    attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested)
+    asked = {"none": EndpointSettings()} if record.isolated else record.requested
+    attachment = network.plan(layout, record.id, record.config, record.host_config, asked, name=record.name)
     etc.write(layout, record, attachment)
+    if text := etc.name_server(layout, record, attachment):
+        files.write_atomic(run_dir / services.DNS_CONFIG, text.encode(), durable=False)
     made, config = prepare(layout, record, attachment)
     files.write_json(run_dir / "config.json", config, durable=False)
     journal = steps.to_journal(filter(steps.takes_back, host_steps(made)))
@@ -89,8 +104,8 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, True)
     listener = _listen(shim.attach_socket(run_dir))
-    reserved = [held.detach() for held in network.reserve_ports(attachment.hold)]
-    inherit = [listener.detach(), theirs.detach(), *reserved]
+    served = services.Services(attachment, run_dir)
+    inherit = [listener.detach(), theirs.detach(), *served.descriptors]
     stdio = Stdio(terminal=record.config.tty, stdin=record.config.open_stdin, inherit=inherit)
     stdio.give(config)
 
@@ -107,7 +122,11 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
         events.volumes(layout, found, "mount")
 
     birth = Birth(
-        made, stdio, lambda pid: _shim(layout, record, log, pid, stdio, inherit), before_exec=running, narrator=narrator
+        made,
+        stdio,
+        lambda pid: _shim(layout, record, log, pid, stdio, inherit, served),
+        before_exec=running,
+        narrator=narrator,
     )
     try:
         birth.start()
@@ -149,7 +168,8 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     fresh = volume_mounts.fresh(record)
     root += [copy_up.CopyUp(rootfs, point.destination, point.source, bool(maps)) for point in fresh]
     group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
-    extras = Extras(attachment.before, attachment.joined, attachment.child, root, bool(maps))
+    before = [*attachment.before, *volumes.shared(layout, record)]
+    extras = Extras(before, attachment.joined, attachment.child, root, bool(maps))
     return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
 
 
@@ -202,9 +222,15 @@ def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
 
 
 def _shim(
-    layout: Layout, record: Record, log: shim.LogFile | None, pid: int, stdio: Stdio, inherit: list[int]
+    layout: Layout,
+    record: Record,
+    log: shim.LogFile | None,
+    pid: int,
+    stdio: Stdio,
+    inherit: list[int],
+    served: services.Services,
 ) -> list[str]:
-    """What B becomes. `inherit` is the listening socket, the first client and the reserved ports."""
+    """What B becomes. `inherit` is the listening socket, the first client, and what `served` holds."""
     ends = stdio.for_shim
     streams: shim.Pipes | shim.Console
     if ends.console >= 0:
@@ -219,8 +245,8 @@ def _shim(
         log=log,
         listen_fd=inherit[0],
         client_fd=inherit[1],
-        hold_fds=inherit[2:],
         stdin_once=record.config.stdin_once,
         probe=health.probe_for(layout, record),
         cleanup=cleanup_command(layout, record.id),
+        services=served.flags(pid),
     )

@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from minidock.engine import events, image_list, image_remove, ps
+from minidock.engine import image_list, image_remove, ps, volume_store
 from minidock.engine.image_list import Filters
 from minidock.engine.prune import containers as prune_containers
 from minidock.engine.record import Records
@@ -72,17 +72,5 @@ def prune(layout: Layout, *, everything: bool, volumes: bool, filters: Filters) 
 
 
 def prune_volumes(layout: Layout, filters: Filters) -> tuple[list[str], int]:
-    """Anonymous volumes, known by their 64-digit names, that no container has."""
-    from minidock import files
-
-    if filters.get("label"):  # an anonymous volume has none
-        return [], 0
-    removed, freed = [], 0
-    for volume in _volumes(layout):
-        if len(volume.name) == 64 and not volume.links:
-            files.remove_tree(layout.volumes / volume.name)
-            removed.append(volume.name)
-            freed += volume.size
-            events.emit(layout, "volume", "destroy", volume.name, {"driver": "local"})
-    events.emit(layout, "volume", "prune", "", {"reclaimed": str(freed)})
-    return removed, freed
+    """Anonymous volumes that no container has."""
+    return volume_store.prune(layout, {key: values for key, values in filters.items() if key != "until"})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from minidock import files
-from minidock.engine import userns, volumes
+from minidock.engine import userns
 from minidock.engine.record import Record
 from minidock.errors import UsageError
 from minidock.kernel import bind
@@ -24,23 +23,14 @@ def oci_mounts(record: Record, user: tuple[int, int]) -> list[Mount]:
 
 
 def oci_mount(point: MountPoint, record: Record, user: tuple[int, int] = (0, 0)) -> Mount:
-    """One of them. Raises UsageError where mounts are to travel and the host's mount doesn't let them.
-
-    A volume that is a file system (volume-opt=type=…) is mounted in each container by itself, since nothing of a
-    container is mounted on the host: one of type tmpfs is empty at each start, and nobody else's.
-    """
+    """One of them. Raises UsageError where mounts are to travel and the host's mount doesn't let them."""
     request = _request(record, point.destination)
     if point.type == "tmpfs":
         options = request.tmpfs_options if request else None
         words = [f"size={options.size_bytes}"] if options and options.size_bytes else []
         words += [f"mode={options.mode:o}"] if options and options.mode else []
         return _tmpfs(point.destination, [*words, *([] if point.rw else ["ro"])])
-    given = _driver_options(point)
-    if given and "bind" not in given.get("o", "").replace("rbind", "bind").split(","):
-        words = [word for word in given.get("o", "").split(",") if word]
-        words += [] if point.rw else ["ro"]
-        return Mount(destination=point.destination, type=given["type"], source=given["device"], options=words)
-    source, words = given["device"] if given else point.source, _words(point, request, record)
+    source, words = point.source, _words(point, request, record)
     if not _is_shifted(point):
         return Mount(destination=point.destination, type="bind", source=source, options=words)
     ids = userns.whose(userns.maps(record), source, user)
@@ -80,15 +70,6 @@ def _request(record: Record, destination: str) -> MountRequest | None:
     return next((item for item in requests if os.path.normpath(item.target) == destination), None)
 
 
-def _driver_options(point: MountPoint) -> dict[str, str]:
-    if point.type != "volume":
-        return {}
-    try:
-        return files.read_json(volumes.options_file(point), dict[str, str])
-    except FileNotFoundError:
-        return {}
-
-
 def _tmpfs(destination: str, words: list[str]) -> Mount:
     """Docker's defaults, unless the words say otherwise: the later of two wins."""
     return Mount(destination=destination, type="tmpfs", source="tmpfs", options=["nosuid", "nodev", "noexec", *words])
@@ -102,7 +83,7 @@ def _is_shifted(point: MountPoint) -> bool:
 def fresh(record: Record) -> Iterable[MountPoint]:
     """Volumes that are still empty, and are to get what the image has at their place (unless asked not to)."""
     for point in record.mounts:
-        if point.type != "volume" or "nocopy" in point.mode.split(",") or _driver_options(point):
+        if point.type != "volume" or "nocopy" in point.mode.split(","):
             continue
         request = _request(record, point.destination)
         options = request.volume_options if request else None

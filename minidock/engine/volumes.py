@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from minidock import files
-from minidock.engine import events, userns
+from minidock.engine import userns, volume_store
 from minidock.engine.record import Record, Records
 from minidock.errors import MinidockError, UsageError
-from minidock.model import HostConfig, MountPoint, MountRequest
+from minidock.kernel.shared_mount import ShareMount
+from minidock.model import HostConfig, MountPoint, MountRequest, VolumeOptions
 from minidock.paths import Layout
+from minidock.steps import Step
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 
@@ -37,16 +38,28 @@ def prepare(layout: Layout, record: Record) -> Planned:
     """
     planned = plan(layout, record)
     for point in planned.points:
-        if point.source and not os.path.lexists(point.source):
+        if point.type == "volume":
+            asked = _options_of(record, point)
+            options = dict(asked.driver_config.get("Options") or {})
+            anonymous = len(point.name) == 64 and point.name not in _named(record)
+            if volume_store.ensure(layout, point.name, options, asked.labels, anonymous=anonymous):
+                userns.give(point.source, record)
+        elif point.source and not os.path.lexists(point.source):
             Path(point.source).mkdir(parents=True, exist_ok=True)
             userns.give(point.source, record)
-            if point.type == "volume":
-                events.emit(layout, "volume", "create", point.name, {"driver": point.driver})
-    for request in record.host_config.mounts:
-        point = next(point for point in planned.points if point.destination == os.path.normpath(request.target))
-        if point.type == "volume" and driver_options(request):
-            _keep_options(point, driver_options(request))
     return planned
+
+
+def _options_of(record: Record, point: MountPoint) -> VolumeOptions:
+    """What --mount says about the volume itself."""
+    requests = (item for item in record.host_config.mounts if os.path.normpath(item.target) == point.destination)
+    return next((item.volume_options for item in requests if item.volume_options), VolumeOptions())
+
+
+def _named(record: Record) -> set[str]:
+    """Volumes that the container's flags call by name."""
+    binds = {bind.split(":", 1)[0] for bind in record.host_config.binds}
+    return binds | {item.source for item in record.host_config.mounts if item.type == "volume"}
 
 
 def plan(layout: Layout, record: Record) -> Planned:
@@ -116,7 +129,7 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
     if request.type == "volume":
         name = request.source or os.urandom(32).hex()
         driver = (request.volume_options.driver_config if request.volume_options else {}).get("Name", "")
-        check_options(name, driver_options(request))
+        volume_store.check_options(name, driver_options(request))
         return _volume(layout, name, destination, "z" if request.source else "", driver, rw=not request.read_only)
     if request.type != "bind":
         raise UsageError(f'invalid mount config: mount type "{request.type}" unknown')
@@ -139,27 +152,14 @@ def _absolute(destination: str, shown: str) -> str:
 
 
 def _volume(layout: Layout, name: str, destination: str, mode: str, driver: str, *, rw: bool = True) -> MountPoint:
-    """A volume is nothing but its directory, unless it was given options of what to mount."""
+    """Only where it will be: `prepare` makes it."""
     if driver not in ("", "local"):
         raise UsageError(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-    if not _is_name(name):
-        raise UsageError(
-            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
-            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
-        )
+    volume_store.check_name(name)
     data = layout.volumes / name / "_data"
     return MountPoint(
         type="volume", source=str(data), destination=destination, mode=mode or "z", rw=rw, name=name, driver="local"
     )
-
-
-def _is_name(name: str) -> bool:
-    """[a-zA-Z0-9][a-zA-Z0-9_.-]*"""
-    rest = name.replace("_", "").replace(".", "").replace("-", "")
-    return name.isascii() and name[:1].isalnum() and (rest or "a").isalnum()
-
-
-# Options of the local driver: a volume that is something mounted, as `mount -t TYPE -o O DEVICE`.
 
 
 def driver_options(request: MountRequest) -> dict[str, str]:
@@ -168,36 +168,38 @@ def driver_options(request: MountRequest) -> dict[str, str]:
     return dict(config.get("Options") or {})
 
 
-def check_options(volume: str, options: dict[str, str]) -> None:
-    for name in options:
-        if name not in ("type", "o", "device"):
-            raise UsageError(f'create {volume}: invalid option: "{name}"')
-    for name in ("device", "type"):
-        if options and not options.get(name):
-            raise UsageError(f'create {volume}: missing required option: "{name}"')
+def shared(layout: Layout, record: Record) -> list[Step]:
+    """Volumes that are a file system or a directory from elsewhere: mounted on the host while containers use them."""
+    steps: list[Step] = []
+    for point in record.mounts:
+        found = volume_store.find(layout, point.name) if point.type == "volume" else None
+        if found is None or not found.options:
+            continue
+        words = [word for word in found.options.get("o", "").split(",") if word]
+        if found.options["type"].startswith("nfs"):
+            words = [_with_address(word) for word in words]
+        users = str(layout.run / "volumes" / found.name)
+        steps.append(
+            ShareMount(found.mountpoint, found.options["type"], found.options["device"], words, users, record.id)
+        )
+    return steps
 
 
-def options_file(point: MountPoint) -> Path:
-    """Beside the volume's `_data`."""
-    return Path(point.source).parent / "opts.json"
+def _with_address(word: str) -> str:
+    """`addr=nas`: the kernel takes numbers only."""
+    import socket
 
-
-def _keep_options(point: MountPoint, options: dict[str, str]) -> None:
-    """Only a new volume gets them: what is in one that exists stays what it is."""
-    file = options_file(point)
-    if not file.exists() and not os.listdir(point.source):
-        files.write_json(file, options)
+    if not word.startswith("addr="):
+        return word
+    try:
+        return f"addr={socket.gethostbyname(word.removeprefix('addr='))}"
+    except OSError as error:
+        raise MinidockError(f"error resolving passed in network volume address: {error}") from error
 
 
 def remove_anonymous(layout: Layout, record: Record) -> None:
-    """With `rm -v` and `run --rm`: volumes that were made for this container alone, known by their 64-digit names."""
-    named = {bind.split(":", 1)[0] for bind in record.host_config.binds}
-    others = [other for other in Records(layout).all() if other.id != record.id] if record.mounts else []
-    named |= {point.name for other in others for point in other.mounts}  # theirs too, by --volumes-from
+    """With `rm -v` and `run --rm`: volumes that were made for this container, unless another has them by now."""
     for point in record.mounts:
-        if point.type == "volume" and len(point.name) == 64 and point.name not in named:
-            directory = layout.volumes / point.name
-            files.remove_tree(directory)
-            if directory.exists():
-                raise MinidockError(f"can't remove the volume {point.name}")
-            events.emit(layout, "volume", "destroy", point.name, {"driver": point.driver})
+        anonymous = point.type == "volume" and len(point.name) == 64 and point.name not in _named(record)
+        if anonymous and not [other for other in volume_store.users(layout, point.name) if other.id != record.id]:
+            volume_store.delete(layout, point.name)

@@ -25,11 +25,15 @@ IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, inte
 IFA_ADDRESS = 1  # linux/if_addr.h
 IFA_LOCAL = 2
 IFA_BROADCAST = 4
+IFA_FLAGS = 8
+IFA_F_NODAD = 0x02
 BITS = 32
 
 
 class AddAddress(Step, frozen=True):
-    """Give the interface an IPv4 address; `address` is written with its prefix length, `172.18.0.2/16`.
+    """Give the interface an address; `address` is written with its prefix length, `172.18.0.2/16`, `fd00::2/64`.
+
+    IPv6 addresses can be used at once: nobody is asked whether he has the same (`nodad`), as they are given out here.
 
     `shared` is for the bridge, which has its address already in all containers but the first.
     """
@@ -44,21 +48,15 @@ class AddAddress(Step, frozen=True):
         return f"give {self.name} the address {self.address}{unless}"
 
     def shell(self) -> str:
-        add = f"ip addr add {self.address} brd + dev {self.name}"
+        six = ":" in self.address
+        add = f"ip addr add {self.address} {'nodad' if six else 'brd +'} dev {self.name}"
         if not self.shared:
             return add
-        return f"case $(ip -4 addr show dev {self.name}) in *'inet {self.address} '*) ;; *) {add} ;; esac"
+        word = "inet6" if six else "inet"
+        return f"case $(ip addr show dev {self.name}) in *'{word} {self.address} '*) ;; *) {add} ;; esac"
 
     def apply(self, live: Live) -> None:
-        dotted, _, prefix = self.address.partition("/")
-        raw = socket.inet_aton(dotted)
-        broadcast = int.from_bytes(raw, "big") | (1 << (BITS - int(prefix))) - 1
-        body = (
-            IFADDRMSG.pack(socket.AF_INET, int(prefix), 0, 0, index_of(self.name))
-            + attribute(IFA_LOCAL, raw)
-            + attribute(IFA_ADDRESS, raw)
-            + attribute(IFA_BROADCAST, broadcast.to_bytes(4, "big"))
-        )
+        body = _six(self.address, self.name) if ":" in self.address else _four(self.address, self.name)
         try:
             with Netlink() as netlink:
                 what = f"ip addr add {self.address} dev {self.name}"
@@ -67,6 +65,25 @@ class AddAddress(Step, frozen=True):
             if not self.shared:
                 raise
             ignoring(error, errno.EEXIST)
+
+
+def _four(address: str, name: str) -> bytes:
+    dotted, _, prefix = address.partition("/")
+    raw = socket.inet_aton(dotted)
+    broadcast = int.from_bytes(raw, "big") | (1 << (BITS - int(prefix))) - 1
+    return (
+        IFADDRMSG.pack(socket.AF_INET, int(prefix), 0, 0, index_of(name))
+        + attribute(IFA_LOCAL, raw)
+        + attribute(IFA_ADDRESS, raw)
+        + attribute(IFA_BROADCAST, broadcast.to_bytes(4, "big"))
+    )
+
+
+def _six(address: str, name: str) -> bytes:
+    text, _, prefix = address.partition("/")
+    raw = socket.inet_pton(socket.AF_INET6, text)
+    fixed = IFADDRMSG.pack(socket.AF_INET6, int(prefix), IFA_F_NODAD, 0, index_of(name))
+    return fixed + attribute(IFA_LOCAL, raw) + attribute(IFA_ADDRESS, raw) + attribute(IFA_FLAGS, IFA_F_NODAD)
 
 
 class Address(msgspec.Struct, frozen=True):

@@ -116,6 +116,23 @@ def in_bounding_set(number: int) -> bool | None:
         raise
 
 
+def grantable(sets: spec.Capabilities) -> spec.Capabilities:
+    """The sets without what we can't give because we haven't got it; the specification asks for a warning only."""
+    ceiling = set(available())
+
+    def had(names: list[str]) -> list[str]:
+        return [name for name in names if name in ceiling]
+
+    return spec.Capabilities(
+        bounding=had(sets.bounding),
+        effective=had(sets.effective),
+        inheritable=had(sets.inheritable),
+        permitted=had(sets.permitted),
+        # Ambient is for what is permitted and inheritable, else prctl(2) says EPERM.
+        ambient=[name for name in had(sets.ambient) if name in sets.permitted and name in sets.inheritable],
+    )
+
+
 def mask(names: Iterable[str]) -> int:
     """The set as a bit mask. Names that neither we nor the OCI specification know are left out: never given."""
     return sum(1 << NUMBERS[name] for name in set(names) if name in NUMBERS)
@@ -133,6 +150,8 @@ class DropBoundingSet(Step, frozen=True):
     """Lower the ceiling. First, because it needs CAP_SETPCAP; what a newer kernel has beyond our table goes too."""
 
     keep: list[str]
+    hold: str = ""
+    """A capability that must outlive the next exec all the same: minidock-exec needs it, and gives it up."""
     man: ClassVar[str] = "capabilities(7)"
 
     def describe(self) -> str:
@@ -147,6 +166,9 @@ class DropBoundingSet(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         kept = mask(self.keep)
+        if self.hold:  # as inheritable, which is what exec keeps beside the bounding set; only now, while it is in that
+            effective, permitted, inheritable = syscalls.capget()
+            syscalls.capset(effective, permitted, inheritable | mask([self.hold]))
         for number in range(64):
             held = in_bounding_set(number)
             if held is None:  # past the kernel's last capability
@@ -184,6 +206,8 @@ class SetCapabilities(Step, frozen=True):
     permitted: list[str] = []
     inheritable: list[str] = []
     ambient: list[str] = []
+    hold: str = ""
+    """As in DropBoundingSet: it stays until minidock-exec (native/exec.c) has used it."""
     man: ClassVar[str] = "capset(2)"
 
     def describe(self) -> str:
@@ -199,22 +223,24 @@ class SetCapabilities(Step, frozen=True):
         return f"setpriv {' '.join(self.setpriv())} COMMAND  # exec computes permitted and effective"
 
     def apply(self, live: Live) -> None:
+        held = [self.hold] if self.hold else []
+        inheritable = mask([*self.inheritable, *held])
         try:
-            syscalls.capset(mask(self.effective), mask(self.permitted), mask(self.inheritable))
+            syscalls.capset(mask(self.effective), mask([*self.permitted, *held]), inheritable)
         except SystemCallFailed as error:
-            lacking = names_of(mask(self.permitted) & ~syscalls.capget()[1])
+            lacking = names_of(mask([*self.permitted, *held]) & ~syscalls.capget()[1])
             error.hint = f"minidock itself lacks {', '.join(lacking)}" if lacking else error.hint
             raise
         # Ambient may only hold what is permitted and inheritable, so it comes after capset.
         syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-        for name in self.ambient:
+        for name in [*self.ambient, *held]:
             if name in NUMBERS:
                 syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, NUMBERS[name])
 
 
-def set_capabilities(sets: spec.Capabilities) -> SetCapabilities:
+def set_capabilities(sets: spec.Capabilities, hold: str = "") -> SetCapabilities:
     """The step for the sets of an OCI process."""
-    return SetCapabilities(sets.effective, sets.permitted, sets.inheritable, sets.ambient)
+    return SetCapabilities(sets.effective, sets.permitted, sets.inheritable, sets.ambient, hold)
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -272,7 +272,7 @@ def unified(cgroup: Cgroup, files: dict[str, str]) -> list[Step]:
             raise MinidockError(f"{name!r} is not the name of a cgroup2 file, such as memory.high")
         if cgroup.v2 is None or (controller != "cgroup" and cgroup.version(controller) != 2):
             raise Unsupported(
-                f"can't write {name}: the {controller} controller isn't on a cgroup2 hierarchy of this host",
+                f"invalid configuration: can't write {name}: the {controller} controller isn't on a cgroup2 hierarchy",
                 hint="the spec's `unified` needs cgroup v2; use the named limits, which work on both",
             )
         steps.append(WriteCgroupFile(what=f"set {name} to {value}", file=f"{cgroup.v2}/{name}", value=value))

@@ -35,6 +35,8 @@ class CgroupPlan(msgspec.Struct, frozen=True):
     """On the host, with the process's pid in `live.pid`, before the process does anything."""
     child: list[Step] = []
     """In the process itself, first of all: with `child_joins` what `joined` would have done on version 1."""
+    path: str = ""
+    """The cgroup, with one leading slash."""
 
 
 class JoinCgroup(Step, frozen=True):
@@ -113,7 +115,7 @@ def membership(hierarchies: Hierarchies, path: str, *, child_joins: bool = False
         child = [EnterCgroup(cgroup.path, cgroup.v1)]
     elif cgroup.v1:
         joined.append(JoinCgroup(cgroup.path, cgroup.v1))
-    return CgroupPlan(before=[], clone_dir=cgroup.v2 or "", joined=joined, child=child)
+    return CgroupPlan(before=[], clone_dir=cgroup.v2 or "", joined=joined, child=child, path=cgroup.path)
 
 
 def checked_path(path: str) -> str:

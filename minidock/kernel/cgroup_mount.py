@@ -12,6 +12,7 @@ import shlex
 from typing import ClassVar
 
 from minidock.kernel import mounts, rootpath
+from minidock.kernel.bind import BindMount
 from minidock.steps import Live, Step
 
 
@@ -34,6 +35,57 @@ class MountCgroup(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         self._mount().apply(live)
+
+
+class BindCgroup(Step, frozen=True):
+    """Without a cgroup namespace a new mount would show every cgroup of the host (and in a user namespace it is EPERM):
+    so the container's own directories are bound instead. `directories` maps a name below `destination`, "" for itself,
+    to the host's directory."""
+
+    rootfs: str
+    destination: str
+    options: list[str]
+    directories: dict[str, str]
+    man: ClassVar[str] = "cgroups(7)"
+
+    def describe(self) -> str:
+        return f"show the container's cgroup of the host at {self.destination}"
+
+    def _steps(self) -> list[Step]:
+        rest = [word for word in self.options if word not in ("ro", "rw")]
+        steps: list[Step] = []
+        if "" not in self.directories:
+            steps.append(mounts.MountFilesystem(self.rootfs, self.destination, "tmpfs", "tmpfs", [*rest, "mode=755"]))
+        for name, source in self.directories.items():
+            words = ["bind", *self.options]
+            steps.append(BindMount(self.rootfs, f"{self.destination}/{name}".rstrip("/"), source, words))
+        return steps
+
+    def _links(self) -> dict[str, str]:
+        return {part: name for name in self.directories for part in name.split(",") if "," in name}
+
+    def shell(self) -> str:
+        base = shlex.quote(self.rootfs + self.destination)
+        links = [f"ln -s {name} {base}/{part}" for part, name in self._links().items()]
+        readonly = [f"mount -o remount,bind,ro {base}"] if "ro" in self.options else []
+        return "\n".join([*(step.shell() for step in self._steps()), *links, *readonly])
+
+    def apply(self, live: Live) -> None:
+        for step in self._steps():
+            step.apply(live)
+        _finish(self.rootfs, self.destination, self._links(), readonly="ro" in self.options)
+
+
+def _finish(rootfs: str, destination: str, links: dict[str, str], *, readonly: bool) -> None:
+    """The tmpfs gets its links, and is closed."""
+    root = rootpath.open_root(rootfs)
+    base = rootpath.open_in(root, destination, os.O_PATH | os.O_DIRECTORY)
+    for part, name in links.items():
+        os.symlink(name, part, dir_fd=base)
+    if readonly:
+        mounts.make_readonly(base)
+    os.close(base)
+    os.close(root)
 
 
 class MountCgroupV1(Step, frozen=True):
@@ -82,14 +134,7 @@ class MountCgroupV1(Step, frozen=True):
             mounts.hang(mounted, target)
             for fd in (root, target, mounted):
                 os.close(fd)
-        root = rootpath.open_root(self.rootfs)
-        base = rootpath.open_in(root, self.destination, os.O_PATH | os.O_DIRECTORY)
-        for part, name in self._links().items():
-            os.symlink(name, part, dir_fd=base)
-        if "ro" in self.options:
-            mounts.make_readonly(base)
-        os.close(base)
-        os.close(root)
+        _finish(self.rootfs, self.destination, self._links(), readonly="ro" in self.options)
 
 
 def v1_hierarchies(mounted: dict[str, str]) -> dict[str, str]:

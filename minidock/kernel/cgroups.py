@@ -15,8 +15,22 @@ import os
 import shlex
 from typing import ClassVar
 
+import msgspec
+
 from minidock.errors import Conflict, SystemCallFailed, Unsupported
-from minidock.kernel import blkio, cgroup_tree, cpu, cpuset, device_filter, hugetlb, memory, net_class, pids, rdma
+from minidock.kernel import (
+    blkio,
+    cgroup_tree,
+    cpu,
+    cpuset,
+    device_filter,
+    freezer,
+    hugetlb,
+    memory,
+    net_class,
+    pids,
+    rdma,
+)
 from minidock.kernel.cgroup_files import (
     Cgroup,
     Hierarchies,
@@ -27,12 +41,24 @@ from minidock.kernel.cgroup_files import (
     unified,
     write,
 )
-from minidock.kernel.cgroup_join import CgroupPlan, checked_path, membership, read
+from minidock.kernel.cgroup_join import BornInCgroup, CgroupPlan, EnterCgroup, checked_path, membership, read
 from minidock.kernel.cgroup_tree import processes
 from minidock.spec import Resources
 from minidock.steps import Live, Step
 
-__all__ = ["Cgroup", "CgroupPlan", "Hierarchies", "discover", "membership", "plan", "processes", "read"]
+__all__ = [
+    "BornInCgroup",
+    "Cgroup",
+    "CgroupPlan",
+    "EnterCgroup",
+    "Hierarchies",
+    "checked_path",
+    "discover",
+    "membership",
+    "plan",
+    "processes",
+    "read",
+]
 
 COUNTED = ("cpu", "io", "memory", "pids")
 """Controllers wanted on cgroup2 even without a limit: `stats` shows what they count."""
@@ -148,7 +174,7 @@ def plan(
     before = [make, *_enable(cgroup, limits), *cpuset.inherit(cgroup), *limits]
     before += device_filter.limits(cgroup, wanted.devices)
     there = membership(hierarchies, cgroup.path, child_joins=child_joins)
-    return CgroupPlan(before=before, clone_dir=there.clone_dir, joined=there.joined, child=there.child)
+    return msgspec.structs.replace(there, before=before)
 
 
 def changes(hierarchies: Hierarchies, path: str, wanted: Resources, before: Resources) -> list[Step]:
@@ -177,9 +203,12 @@ def _refuse_inhabited(cgroup: Cgroup) -> None:
     for directory in cgroup.directories:
         if os.path.isdir(directory) and (found := cgroup_tree.pids_below(directory)):
             raise Conflict(
-                f"the cgroup {directory} is not empty: processes {found[:5]} live in it",
+                f"container's cgroup is not empty: {len(found)} process(es) found: {found[:5]} in {directory}",
                 hint="another container has the same id or cgroup path; give this one its own",
             )
+        # Whoever enters a frozen cgroup stands still at once, before it can say so.
+        if freezer.frozen(directory):
+            raise Conflict(f"container's cgroup unexpectedly frozen: {directory}", hint="thaw or remove it first")
 
 
 def _mounts_if_ours(cgroup: Cgroup) -> list[str]:

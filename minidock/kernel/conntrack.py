@@ -26,6 +26,7 @@ CTA_TUPLE_REPLY = 2
 CTA_TUPLE_IP = 1
 CTA_TUPLE_PROTO = 2
 CTA_IP_V4_SRC = 1
+CTA_IP_V6_SRC = 3
 CTA_PROTO_NUM = 1
 CTA_PROTO_SRC_PORT = 2
 CTA_PROTO_DST_PORT = 3
@@ -39,16 +40,17 @@ class Flow(msgspec.Struct, frozen=True):
     port: int
     answers: str
     answer_port: int
+    family: int
     original: bytes
     """The first direction as the kernel wrote it: by this it knows the flow again."""
 
 
 def flows() -> list[Flow]:
-    """All IPv4 flows of our network namespace."""
+    """All flows of our network namespace, of both families."""
     try:
         with Netlink(NETLINK_NETFILTER) as netlink:
             kind = NFNL_SUBSYS_CTNETLINK | IPCTNL_MSG_CT_GET
-            messages = netlink.dump("conntrack -L", kind, NFGENMSG.pack(socket.AF_INET, 0, 0))
+            messages = netlink.dump("conntrack -L", kind, NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
     except SystemCallFailed as error:
         # EINVAL, EOPNOTSUPP: the kernel has no connection tracking loaded, so there is nothing to forget.
         ignoring(error, errno.EINVAL, errno.EOPNOTSUPP)
@@ -69,7 +71,7 @@ def forget(protocol: int, *, port: int = 0, answers: str = "", answer_port: int 
 
 
 def _delete(flow: Flow) -> int:
-    body = NFGENMSG.pack(socket.AF_INET, 0, 0) + nested(CTA_TUPLE_ORIG, flow.original)
+    body = NFGENMSG.pack(flow.family, 0, 0) + nested(CTA_TUPLE_ORIG, flow.original)
     try:
         with Netlink(NETLINK_NETFILTER) as netlink:
             netlink.request("conntrack -D", NFNL_SUBSYS_CTNETLINK | IPCTNL_MSG_CT_DELETE, body)
@@ -84,11 +86,16 @@ def _flow(message: bytes) -> Flow:
     asked = dict(attributes(values[CTA_TUPLE_ORIG]))
     answer = dict(attributes(values[CTA_TUPLE_REPLY]))
     to, back = dict(attributes(asked[CTA_TUPLE_PROTO])), dict(attributes(answer[CTA_TUPLE_PROTO]))
+    source = dict(attributes(answer[CTA_TUPLE_IP]))
+    six = CTA_IP_V6_SRC in source
     return Flow(
         protocol=to[CTA_PROTO_NUM][0],
         port=int.from_bytes(to.get(CTA_PROTO_DST_PORT, b""), "big"),
-        answers=socket.inet_ntoa(dict(attributes(answer[CTA_TUPLE_IP]))[CTA_IP_V4_SRC]),
+        answers=socket.inet_ntop(socket.AF_INET6, source[CTA_IP_V6_SRC])
+        if six
+        else socket.inet_ntoa(source[CTA_IP_V4_SRC]),
         answer_port=int.from_bytes(back.get(CTA_PROTO_SRC_PORT, b""), "big"),
+        family=message[0],
         original=values[CTA_TUPLE_ORIG],
     )
 

@@ -11,7 +11,7 @@ import shlex
 import stat
 from typing import ClassVar
 
-from minidock.kernel import rootpath
+from minidock.kernel import mounts, rootpath
 from minidock.steps import Live, Step
 
 
@@ -30,24 +30,52 @@ class CopyUp(Step, frozen=True):
 
     def shell(self) -> str:
         source, target = shlex.quote(f"{self.rootfs}{self.source}/."), shlex.quote(self.target)
-        return f"if [ -d {source} ]; then cp -a {source} {target}; fi"
+        return f'if [ -d {source} ] && [ -z "$(ls -A {target})" ]; then cp -a {source} {target}; fi'
 
     def apply(self, live: Live) -> None:
         root = rootpath.open_root(self.rootfs)
-        try:
-            source = rootpath.open_in(root, self.source, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            os.close(root)
-            return
         if self.lent:
             live.actions["lend"]()
         target = live.fds.pop("lent") if self.lent else self.lend(live)
-        _copy_directory(source, target)
-        for fd in (root, source, target):
-            os.close(fd)
+        if os.listdir(target):  # what is mounted there may hold something by now, unlike the bare directory
+            os.close(target)
+        else:
+            fill(root, self.source, target)
+        os.close(root)
 
     def lend(self, live: Live) -> int:
         return os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+class MountFilled(mounts.MountFilesystem, frozen=True):
+    """`tmpcopyup`: the new tmpfs gets what the directory holds, before it hides it."""
+
+    def describe(self) -> str:
+        return f"mount a new {self.kind} at {self.destination}, with a copy of what is there"
+
+    def shell(self) -> str:
+        target = shlex.quote(self.rootfs + self.destination)
+        return f"cp -a {target} $RUN/filled && {super().shell()} && cp -a $RUN/filled/. {target} && rm -r $RUN/filled"
+
+    def make(self, root: int) -> int:
+        words = [word for word in self.words(root) if word != "ro"]
+        mounted = mounts.new_filesystem(self.kind, self.source or self.kind, words)
+        fill(root, self.destination, os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mounted))
+        if "ro" in self.options:
+            mounts.make_readonly(mounted)
+        return mounted
+
+
+def fill(root: int, path: str, target: int) -> None:
+    """Copy the directory `path` of the container into the directory `target`, which is closed."""
+    try:
+        source = rootpath.open_in(root, path, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        os.close(target)
+        return
+    _copy_directory(source, target)
+    os.close(source)
+    os.close(target)
 
 
 def _copy_directory(source: int, target: int) -> None:
@@ -98,8 +126,6 @@ def _same_facts(fd: int, facts: os.stat_result, source: int) -> None:
 
 def read(pid: int) -> list[str]:
     """Volumes of a process: what it has mounted from below a `_data` directory."""
-    from minidock.kernel import mounts
-
     return [row["destination"] for row in mounts.read(pid) if row["root"].endswith("/_data")]
 
 

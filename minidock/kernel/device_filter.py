@@ -90,7 +90,8 @@ def effective(rules: Sequence[DeviceRule]) -> list[DeviceRule]:
 def _checked(rule: DeviceRule) -> DeviceRule:
     """With -1 as None, which some callers write for a wildcard, and `u` as `c`, which mknod(1) takes for the same."""
     kind = "c" if rule.type == "u" else rule.type or "a"
-    if kind not in ("a", "b", "c") or not rule.access or set(rule.access) - set(ACCESS):
+    # runc takes an `a` among the letters for nothing.
+    if kind not in ("a", "b", "c") or not rule.access or set(rule.access) - {*ACCESS, "a"}:
         raise UsageError(f"invalid device rule: type {rule.type!r}, access {rule.access!r}")
     numbers = [None if number in (None, -1) else number for number in (rule.major, rule.minor)]
     if any(number is not None and not 0 <= number < 1 << 31 for number in numbers):

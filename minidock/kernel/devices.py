@@ -6,13 +6,14 @@ is allowed is decided by the device filter of the cgroup (kernel/device_filter.p
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
 from typing import ClassVar
 
+from minidock.errors import SystemCallFailed
 from minidock.kernel import mounts, rootpath, syscalls
-from minidock.kernel.bind import BindMount
 from minidock.spec import Device
 from minidock.steps import Live, Step
 
@@ -38,7 +39,7 @@ FORMATS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_
 
 
 class MakeDevice(Step, frozen=True):
-    """One node. In a user namespace mknod(2) says EPERM, and the host's node is bound instead."""
+    """One node. In a user namespace mknod(2) says EPERM: the parent makes it then, and it is bound."""
 
     rootfs: str
     path: str
@@ -62,19 +63,57 @@ class MakeDevice(Step, frozen=True):
         return f"mkdir -p {directory} && mknod -m {self.mode:o} {path} {self.kind}{numbers}{owner}"
 
     def apply(self, live: Live) -> None:
-        if self.bind:
-            return BindMount(self.rootfs, self.path, self.path, ["bind"]).apply(live)
         root = rootpath.open_root(self.rootfs)
-        directory, _, name = self.path.rpartition("/")
-        parent = rootpath.make_directories(root, directory)
+        if self.bind:
+            self._bind(root, live)
+        else:
+            directory, _, name = self.path.rpartition("/")
+            parent = rootpath.make_directories(root, directory)
+            self._make(parent, name)
+            os.close(parent)
+        os.close(root)
+
+    def _make(self, parent: int, name: str) -> None:
         device = os.makedev(self.major, self.minor)
-        os.mknod(name, FORMATS[self.kind] | self.mode, device, dir_fd=parent)
+        for _ in range(2):
+            try:
+                os.mknod(name, FORMATS[self.kind] | self.mode, device, dir_fd=parent)
+                break
+            except FileExistsError:  # an image that brings its own /dev: what it has there goes
+                try:
+                    os.unlink(name, dir_fd=parent)
+                except OSError as error:
+                    if error.errno != errno.EBUSY:
+                        raise
+                    return  # one of the mounts stands here: it was asked for by name
         # The umask took bits from the mode; and the name can't be swapped, nobody else is in here yet.
         os.chmod(name, self.mode, dir_fd=parent)
         os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
-        os.close(parent)
-        os.close(root)
-        return None
+
+    def _bind(self, root: int, live: Live) -> None:
+        live.actions["lend"]()
+        node, target = live.fds.pop("lent"), rootpath.make_file(root, self.path)
+        mounts.hang(node, target)
+        os.close(node)
+        os.close(target)
+
+    def lend(self, live: Live) -> int:
+        """A detached mount of one node: on a tmpfs of its own, which nobody else ever sees."""
+        memory = mounts.new_filesystem("tmpfs", "tmpfs", ["mode=755"])
+        directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=memory)
+        flags = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC
+        try:
+            self._make(directory, "node")
+            try:
+                return syscalls.open_tree(directory, "node", flags)
+            except SystemCallFailed as error:
+                if error.number != errno.EINVAL:
+                    raise
+            # Before Linux 6.15 what hangs nowhere can't be copied: the host's own node has to do.
+            return syscalls.open_tree(syscalls.AT_FDCWD, self.path, flags)
+        finally:
+            os.close(directory)
+            os.close(memory)
 
 
 class MakeDeviceDirectory(Step, frozen=True):
@@ -166,8 +205,15 @@ class BindConsole(Step, frozen=True):
         return 'touch /dev/console && mount --bind "$(tty)" /dev/console'
 
     def apply(self, live: Live) -> None:
-        os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o600))
-        BindMount("", "/dev/console", os.ttyname(0), ["bind"]).apply(live)
+        # By descriptors from end to end: were /dev/console a symlink of the image's, the terminal would be mounted over
+        # whatever that leads to, and writing to it would be writing there (CVE-2025-52565).
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+        target = os.open("/dev/console", flags, 0o600)
+        tree = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | syscalls.AT_EMPTY_PATH
+        terminal = syscalls.open_tree(0, "", tree)
+        mounts.hang(terminal, target)
+        os.close(terminal)
+        os.close(target)
 
 
 def read(pid: int) -> list[str]:

@@ -15,6 +15,8 @@ import struct
 from collections.abc import Mapping
 from typing import ClassVar, NoReturn
 
+import msgspec
+
 from minidock.errors import CommandNotExecutable, CommandNotFound, MinidockError
 from minidock.kernel import syscalls
 from minidock.steps import Step
@@ -75,8 +77,8 @@ def _problem(candidate: str) -> int | None:
         return error.errno
     if stat.S_ISDIR(facts.st_mode):
         return errno.EISDIR
-    # access(2) asks for the real user, which is the container's by now; root needs one x bit of any.
-    return None if os.access(candidate, os.X_OK) else errno.EACCES
+    # As execve(2) will see it: the user is the container's by now, and CAP_DAC_OVERRIDE needs one x bit of any.
+    return None if os.access(candidate, os.X_OK, effective_ids=True) else errno.EACCES
 
 
 def _refusal(name: str, number: int | None, call: str) -> MinidockError:
@@ -88,17 +90,46 @@ def _refusal(name: str, number: int | None, call: str) -> MinidockError:
     return CommandNotExecutable(f'exec: "{name}": {os.strerror(number).lower()}')
 
 
-def execute(program: int, wire: int, path: str, args: list[str], env: list[str]) -> NoReturn:
-    """Become the command, by way of minidock-exec (native/exec.c), which `program` is a descriptor of.
+class Ways(msgspec.Struct, frozen=True):
+    """What minidock-exec is told beside the command. Its usage: native/exec.c."""
+
+    program: int
+    """A descriptor of minidock-exec itself."""
+    wire: int = -1
+    preserved: int = 0
+    """Descriptors beyond 0, 1 and 2 that reach the command: 3, 4 … (--preserve-fds)."""
+    filter: int = -1
+    filter_flags: int = 0
+    held: str = ""
+    """A capability to be given up once the filter is loaded."""
+
+
+def execute(ways: Ways, path: str, args: list[str], env: list[str]) -> NoReturn:
+    """Become the command, by way of minidock-exec.
 
     Raises SystemCallFailed when that fails; what execve(2) says of `path` goes over the descriptor `wire`.
     """
+    from minidock.kernel import capabilities
+
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    if wire >= 0:
-        os.set_inheritable(wire, True)
-    syscalls.execveat(program, "", ["minidock:[init]", str(wire), path, *args], env, syscalls.AT_EMPTY_PATH)
+    keep = 3 + ways.preserved
+    wire, filter = (_out_of_the_way(fd, keep) for fd in (ways.wire, ways.filter))
+    held = capabilities.NUMBERS[ways.held] if ways.held else -1
+    told = [str(number) for number in (wire, keep, filter, ways.filter_flags, held)]
+    syscalls.execveat(ways.program, "", ["minidock:[init]", *told, path, *args], env, syscalls.AT_EMPTY_PATH)
+
+
+def _out_of_the_way(fd: int, keep: int) -> int:
+    """The descriptor for minidock-exec, which closes those from `keep` on: not one of those that the command gets."""
+    import fcntl
+
+    if 0 <= fd < keep:
+        fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, keep)
+    if fd >= 0:
+        os.set_inheritable(fd, True)
+    return fd
 
 
 def refused(path: str, number: int, *, missing: str, malformed: str) -> MinidockError:

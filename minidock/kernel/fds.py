@@ -9,6 +9,7 @@ Man page: close_range(2).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import ClassVar
 
 from minidock.kernel import syscalls
@@ -29,6 +30,16 @@ class CloseLeaked(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         syscalls.close_range(self.first, flags=syscalls.CLOSE_RANGE_CLOEXEC)
+
+
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close every descriptor above standard error but these: what our caller, or we, have left open is nobody's."""
+    first = 3
+    for fd in sorted(number for number in set(kept) if number >= 3):
+        if first < fd:
+            syscalls.close_range(first, fd - 1)
+        first = fd + 1
+    syscalls.close_range(first)
 
 
 def read(pid: int | str) -> dict[int, str]:

@@ -14,6 +14,8 @@ from minidock.files import claim
 from minidock.steps import Live, Step
 
 IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+CONF6 = Path("/proc/sys/net/ipv6/conf")
+FORWARDING6 = CONF6 / "all" / "forwarding"
 
 
 class EnableForwarding(Step, frozen=True):
@@ -35,6 +37,31 @@ class EnableForwarding(Step, frozen=True):
         Path(self.remember).parent.mkdir(parents=True, exist_ok=True)
         claim(Path(self.remember), found.encode())
         IP_FORWARD.write_text("1")
+
+
+class EnableForwarding6(Step, frozen=True):
+    """The same for IPv6. A router listens to no other router's advertisements unless it is told to (accept_ra 2):
+    else a host that has its own address and way out by them would lose both. `remember` as above."""
+
+    remember: str
+    man: ClassVar[str] = "ip(7)"
+
+    def describe(self) -> str:
+        return "let the host pass IPv6 packets on, and go on listening to its own router"
+
+    def shell(self) -> str:
+        listen = f"for i in {CONF6}/*/accept_ra; do [ $(cat $i) != 1 ] || echo 2 > $i; done"
+        return f"[ $(cat {FORWARDING6}) = 1 ] || {{ {listen}; echo 1 > {FORWARDING6}; }}"
+
+    def apply(self, live: Live) -> None:
+        if not FORWARDING6.exists() or FORWARDING6.read_text().strip() == "1":
+            return
+        Path(self.remember).parent.mkdir(parents=True, exist_ok=True)
+        claim(Path(self.remember), FORWARDING6.read_bytes())
+        for path in CONF6.glob("*/accept_ra"):
+            if path.read_text().strip() == "1":
+                path.write_text("2")
+        FORWARDING6.write_text("1")
 
 
 class SetInterfaceSysctl(Step, frozen=True):

@@ -49,6 +49,12 @@ def state(path: str, hierarchies: Hierarchies | None = None) -> str:
     return words.get((read_text(f"{directory}/freezer.state") or "").strip(), "running")
 
 
+def frozen(directory: str) -> bool:
+    """Whether processes of the cgroup, if there were any, would stand still: either version, one hierarchy."""
+    v1 = (read_text(f"{directory}/freezer.state") or "THAWED").strip() != "THAWED"
+    return v1 or (read_text(f"{directory}/cgroup.freeze") or "0").strip() != "0"
+
+
 def _write(cgroup: Cgroup, *, frozen: bool) -> None:
     try:
         if cgroup.v2 is not None:

@@ -53,7 +53,17 @@ class Options(msgspec.Struct, frozen=True):
     bind: bool = False
     recursive: bool = False
     copy_up: bool = False
+    mapped: bool = False
+    mapped_recursively: bool = False
     data: list[str] = []
+
+
+def known() -> list[str]:
+    """Every word that means something here; others are the file system's."""
+    words = [*ATTRIBUTES, *PROPAGATION]
+    return sorted(
+        [*words, *(f"r{word}" for word in words), "bind", "rbind", "defaults", "tmpcopyup", "idmap", "ridmap"]
+    )
 
 
 def parse(words: list[str]) -> Options:
@@ -61,7 +71,7 @@ def parse(words: list[str]) -> Options:
     attr = [0, 0]
     rec = [0, 0]
     propagation, propagation_recursive = 0, False
-    bind = recursive = copy_up = False
+    bind = recursive = copy_up = mapped = mapped_recursively = False
     data = []
     for word in words:
         if word in ATTRIBUTES:
@@ -76,6 +86,8 @@ def parse(words: list[str]) -> Options:
             bind, recursive = True, word == "rbind"
         elif word == "tmpcopyup":
             copy_up = True
+        elif word in ("idmap", "ridmap"):
+            mapped, mapped_recursively = True, word == "ridmap"
         elif word != "defaults":
             data.append(word)
     return Options(
@@ -88,6 +100,8 @@ def parse(words: list[str]) -> Options:
         bind=bind,
         recursive=recursive,
         copy_up=copy_up,
+        mapped=mapped,
+        mapped_recursively=mapped_recursively,
         data=data,
     )
 

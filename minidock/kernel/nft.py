@@ -37,8 +37,15 @@ NFTA_RULE_CHAIN = 2
 NFTA_RULE_HANDLE = 3
 NFTA_RULE_USERDATA = 7
 
-FAMILIES = {1: "inet", 2: "ip"}  # linux/netfilter.h: those that see IPv4 packets
-FAMILY_IP = 2
+NFT_MSG_GETSETELEM = 13
+NFTA_SET_ELEM_LIST_TABLE = 1
+NFTA_SET_ELEM_LIST_SET = 2
+NFTA_SET_ELEM_LIST_ELEMENTS = 3
+NFTA_SET_ELEM_KEY = 1
+NFTA_DATA_VALUE = 1
+
+FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # linux/netfilter.h: those that see IP packets
+FAMILY_INET = 1
 HOOK_FORWARD = 2
 NF_DROP = 0
 NFGENMSG = struct.Struct("=BBH")  # family, version, resource id
@@ -98,7 +105,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def chains() -> list[Chain]:
-    """All chains that see IPv4 packets."""
+    """All chains that see IP packets."""
     found = []
     for message in _dump(NFT_MSG_GETCHAIN, NFGENMSG.pack(0, 0, 0)):
         values = _values(message)
@@ -117,7 +124,7 @@ def chains() -> list[Chain]:
 
 
 def rules(table: str = "") -> list[Rule]:
-    """All rules that see IPv4 packets, or those of one table."""
+    """All rules that see IP packets, or those of one table."""
     found = []
     asked = NFGENMSG.pack(0, 0, 0) + (attribute(NFTA_RULE_TABLE, table) if table else b"")
     for message in _dump(NFT_MSG_GETRULE, asked):
@@ -132,6 +139,17 @@ def rules(table: str = "") -> list[Rule]:
                     comment=values.get(NFTA_RULE_USERDATA, b"")[2:].rstrip(b"\0"),
                 )
             )
+    return found
+
+
+def elements(table: str, name: str) -> list[bytes]:
+    """The keys in a set of an inet table; nothing when there is no such table or set."""
+    asked = NFGENMSG.pack(FAMILY_INET, 0, 0) + attribute(NFTA_SET_ELEM_LIST_TABLE, table)
+    found = []
+    for message in _dump(NFT_MSG_GETSETELEM, asked + attribute(NFTA_SET_ELEM_LIST_SET, name)):
+        for _, element in attributes(_values(message).get(NFTA_SET_ELEM_LIST_ELEMENTS, b"")):
+            key = dict(attributes(element)).get(NFTA_SET_ELEM_KEY, b"")
+            found.append(dict(attributes(key)).get(NFTA_DATA_VALUE, b""))
     return found
 
 

@@ -10,11 +10,11 @@ import os
 import shlex
 from typing import ClassVar
 
-from minidock.kernel import syscalls
+from minidock.kernel import mounts, syscalls
 from minidock.steps import Live, Step
 
 MNT_DETACH = 2  # sys/mount.h
-MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
+MS_BIND, MS_MOVE, MS_REC, MS_SLAVE = 1 << 12, 1 << 13, 1 << 14, 1 << 19
 
 
 class BindRoot(Step, frozen=True):
@@ -58,6 +58,32 @@ class PivotRoot(Step, frozen=True):
         os.close(old)
 
 
+class MoveRoot(Step, frozen=True):
+    """--no-pivot: the initial ramdisk can't be pivoted away from, so the new root is moved over it, and chroot(2) makes
+    it ours. What lies below stays reachable for whoever may mount: pivot_root is better wherever it works."""
+
+    rootfs: str
+    man: ClassVar[str] = "chroot(2)"
+
+    def describe(self) -> str:
+        return "move the container's root over the host's"
+
+    def shell(self) -> str:
+        return f"cd {shlex.quote(self.rootfs)}\nmount --move . /\nexec chroot ."
+
+    def apply(self, live: Live) -> None:
+        # The host's proc and sysfs would stay in this namespace below the new root, unmasked: with a second mount of
+        # proc allowed by their sight (mount_namespaces(7)), a user namespace could have what the masks hide.
+        for row in mounts.read("self"):
+            inside = f"{row['destination']}/".startswith(f"{self.rootfs}/")
+            if row["type"] in ("proc", "sysfs") and not inside:
+                syscalls.umount2(row["destination"], MNT_DETACH)
+        os.chdir(self.rootfs)
+        syscalls.mount(".", "/", None, MS_MOVE)
+        os.chroot(".")
+        os.chdir("/")
+
+
 def read(pid: int) -> dict[str, str]:
     """Where the process's root is: `/` seen from the outside, device and inode."""
     facts = os.stat(f"/proc/{pid}/root/")
@@ -66,7 +92,7 @@ def read(pid: int) -> dict[str, str]:
 
 def demo() -> None:
     """Pivot into an empty tmpfs and look around."""
-    from minidock.kernel import mounts, namespaces
+    from minidock.kernel import namespaces
 
     if syscalls.clone3(namespaces.flags(["mount"])) == 0:
         mounts.IsolateMounts().apply(Live())

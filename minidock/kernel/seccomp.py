@@ -8,9 +8,10 @@ is nearly all that programs need, and none of those that reach for the host. Man
 A profile is compiled by seccomp_bpf, once: compiled programs are kept in files below the instance's run directory, so
 that a start reads one file, and imports neither the compiler nor the tables of system call numbers.
 
-Where the load stands in the child. It needs CAP_SYS_ADMIN or no_new_privs: with the latter it is the very last step,
-without it comes before the capabilities go. Everything after it runs under the filter: a profile that denies prctl,
-capset, setresuid, write, close or execve makes the container fail to start, as with runc.
+Where the load stands: at the very end, in minidock-exec (native/exec.c), one call before the command. Everything after
+a load runs under the filter, and so a profile needs to allow nothing of ours but execve(2). The load needs
+CAP_SYS_ADMIN or no_new_privs; without the latter that capability is held until then, and giving it up takes one
+capset(2) more.
 """
 
 from __future__ import annotations
@@ -69,6 +70,15 @@ class LoadFilter(Step, frozen=True):
         syscalls.seccomp_filter(self.program, self.flags)
 
 
+class FilterAtExec(LoadFilter, frozen=True):
+    """The same in the child of a plan: the program is handed to minidock-exec, which loads it."""
+
+    def apply(self, live: Live) -> None:
+        live.fds["filter"] = os.memfd_create("minidock-seccomp", os.MFD_CLOEXEC)
+        os.write(live.fds["filter"], self.program)
+        live.fds["filter-flags"] = self.flags
+
+
 def for_container(
     choice: str, capabilities: list[str], *, privileged: bool = False, cache: Path | None = None
 ) -> spec.Seccomp | None:
@@ -90,15 +100,17 @@ def for_container(
         return profile
 
 
-def load_filter(profile: spec.Seccomp, cache: Path | None = None) -> LoadFilter:
-    """The step for the profile of an OCI spec. `cache` is a directory for compiled programs, made when missing.
+def load_filter(profile: spec.Seccomp, cache: Path | None = None, *, at_exec: bool = False) -> LoadFilter:
+    """The step for the profile of an OCI spec; with `at_exec` for a plan. `cache` is a directory for compiled programs,
+    made when missing.
 
     Raises UsageError for a profile that makes no sense: unknown action, operator or architecture; Unsupported for one
     whose decisions another process would take, for a call that nobody answers fails with ENOSYS.
     """
-    if profile.listener_path or any(rule.action == "SCMP_ACT_NOTIFY" for rule in profile.syscalls):
+    # A listener without calls to decide on is left alone, as runc does.
+    if "SCMP_ACT_NOTIFY" in (profile.default_action, *(rule.action for rule in profile.syscalls)):
         raise Unsupported("seccomp profiles with SCMP_ACT_NOTIFY and a listener can't be served: seccomp_unotify(2)")
-    return LoadFilter(compiled(profile, cache), flags_of(profile))
+    return (FilterAtExec if at_exec else LoadFilter)(compiled(profile, cache), flags_of(profile))
 
 
 def flags_of(profile: spec.Seccomp) -> int:

@@ -291,6 +291,12 @@ def personality(persona: int) -> None:
         raise failed("personality", (hex(persona),))
 
 
+def sched_setattr(pid: int, attributes: bytes) -> None:
+    """sched_setattr(2); `attributes` is a struct sched_attr."""
+    if lib.md_sched_setattr(pid, ffi.from_buffer(attributes), 0) != 0:
+        raise failed("sched_setattr", (pid, attributes.hex()))
+
+
 def ioprio_set(which: int, who: int, priority: int) -> None:
     """ioprio_set(2)."""
     if lib.md_ioprio_set(which, who, priority) != 0:

@@ -7,6 +7,7 @@ it may do, it may do to what the namespace owns. Man page: user_namespaces(7).
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import ClassVar
 
@@ -67,6 +68,21 @@ class BecomeRoot(Step, frozen=True):
         syscalls.setgroups([])
         syscalls.setresgid(0)
         syscalls.setresuid(0)
+
+
+def namespace(uids: list[IdMapping], gids: list[IdMapping]) -> int:
+    """A descriptor of a user namespace with these mappings, in which nobody lives: what an idmapped mount is told."""
+    from minidock.kernel import namespaces
+
+    pid = syscalls.clone3(namespaces.flags(["user"]))
+    if pid == 0:
+        signal.pause()
+    try:
+        MapIds(uids, gids).apply(Live(pid))
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def read(pid: int) -> dict[str, list[str]]:

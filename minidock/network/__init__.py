@@ -10,8 +10,9 @@ teardown(layout)            remove bridge, table, rules and switches of the whol
 from __future__ import annotations
 
 from minidock.network.addresses import Published, release
-from minidock.network.attachment import Attachment, network_id, plan, settle
+from minidock.network.attachment import Attachment, plan, settle
 from minidock.network.reserve import reserve_ports
+from minidock.network.store import network_id
 from minidock.network.subnets import default_network
 from minidock.network.teardown import teardown
 

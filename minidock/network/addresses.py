@@ -16,8 +16,9 @@ from typing import ClassVar
 import msgspec
 
 from minidock import files
-from minidock.errors import MinidockError
-from minidock.network import subnets
+from minidock.errors import Conflict, MinidockError, UsageError
+from minidock.network import names, subnets
+from minidock.network.arithmetic import contains, is_address, number, text
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Live, Step
@@ -36,7 +37,9 @@ class Published(msgspec.Struct, frozen=True):
         """Whether both can't be published at once."""
         if (self.protocol, self.host_port) != (protocol, host_port):
             return False
-        return self.host_ip == host_ip or "0.0.0.0" in (self.host_ip, host_ip)  # noqa: S104
+        if (":" in self.host_ip) != (":" in host_ip):
+            return False
+        return self.host_ip == host_ip or bool({"0.0.0.0", "::"} & {self.host_ip, host_ip})  # noqa: S104
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -47,6 +50,11 @@ class Claim(msgspec.Struct, frozen=True):
     pid: int
     ticks: int
     ports: list[Published] = []
+    address6: str = ""
+    names: list[str] = []
+    """What others on the network call it, its own name first; empty on the default network, which has no names."""
+    inside: str = "eth0"
+    """The container's interface on this network."""
 
 
 class HoldAddress(Step, frozen=True):
@@ -76,6 +84,7 @@ class HoldAddress(Step, frozen=True):
     def undo(self, live: Live) -> None:
         if _holder(Path(self.path)) == self.container:
             Path(self.path).unlink(missing_ok=True)
+            names.write(Path(self.path).parent.parent)
 
 
 def path_of(layout: Layout, network: str, address: str) -> Path:
@@ -98,13 +107,33 @@ def peek(layout: Layout, network: str) -> list[Claim]:
     return [claim for _, claim in _claims(layout, network) if _counts(layout, claim)]
 
 
-def free_address(network: Network, claims: list[Claim]) -> str:
+def free_address(network: Network, claims: list[Claim], *, six: bool = False) -> str:
     """The lowest one that nobody has. Raises MinidockError, in Docker's words, when there is none."""
-    taken = {claim.address for claim in claims}
-    for address in network.hosts():
+    taken = {claim.address6 if six else claim.address for claim in claims}
+    for address in network.hosts(six=six):
         if address not in taken:
             return address
-    raise MinidockError(f"no available IPv4 addresses on this network's address pools: {network.name}")
+    family = "IPv6" if six else "IPv4"
+    raise MinidockError(f"no available {family} addresses on this network's address pools: {network.name}")
+
+
+def asked_address(network: Network, claims: list[Claim], address: str, *, six: bool = False) -> str:
+    """--ip and --ip6. Raises in Docker's words for one that the network hasn't, or that somebody has."""
+    subnet, gateway = (network.subnet6, network.gateway6) if six else (network.subnet, network.gateway)
+    if network.name == "bridge":
+        raise UsageError("user specified IP address is supported on user defined networks only")
+    if not subnet or not any(pool.subnet == subnet for pool in (network.asked.pools if network.asked else [])):
+        raise UsageError(
+            "user specified IP address is supported only when connecting to networks with user configured subnets"
+        )
+    if not is_address(address, six=six):
+        raise UsageError(f"invalid {'IPv6' if six else 'IPv4'} address: {address}")
+    if not contains(subnet, address):
+        raise UsageError(f"Invalid address {address}: It does not belong to any of this network's subnets")
+    address = text(number(address), address)
+    if address == gateway or address in {claim.address6 if six else claim.address for claim in claims}:
+        raise Conflict("Address already in use")
+    return address
 
 
 def write(layout: Layout, network: Network, claim: Claim) -> Path:
@@ -112,6 +141,8 @@ def write(layout: Layout, network: Network, claim: Claim) -> Path:
     path = path_of(layout, network.name, claim.address)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(path, claim, durable=False)
+    if claim.names:
+        names.write(path.parent.parent)
     return path
 
 
@@ -121,6 +152,28 @@ def release(layout: Layout, container: str) -> None:
         for path, claim in _claims(layout, network):
             if claim.container == container:
                 path.unlink(missing_ok=True)
+                names.write(path.parent.parent)
+
+
+def rename(layout: Layout, container: str, new: str) -> None:
+    """The container answers to its new name from now on, and not to the old one."""
+    with files.locked(layout.lock("network")):
+        for network, claim in of_container(layout, container).items():
+            if claim.names:
+                others = [name for name in claim.names[1:] if name != new]
+                changed = msgspec.structs.replace(claim, names=[new, *others])
+                files.write_json(path_of(layout, network, claim.address), changed, durable=False)
+                names.write(subnets.directory(layout, network))
+
+
+def of_container(layout: Layout, container: str) -> dict[str, Claim]:
+    """What the container holds, by network."""
+    return {
+        network: claim
+        for network in sorted(networks(layout))
+        for _, claim in _claims(layout, network)
+        if claim.container == container
+    }
 
 
 def networks(layout: Layout) -> list[str]:

@@ -1,8 +1,8 @@
-"""What a container's network takes: the claims that are made for it, and the steps that make it.
+"""What a container's networks take: the claims that are made for it, and the steps that make them.
 
-    before   the bridge with its address, forwarding, the table, the published ports   on the host, shared but the last
-    joined   the cable                                                                 needs the container's pid
-    child    lo up, eth0's address, eth0 up, the default route                         in the container's namespace
+    before   the bridges with their addresses, forwarding, the table, the published ports   on the host, shared
+    joined   the cables                                                                     need the container's pid
+    child    lo up, each eth's address, eth up, the default route                           in the container's namespace
 
 The shared steps do nothing when they find their work done, and have no undo: making bridge and table costs 15 ms
 and removing them 70 ms, too much for each `run --rm`. `teardown` removes them.
@@ -11,34 +11,31 @@ and removing them 70 ms, too much for each `run --rm`. `teardown` removes them.
 from __future__ import annotations
 
 import os
-import socket
 
 import msgspec
 
 from minidock import files
-from minidock.digests import hex_digest
-from minidock.errors import NetworkNotFound, UsageError
+from minidock.errors import UsageError
 from minidock.kernel import link
-from minidock.kernel.address import AddAddress
-from minidock.kernel.bridge import CreateBridge
-from minidock.kernel.forwarding import EnableForwarding, SetInterfaceSysctl
 from minidock.kernel.link import LinkUp
 from minidock.kernel.route import AddDefaultRoute
 from minidock.kernel.veth import CreateVeth
 from minidock.model import ContainerConfig, EndpointSettings, HostConfig, PortBinding
-from minidock.network import addresses, ports, subnets
-from minidock.network.addresses import Claim, HoldAddress
-from minidock.network.firewall import PassFirewalls
-from minidock.network.nat import PublishPorts, SetUpNat
+from minidock.network import addresses, endpoint, ports, store, subnets
+from minidock.network.addresses import Claim, Published
+from minidock.network.endpoint import Endpoint
+from minidock.network.names import AnswerNames
+from minidock.network.store import network_id
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Step
 
-INSIDE = "eth0"
+DNS_PORTS = range(32768, 61000)
+"""Where the shim's name server listens inside: one of those, by lot."""
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """How a container will sit on its network: the steps in three places, and the facts that others need."""
+    """How a container will sit on its networks: the steps in three places, and the facts that others need."""
 
     before: list[Step] = []
     joined: list[Step] = []
@@ -47,12 +44,25 @@ class Attachment(msgspec.Struct, frozen=True):
     """For inspect: NetworkSettings.Networks."""
     ports: dict[str, list[PortBinding] | None] = {}
     """For inspect: NetworkSettings.Ports, with the host's real port numbers."""
-    hosts_address: str = ""
-    """The address that /etc/hosts gives the container's own name; empty when it has none."""
+    addresses: list[str] = []
+    """The addresses that /etc/hosts gives the container's own name."""
     hold: list[tuple[str, str, int]] = []
     """Protocol, address and number of the host's ports, for reserve_ports()."""
+    proxied: list[tuple[Published, str]] = []
+    """Ports that the shim passes on by hand, and to which address of the container."""
     gateway: str = ""
     """The host as the container sees it: what `host-gateway` stands for in --add-host."""
+    named: list[str] = []
+    """Networks in which names are answered: those that somebody made."""
+    reaches_out: bool = False
+    """Whether there is a way out: questions for foreign names are passed on."""
+    dns_port: int = 0
+    """Where inside the shim answers them; 0 when the container has no network of its own."""
+
+    @property
+    def hosts_address(self) -> str:
+        """The first of its addresses, or empty."""
+        return self.addresses[0] if self.addresses else ""
 
 
 def plan(
@@ -62,13 +72,14 @@ def plan(
     host: HostConfig,
     endpoints: dict[str, EndpointSettings],
     *,
+    name: str = "",
     dry_run: bool = False,
 ) -> Attachment:
-    """Claim an address and ports for the container, and say what is to be done. With `dry_run` nothing is claimed.
+    """Claim addresses and ports for the container, and say what is to be done. With `dry_run` nothing is claimed.
 
     `endpoints` are those asked for, by network. Raises NetworkNotFound, PortInUse, UsageError; then nothing is held.
     """
-    mode = "none" if config.network_disabled else host.network_mode or "default"
+    mode = "none" if config.network_disabled or "none" in endpoints else host.network_mode or "default"
     if mode.startswith("container:"):
         if host.port_bindings or host.publish_all_ports:
             raise UsageError("conflicting options: port publishing and the container type network mode")
@@ -77,119 +88,169 @@ def plan(
         return Attachment(endpoints={"host": EndpointSettings(network_id=network_id(layout, "host"))})
     if mode == "none":
         none = EndpointSettings(network_id=network_id(layout, "none"))
-        return Attachment(child=[LinkUp("lo")], endpoints={"none": none}, ports=ports.shown(config, []))
-    if mode not in ("default", "bridge"):
-        raise NetworkNotFound(mode, hint="networks are bridge, host, none and container:ID")
-    asked = endpoints.get("bridge") or endpoints.get("default") or EndpointSettings()
-    if (asked.ipam_config or {}).get("IPv4Address"):
-        raise UsageError("user specified IP address is supported on user defined networks only")
-    network = subnets.default_network(layout, dry_run=dry_run)
-    claim = _claim(layout, network, container_id, config, host, dry_run=dry_run)
-    return _attach(layout, network, claim, config, asked)
+        # One that has lost its networks may get others while it runs, and then has to find names.
+        port = _dns_port() if "none" in endpoints else 0
+        shown = {} if port else {"none": none}
+        return Attachment(child=[LinkUp("lo")], endpoints=shown, ports=ports.shown(config, []), dns_port=port)
+    asked = wanted(layout, mode, endpoints, dry_run=dry_run)
+    if dry_run:
+        claimed = _claims(layout, container_id, name, asked, config, host, dry_run=True)
+    else:
+        with files.locked(layout.lock("network")):
+            addresses.release(layout, container_id)
+            try:
+                claimed = _claims(layout, container_id, name, asked, config, host, dry_run=False)
+            except BaseException:
+                addresses.release(layout, container_id)
+                raise
+    return _attach(layout, config, claimed)
+
+
+def wanted(
+    layout: Layout, mode: str, endpoints: dict[str, EndpointSettings], *, dry_run: bool
+) -> list[tuple[Network, EndpointSettings]]:
+    """The networks to join, that of --network first. Raises NetworkNotFound."""
+    first = "bridge" if mode in ("", "default") else mode
+    asked = {("bridge" if name == "default" else name): found for name, found in endpoints.items()}
+    order = ([first] if not asked or first in asked else []) + [name for name in asked if name != first]
+    return [(_network(layout, name, dry_run=dry_run), asked.get(name, EndpointSettings())) for name in order]
+
+
+def _network(layout: Layout, name: str, *, dry_run: bool) -> Network:
+    if name == "bridge":
+        return subnets.default_network(layout, dry_run=dry_run)
+    network = store.find(layout, name)
+    if network.asked is not None and network.asked.config_only:
+        raise UsageError(f"cannot attach container to configuration-only network {network.name}")
+    if not dry_run:
+        subnets.ready(layout, network)
+    return network
 
 
 def settle(attachment: Attachment) -> None:
-    """Wait until the cable passes packets: call it when the child's steps are done, before its command starts."""
+    """Wait until the cables pass packets: call it when the child's steps are done, before its command starts."""
     for step in attachment.joined:
         if isinstance(step, CreateVeth):
             link.settle(step.name)
             link.settle(step.bridge)
 
 
-def _claim(
-    layout: Layout, network: Network, container: str, config: ContainerConfig, host: HostConfig, *, dry_run: bool
+# Claims: hold the network lock for them.
+
+
+def _claims(
+    layout: Layout,
+    container: str,
+    name: str,
+    asked: list[tuple[Network, EndpointSettings]],
+    config: ContainerConfig,
+    host: HostConfig,
+    *,
+    dry_run: bool,
+) -> list[Endpoint]:
+    found: list[Endpoint] = []
+    way_out = gateway_of(asked)
+    for index, (network, settings) in enumerate(asked):
+        published = ports.wanted(config, host) if way_out and network.name == way_out.name else []
+        claim = claim_in(layout, network, settings, container, name, published, inside=f"eth{index}", dry_run=dry_run)
+        found.append(Endpoint(network, settings, claim))
+    return found
+
+
+def claim_in(
+    layout: Layout,
+    network: Network,
+    asked: EndpointSettings,
+    container: str,
+    name: str,
+    published: list[tuple[int, str, PortBinding]],
+    *,
+    inside: str,
+    dry_run: bool,
 ) -> Claim:
-    """An address and ports that nobody else has, written down unless `dry_run`."""
-    wanted = ports.wanted(config, host)
+    """An address, and ports, that nobody else has, written down unless `dry_run`."""
     if dry_run:
         claims = [claim for claim in addresses.peek(layout, network.name) if claim.container != container]
-        address = addresses.free_address(network, claims)
-        return Claim(address, container, 0, 0, ports.choose(layout, wanted, address, claims, dry_run=True))
-    with files.locked(layout.lock("network")):
-        addresses.release(layout, container)
+    else:
         claims = addresses.living(layout, network.name)
-        address = addresses.free_address(network, claims)
-        chosen = ports.choose(layout, wanted, address, claims, dry_run=False)
-        claim = Claim(address, container, os.getpid(), subnets.start_ticks(os.getpid()), chosen)
+    ipam = asked.ipam_config or {}
+    address, address6 = (_address(network, claims, ipam.get(key, ""), six=six) for key, six in FAMILIES)
+    everywhere = [claim for other in addresses.networks(layout) for claim in addresses.peek(layout, other)]
+    chosen = ports.choose(
+        layout,
+        published,
+        address,
+        [claim for claim in everywhere if claim.container != container],
+        dry_run=dry_run,
+        address6=address6,
+        default_ip=network.option("bridge.host_binding_ipv4"),
+    )
+    names = _names(network, name, container, asked)
+    pid = 0 if dry_run else os.getpid()
+    claim = Claim(address, container, pid, subnets.start_ticks(pid), chosen, address6, names, inside)
+    if not dry_run:
         addresses.write(layout, network, claim)
-        return claim
+    return claim
 
 
-def _attach(
-    layout: Layout, network: Network, claim: Claim, config: ContainerConfig, asked: EndpointSettings
-) -> Attachment:
-    mac = asked.mac_address or config.mac_address or mac_of(claim.address)
-    endpoint = EndpointSettings(
-        ipam_config=asked.ipam_config,
-        links=asked.links,
-        aliases=asked.aliases,
-        mac_address=mac,
-        network_id=network_id(layout, network.name),
-        endpoint_id=os.urandom(32).hex(),
-        gateway=network.gateway,
-        ip_address=claim.address,
-        ip_prefix_len=network.prefix,
-    )
+FAMILIES = (("IPv4Address", False), ("IPv6Address", True))
+
+
+def _address(network: Network, claims: list[Claim], asked: str, *, six: bool) -> str:
+    if asked:
+        return addresses.asked_address(network, claims, asked, six=six)
+    if six and not network.subnet6:
+        return ""
+    return addresses.free_address(network, claims, six=six)
+
+
+def _names(network: Network, name: str, container: str, asked: EndpointSettings) -> list[str]:
+    """Its own name, which reverse questions get as answer, aliases, the short id; none on the default network."""
+    if network.name == "bridge":
+        return []
+    return list(dict.fromkeys(filter(None, [name, *(asked.aliases or []), container[:12]])))
+
+
+def gateway_of(asked: list[tuple[Network, EndpointSettings]]) -> Network | None:
+    """The network whose gateway is the way out: no internal one, the highest priority, then the first by name."""
+    open_ones = [(network, settings) for network, settings in asked if not network.internal and network.gateway]
+    return min(open_ones, key=lambda pair: (-pair[1].gw_priority, pair[0].name), default=(None, None))[0]
+
+
+# Steps
+
+
+def _dns_port() -> int:
+    return DNS_PORTS[int.from_bytes(os.urandom(4), "big") % len(DNS_PORTS)]
+
+
+def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) -> Attachment:
+    pairs = [(end.network, end.asked) for end in endpoints]
+    way_out = gateway_of(pairs)
+    published = [port for end in endpoints for port in end.claim.ports]
+    named = [end.network.name for end in endpoints if end.network.name != "bridge"]
+    dns_port = _dns_port()
+    macs = {end.network.name: end.asked.mac_address or "" for end in endpoints}
+    if config.mac_address and endpoints:
+        macs[endpoints[0].network.name] = macs[endpoints[0].network.name] or config.mac_address
+    rows = [(end, macs[end.network.name] or endpoint.mac_of(end.claim.address)) for end in endpoints]
     return Attachment(
-        before=[*_shared(layout, network), *_own(layout, network, claim)],
-        joined=[CreateVeth(host_end(claim.container), INSIDE, network.bridge, mac, network.mtu)],
-        child=_child(network, claim),
-        endpoints={network.name: endpoint},
-        ports=ports.shown(config, claim.ports),
-        hosts_address=claim.address,
-        hold=[(port.protocol, port.host_ip, port.host_port) for port in claim.ports],
-        gateway=network.gateway,
+        before=[
+            step for end in endpoints for step in [*endpoint.shared(layout, end.network), *endpoint.own(layout, end)]
+        ],
+        joined=[*(endpoint.cable(end, mac) for end, mac in rows), *([AnswerNames(dns_port)] if named else [])],
+        child=[
+            LinkUp("lo"),
+            *(step for end in endpoints for step in endpoint.inside(end)),
+            *(AddDefaultRoute(gateway) for gateway in endpoint.gateways(way_out)),
+        ],
+        endpoints={end.network.name: endpoint.shown(layout, end, mac) for end, mac in rows},
+        ports=ports.shown(config, published),
+        addresses=[address for end in endpoints for address in (end.claim.address, end.claim.address6) if address],
+        hold=[(port.protocol, port.host_ip, port.host_port) for port in published],
+        proxied=[pair for end in endpoints for pair in ports.proxied(end.claim.ports, end.claim.address)],
+        gateway=way_out.gateway if way_out else "",
+        named=named,
+        reaches_out=way_out is not None,
+        dns_port=dns_port,
     )
-
-
-def _shared(layout: Layout, network: Network) -> list[Step]:
-    """What all containers of the instance use: done by the first."""
-    bridge = network.bridge
-    return [
-        CreateBridge(bridge, mac_of(network.gateway), network.mtu),
-        # Before the bridge is up: a container could call itself the router of the host.
-        SetInterfaceSysctl(bridge, "ipv6", "accept_ra", "0", "no container may become the host's IPv6 router"),
-        SetInterfaceSysctl(bridge, "ipv4", "route_localnet", "1", "127.0.0.1:PORT of the host may lead to a container"),
-        AddAddress(bridge, f"{network.gateway}/{network.prefix}", shared=True),
-        # The table before the interface works: with route_localnet its rules protect the host's localhost.
-        SetUpNat(str(layout.root), layout.nft_table, bridge, network.subnet),
-        PassFirewalls(str(layout.root), layout.nft_table, bridge),
-        LinkUp(bridge),
-        EnableForwarding(str(layout.run / "ip_forward")),
-    ]
-
-
-def _own(layout: Layout, network: Network, claim: Claim) -> list[Step]:
-    """What is this container's, on the host."""
-    path = addresses.path_of(layout, network.name, claim.address)
-    steps: list[Step] = [HoldAddress(str(path), claim.address, claim.container)]
-    if claim.ports:
-        steps.append(PublishPorts(layout.nft_table, claim.ports))
-    return steps
-
-
-def _child(network: Network, claim: Claim) -> list[Step]:
-    """What is done from inside, in the container's new network namespace."""
-    no_ipv6 = SetInterfaceSysctl(INSIDE, "ipv6", "disable_ipv6", "1", "the network has no IPv6")
-    return [
-        LinkUp("lo"),
-        no_ipv6,
-        AddAddress(INSIDE, f"{claim.address}/{network.prefix}"),
-        LinkUp(INSIDE),
-        AddDefaultRoute(network.gateway),
-    ]
-
-
-def mac_of(address: str) -> str:
-    """Docker's rule: 02:42 (locally administered), then the four bytes of the IPv4 address."""
-    return (b"\x02\x42" + socket.inet_aton(address)).hex(":")
-
-
-def host_end(container: str) -> str:
-    """Name of the cable's end on the host: 15 bytes at most (IFNAMSIZ)."""
-    return f"veth{container[:11]}"
-
-
-def network_id(layout: Layout, name: str) -> str:
-    """The id of a network that every instance has: 64 hexadecimal digits, always the same ones."""
-    return hex_digest(f"{layout.root} {name}".encode())

@@ -3,8 +3,8 @@
 Docker gives the chain FORWARD of the table `ip filter` the policy drop, and ufw does too. An accept in a table of our
 own doesn't help: each base chain at the hook is asked, and one drop is final. So rules that accept our bridge's
 packets are put at the *end* of that chain: whatever its owner says in rules comes first, and only the policy, which
-is for what nobody has an opinion about, is overruled. They carry our table's name as their comment, by which they are
-found and taken out again.
+is for what nobody has an opinion about, is overruled. They carry our table's and bridge's names as their comment, by
+which they are found and taken out again.
 
 What may go in to us is still decided by our own table (nat.py, chain forward); and what lies behind other engines'
 bridges stays closed to our containers. A Docker that starts after us finds forwarding switched on, and then leaves
@@ -48,7 +48,7 @@ class PassFirewalls(Step, frozen=True):
 
     def rules(self) -> list[str]:
         """In words that iptables understands as well: it refuses to list, and Docker to change, what it can't."""
-        end = f'comment "{self.table}"'
+        end = f'comment "{self.table} {self.bridge}"'
         closed = [f'iifname "{self.bridge}" oifname "{name}" counter return {end}' for name in STRANGERS]
         return [
             f'oifname "{self.bridge}" counter accept {end}',
@@ -58,21 +58,24 @@ class PassFirewalls(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         layout = Layout(Path(self.root))
-        if nat.is_current(layout):
+        if nat.is_current(layout, self.bridge):
             return
         with files.locked(layout.lock("firewalls")):
             # Looked at first: what is found right below was right in this state of the rules, or a later one.
-            state = nat.state(layout)
-            missing = _missing(self.table)
+            state = nat.state(self.bridge)
+            missing = _missing(f"{self.table} {self.bridge}")
             if missing:
                 nft.run("".join(f"add rule {where} {words}\n" for where in missing for words in self.rules()))
-            elif nat.is_whole(self.table):
-                nat.remember(layout, state)
+            elif nat.is_whole(self.table, self.bridge):
+                nat.remember(layout, self.bridge, state)
 
 
-def tear_down(layout: Layout) -> None:
-    """Take our rules out of other people's chains."""
-    ours = [rule for rule in nft.rules() if rule.table != layout.nft_table and _is_ours(rule, layout.nft_table)]
+def tear_down(layout: Layout, bridge: str = "") -> None:
+    """Take our rules out of other people's chains: those of one bridge, or all."""
+    table = layout.nft_table
+    marks = {f"{table} {bridge}"} if bridge else {rule.comment.decode(errors="replace") for rule in nft.rules()}
+    marks = {mark for mark in marks if mark.partition(" ")[0] == table}
+    ours = [rule for rule in nft.rules() if rule.table != table and any(_is_ours(rule, mark) for mark in marks)]
     for rule in ours:
         nft.run(f"delete rule {rule.family} {rule.table} {rule.chain} handle {rule.handle}\n")
 
@@ -82,13 +85,13 @@ def dropping(chains: list[Chain]) -> list[str]:
     return [f"{c.family} {c.table} {c.name}" for c in chains if c.hook == nft.HOOK_FORWARD and c.drops]
 
 
-def _missing(table: str) -> list[str]:
+def _missing(mark: str) -> list[str]:
     places = dropping(nft.chains())
     if not places:
         return []
-    have = {f"{rule.family} {rule.table} {rule.chain}" for rule in nft.rules() if _is_ours(rule, table)}
+    have = {f"{rule.family} {rule.table} {rule.chain}" for rule in nft.rules() if _is_ours(rule, mark)}
     return [place for place in places if place not in have]
 
 
-def _is_ours(rule: Rule, table: str) -> bool:
-    return rule.comment == table.encode()
+def _is_ours(rule: Rule, mark: str) -> bool:
+    return rule.comment == mark.encode()

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from minidock.errors import PortInUse, Unsupported, UsageError
+from minidock.errors import PortInUse, UsageError
 from minidock.model import ContainerConfig, HostConfig, PortBinding
 from minidock.network.addresses import Claim, Published, container_name
 from minidock.paths import Layout
 
-ANY = "0.0.0.0"  # noqa: S104
+ANY, ANY6 = "0.0.0.0", "::"  # noqa: S104
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 MAXIMUM = 65535
 PROTOCOLS = ("tcp", "udp", "sctp")
@@ -35,30 +35,56 @@ def wanted(config: ContainerConfig, host: HostConfig) -> list[tuple[int, str, Po
 
 
 def choose(
-    layout: Layout, asked: Iterable[tuple[int, str, PortBinding]], address: str, claims: list[Claim], *, dry_run: bool
+    layout: Layout,
+    asked: Iterable[tuple[int, str, PortBinding]],
+    address: str,
+    claims: list[Claim],
+    *,
+    dry_run: bool,
+    address6: str = "",
+    default_ip: str = "",
 ) -> list[Published]:
     """Give every port a real number on the host: the one asked for, a free one of a range, or any free one.
 
+    Without an address of the host it is published on all of both families; `default_ip` is the network's own answer.
     Raises PortInUse with the container's name when one of the instance's own has it; what else on the host may have
     it is found out when the port is reserved.
     """
     chosen: list[Published] = []
     for port, protocol, binding in asked:
-        ip = _host_address(binding.host_ip, port, protocol)
+        ips = _host_addresses(binding.host_ip or default_ip)
         candidates = _candidates(binding.host_port)
         for number in candidates:
-            holders = (claim for claim in claims for entry in claim.ports if entry.clashes(protocol, ip, number))
-            holder = next(holders, None)
+            wanted = [Published(protocol, ip, number, _inside(ip, address, address6), port) for ip in ips]
+            holder = _holder(claims, wanted)
             if holder and len(candidates) == 1:
-                raise PortInUse(f"{ip}:{number}", f"container {container_name(layout, holder.container)}")
-            if holder or any(other.clashes(protocol, ip, number) for other in chosen):
+                raise PortInUse(f"{ips[0]}:{number}", f"container {container_name(layout, holder.container)}")
+            if holder or any(_meet(other, one) for other in chosen for one in wanted):
                 continue
-            if dry_run or len(candidates) == 1 or _is_free(protocol, ip, number):
-                chosen.append(Published(protocol, ip, number, address, port))
+            if dry_run or len(candidates) == 1 or all(_is_free(protocol, ip, number) for ip in ips):
+                chosen += wanted
                 break
         else:
-            raise PortInUse(f"{ip}:{binding.host_port or 'any'}", "")
+            raise PortInUse(f"{ips[0]}:{binding.host_port or 'any'}", "")
     return chosen
+
+
+def _inside(host_ip: str, address: str, address6: str) -> str:
+    """Where in the container it leads: to its address of the same family, as far as it has one."""
+    return (address6 if ":" in host_ip else address) or address or address6
+
+
+def _holder(claims: list[Claim], wanted: list[Published]) -> Claim | None:
+    return next((claim for claim in claims for entry in claim.ports for one in wanted if _meet(entry, one)), None)
+
+
+def _meet(one: Published, other: Published) -> bool:
+    return one.clashes(other.protocol, other.host_ip, other.host_port)
+
+
+def proxied(published: Iterable[Published], address: str) -> list[tuple[Published, str]]:
+    """What the shim passes on by hand, and to which address: connections over IPv6 that can't be rewritten."""
+    return [(port, address or port.address) for port in published if ":" in port.host_ip and port.protocol == "tcp"]
 
 
 def shown(config: ContainerConfig, published: list[Published]) -> dict[str, list[PortBinding] | None]:
@@ -102,20 +128,23 @@ def _candidates(host_port: str) -> list[int]:
     return [*range(start, high + 1), *range(low, start)]
 
 
-def _host_address(host_ip: str, port: int, protocol: str) -> str:
-    """The IPv4 address to publish on. Raises UsageError, or Unsupported for IPv6: our containers have none."""
+def _host_addresses(host_ip: str) -> list[str]:
+    """The addresses of the host to publish on: the one that was asked for, or all. Raises UsageError."""
     if not host_ip:
-        return ANY
-    if ":" in host_ip:
-        raise Unsupported(
-            f"can't publish {port}/{protocol} on {host_ip}: containers have no IPv6 address here",
-            hint="publish it on an IPv4 address",
-        )
+        return [ANY, ANY6] if host_has_ipv6() else [ANY]
     try:
-        socket.inet_pton(socket.AF_INET, host_ip)
+        socket.inet_pton(socket.AF_INET6 if ":" in host_ip else socket.AF_INET, host_ip)
     except OSError as error:
         raise UsageError(f"invalid IP address: {host_ip}") from error
-    return host_ip
+    return [host_ip]
+
+
+def host_has_ipv6() -> bool:
+    """Whether any interface of ours has such an address; the loopback does unless IPv6 is switched off."""
+    try:
+        return bool(Path("/proc/net/if_inet6").read_text())
+    except FileNotFoundError:
+        return False
 
 
 def _is_free(protocol: str, ip: str, number: int) -> bool:

@@ -20,7 +20,6 @@ from pathlib import Path
 from minidock.errors import MinidockError, PortInUse
 from minidock.network import addresses, subnets
 
-ANY = "0.0.0.0"  # noqa: S104
 KINDS = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
@@ -30,17 +29,15 @@ LISTEN, UDP_BOUND, TIME_WAIT = 0x0A, 0x07, 0x06  # include/net/tcp_states.h, as 
 
 
 def reserve_ports(ports: Sequence[tuple[str, str, int]]) -> list[socket.socket]:
-    """Take the ports (protocol, address, number) of the host. 0.0.0.0 takes the IPv6 port as well: `localhost:8080`
-    must not lead to another program over ::1.
+    """Take the ports (protocol, address, number) of the host; addresses of either family.
 
     Raises PortInUse with the holder's name; then none is taken.
     """
     taken: list[socket.socket] = []
     try:
         for protocol, address, number in ports:
-            taken += _take(socket.AF_INET, protocol, address, number)
-            if address == ANY:
-                taken += _take(socket.AF_INET6, protocol, "::", number)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            taken += _take(family, protocol, address, number)
     except BaseException:
         for held in taken:
             held.close()
@@ -62,7 +59,7 @@ def _take(family: socket.AddressFamily, protocol: str, address: str, number: int
         _bind(made, protocol, address, number)
     except OSError as error:
         made.close()
-        if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:  # IPv6 is switched off
+        if address == "::" and error.errno == errno.EADDRNOTAVAIL:  # IPv6 is switched off
             return []
         raise _explain(error, protocol, address, number) from error
     return [made]
@@ -89,7 +86,10 @@ def _explain(error: OSError, protocol: str, address: str, number: int) -> Minido
         return PortInUse(shown, holder(protocol, address, number))
     if error.errno == errno.EADDRNOTAVAIL:
         hint = "`ip addr` shows the addresses of this host"
-        return MinidockError(f"listen {protocol}4 {shown}: bind: cannot assign requested address", hint=hint)
+        return MinidockError(
+            f"listen {protocol}{'6' if ':' in address else '4'} {shown}: bind: cannot assign requested address",
+            hint=hint,
+        )
     return MinidockError(f"can't reserve {protocol} port {shown}: {error.strerror}")
 
 

@@ -44,6 +44,31 @@ def host_resolver_config(etc: Path = ETC_RESOLV_CONF, systemd: Path = SYSTEMD_RE
     return text
 
 
+def host_text(etc: Path = ETC_RESOLV_CONF) -> str:
+    """The host's resolv.conf as it is: stubs on its loopback too, since whoever asks them for us is on the host."""
+    try:
+        return etc.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def servers(text: str) -> list[str]:
+    """The name servers in the text, without zones (`fe80::1%eth0`); the public ones when there are none."""
+    found = [server for server in re.findall(NAMESERVER, text) if "%" not in server]
+    return found or PUBLIC_SERVERS
+
+
+def named_config(text: str, host: HostConfig) -> str:
+    """resolv.conf of a container in a network with names: all is asked at 127.0.0.11, the search list is kept.
+
+    `ndots:0`: names without a dot are asked as they are first, for that is what containers are called.
+    """
+    options = host.dns_options or _words(OPTIONS, text)
+    if not any(option.startswith("ndots:") for option in options):
+        options = [*options, "ndots:0"]
+    return _built(["127.0.0.11"], host.dns_search or _words(SEARCH, text), options)
+
+
 def resolver_config(host_text: str, host: HostConfig, mode: str) -> str:
     """The container's resolv.conf. `host_text` is the host's, `mode` the network mode.
 

@@ -8,22 +8,23 @@ the same moment would otherwise look at the same routes and choose the same subn
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from minidock import files
-from minidock.errors import MinidockError
+from minidock.errors import Conflict, MinidockError
 from minidock.kernel import link, netns, route
 from minidock.kernel.netlink import Netlink
+from minidock.model import NetworkRequest
+from minidock.network.arithmetic import contains, number, overlap, span, text
 from minidock.paths import Layout
 
 REGISTRY = Path("/run/minidock-networks")
 ETHERNET_MTU = 1500
-BITS = 32
 
 CANDIDATES = (
     [f"172.{second}.0.0/16" for second in range(18, 32)]
@@ -34,7 +35,10 @@ CANDIDATES = (
 
 
 class Network(msgspec.Struct, frozen=True):
-    """A network of the instance, as in network.json."""
+    """A network of the instance, as in network.json. `asked` is what its maker said; None for the default one.
+
+    macvlan and ipvlan have a `parent` interface of the host and no bridge.
+    """
 
     name: str
     subnet: str
@@ -42,15 +46,45 @@ class Network(msgspec.Struct, frozen=True):
     bridge: str
     mtu: int = ETHERNET_MTU
     driver: str = "bridge"
+    id: str = ""
+    created: str = ""
+    subnet6: str = ""
+    gateway6: str = ""
+    parent: str = ""
+    asked: NetworkRequest | None = None
 
     @property
     def prefix(self) -> int:
         return int(self.subnet.partition("/")[2])
 
-    def hosts(self) -> Iterator[str]:
-        """The addresses for containers, lowest first: without the network's own, the gateway's and the broadcast."""
-        first, size = span(self.subnet)
-        return (dotted(number) for number in range(first + 2, first + size - 1))
+    @property
+    def prefix6(self) -> int:
+        return int(self.subnet6.partition("/")[2] or 0)
+
+    @property
+    def internal(self) -> bool:
+        return self.asked is not None and self.asked.internal
+
+    def option(self, name: str, default: str = "") -> str:
+        """One of Docker's for bridges: `com.docker.network.bridge.NAME`, `com.docker.network.driver.mtu`."""
+        return (self.asked.options if self.asked else {}).get(f"com.docker.network.{name}", default)
+
+    def switched_on(self, name: str) -> bool:
+        return self.option(name, "true").lower() in ("true", "1", "t")
+
+    def hosts(self, *, six: bool = False) -> Iterator[str]:
+        """The addresses for containers, lowest first: of the range, without the network's own, the gateway's, the
+        broadcast and those that are told to be somebody else's."""
+        subnet, gateway = (self.subnet6, self.gateway6) if six else (self.subnet, self.gateway)
+        pools = self.asked.pools if self.asked else []
+        pool = next((pool for pool in pools if pool.ip_range and contains(subnet, pool.ip_range)), None)
+        first, size = span(subnet)
+        lowest, count = span(pool.ip_range) if pool else (first, size)
+        last = first + size - (0 if six else 1)
+        others = {number(gateway)} if gateway else set()
+        others |= {number(address) for pool in pools for address in pool.auxiliary_addresses.values()}
+        candidates = itertools.takewhile(lambda found: found < lowest + count, itertools.count(lowest))
+        return (text(found, subnet) for found in candidates if first < found < last and found not in others)
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -59,6 +93,8 @@ class Taken(msgspec.Struct, frozen=True):
     root: str
     pid: int
     ticks: int
+    bridge: str = ""
+    """Empty for the instance's default one."""
 
 
 def directory(layout: Layout, name: str = "bridge") -> Path:
@@ -79,27 +115,62 @@ def default_network(layout: Layout, *, dry_run: bool = False) -> Network:
         if not known or not _still_ours(known, layout):
             known = _choose(layout)
         directory(layout).mkdir(parents=True, exist_ok=True)
-        taken = Taken(str(layout.root), os.getpid(), start_ticks(os.getpid()))
-        files.write_json(_entry(known.subnet), taken, durable=False)
+        register(layout, known)
         files.write_json(directory(layout) / "network.json", known)
         return known
+
+
+def ready(layout: Layout, network: Network) -> None:
+    """Take the subnet of a network that has been made earlier, before its bridge comes up (again, after a reboot).
+
+    Raises Conflict when another instance has come to use it.
+    """
+    if link.index_of(network.bridge) and _taken_by(network.subnet) == str(layout.root):
+        return
+    with files.locked(REGISTRY / "lock"):
+        for subnet in registered():
+            holder = _taken_by(subnet)
+            if holder not in ("", str(layout.root)) and overlap(subnet, network.subnet):
+                raise Conflict(
+                    f"the subnet {network.subnet} of network {network.name} meets {subnet} of the instance {holder}",
+                    hint="remove the network, and create it with another --subnet",
+                )
+        register(layout, network)
+
+
+def register(layout: Layout, network: Network) -> None:
+    """Write down that the subnet is ours; hold the registry's lock."""
+    bridge = "" if network.bridge == layout.bridge else network.bridge
+    taken = Taken(str(layout.root), os.getpid(), start_ticks(os.getpid()), bridge)
+    files.write_json(_entry(network.subnet), taken, durable=False)
+
+
+def unregister(layout: Layout, network: Network) -> None:
+    """Give the subnet back to the host's other instances."""
+    if network.subnet and _taken_by(network.subnet) in ("", str(layout.root)):
+        _entry(network.subnet).unlink(missing_ok=True)
 
 
 def forget(layout: Layout) -> None:
     """Give the subnet back to the host's other instances."""
     known = _read(layout)
     with files.locked(REGISTRY / "lock"):
-        if known and _taken_by(known.subnet) == str(layout.root):
-            _entry(known.subnet).unlink(missing_ok=True)
+        if known:
+            unregister(layout, known)
         with contextlib.suppress(FileNotFoundError):
             (directory(layout) / "network.json").unlink()
 
 
-def _read(layout: Layout) -> Network | None:
+def read(layout: Layout, name: str) -> Network | None:
+    """What is written down of the network of that name."""
     try:
-        return files.read_json(directory(layout) / "network.json", Network)
+        return files.read_json(directory(layout, name) / "network.json", Network)
     except FileNotFoundError:
         return None
+
+
+def _read(layout: Layout) -> Network | None:
+    return read(layout, "bridge")
 
 
 def _still_ours(known: Network, layout: Layout) -> bool:
@@ -111,16 +182,32 @@ def _still_ours(known: Network, layout: Layout) -> bool:
 
 
 def _choose(layout: Layout) -> Network:
-    """The first candidate that neither a route nor another instance has."""
-    used = _routed() + [subnet for subnet in registered() if _taken_by(subnet) not in ("", str(layout.root))]
+    subnet = free_subnet(layout, own=[found.subnet for found in everything(layout) if found.name != "bridge"])
+    return Network("bridge", subnet, first_of(subnet), layout.bridge, uplink_mtu())
+
+
+def free_subnet(layout: Layout, *, own: list[str]) -> str:
+    """The first candidate that neither a route, another instance, nor one of our `own` subnets has."""
+    used = _routed() + own + [subnet for subnet in registered() if _taken_by(subnet) not in ("", str(layout.root))]
     for subnet in CANDIDATES:
         if not any(overlap(subnet, other) for other in used):
-            gateway = dotted(span(subnet)[0] + 1)
-            return Network("bridge", subnet, gateway, layout.bridge, _uplink_mtu())
+            return subnet
     raise MinidockError(
-        "no subnet is free for the default network",
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
         hint="all of 172.18-31.0.0/16, 192.168.0.0/16 and 10.200-254.0.0/16 are routed or taken: see `ip route`",
     )
+
+
+def first_of(subnet: str) -> str:
+    """Where the gateway is when nobody has said: the first address after the network's own."""
+    return text(span(subnet)[0] + 1, subnet)
+
+
+def everything(layout: Layout) -> list[Network]:
+    """The instance's networks that have a file, by name."""
+    with contextlib.suppress(FileNotFoundError):
+        return [found for name in sorted(os.listdir(layout.networks)) if (found := read(layout, name))]
+    return []
 
 
 def _routed() -> list[str]:
@@ -129,7 +216,7 @@ def _routed() -> list[str]:
         return [f"{found.destination}/{found.prefix}" for found in route.routes(netlink) if found.prefix]
 
 
-def _uplink_mtu() -> int:
+def uplink_mtu() -> int:
     """What fits through the way out: behind a VPN or in a cloud less than Ethernet's 1500 bytes."""
     with Netlink() as netlink:
         ways_out = [found.index for found in route.routes(netlink) if not found.prefix]
@@ -166,7 +253,7 @@ def _taken_by(subnet: str) -> str:
         entry = files.read_json(_entry(subnet), Taken)
     except FileNotFoundError:
         return ""
-    if link.index_of(Layout(Path(entry.root)).bridge) or start_ticks(entry.pid) == entry.ticks != 0:
+    if link.index_of(entry.bridge or Layout(Path(entry.root)).bridge) or start_ticks(entry.pid) == entry.ticks != 0:
         return entry.root
     return ""
 
@@ -187,23 +274,3 @@ def start_ticks(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(raw.rpartition(b") ")[2].split()[19])
-
-
-# Arithmetic; the module `ipaddress` costs 3 ms to import.
-
-
-def span(subnet: str) -> tuple[int, int]:
-    """The first address as a number, and how many there are."""
-    address, _, prefix = subnet.partition("/")
-    size = 1 << (BITS - int(prefix))
-    return int.from_bytes(socket.inet_aton(address), "big") & ~(size - 1), size
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether the two subnets have an address in common."""
-    (first, size), (second, length) = span(one), span(other)
-    return first < second + length and second < first + size
-
-
-def dotted(number: int) -> str:
-    return socket.inet_ntoa(number.to_bytes(4, "big"))

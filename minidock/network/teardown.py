@@ -7,36 +7,57 @@ from pathlib import Path
 
 from minidock import files
 from minidock.kernel import bridge, link
-from minidock.kernel.forwarding import IP_FORWARD
+from minidock.kernel.forwarding import FORWARDING6, IP_FORWARD
 from minidock.kernel.netlink import Netlink
-from minidock.network import addresses, firewall, nat, subnets
+from minidock.network import addresses, firewall, nat, store, subnets
+from minidock.network.subnets import Network
 from minidock.paths import Layout
 
 
 def teardown(layout: Layout) -> None:
-    """Cables, bridge, table, rules in other people's chains, switches, claims, subnet. Idempotent.
+    """Cables, bridges, table, rules in other people's chains, switches, claims, the default subnet. Idempotent.
 
-    No container of the instance may run: those that do lose their network.
+    No container of the instance may run: those that do lose their network. Networks that somebody made stay written
+    down; their bridges come back with the next container.
     """
     with files.locked(layout.lock("network")):
-        for port in bridge.ports(layout.bridge):
-            link.delete(port.name)
-        link.delete(layout.bridge)
+        for name in {layout.bridge, *(network.bridge for network in subnets.everything(layout) if network.bridge)}:
+            remove_bridge(name)
         firewall.tear_down(layout)
         nat.tear_down(layout)
-        _restore_forwarding(layout.run / "ip_forward")
+        _restore(IP_FORWARD, layout.run / "ip_forward")
+        _restore(FORWARDING6, layout.run / "ip6_forward")
         for network in addresses.networks(layout):
             for claimed in addresses.path_of(layout, network, "").glob("*"):
                 claimed.unlink(missing_ok=True)
+    for known in subnets.everything(layout):
+        if known.name != "bridge":
+            subnets.unregister(layout, known)
     subnets.forget(layout)
 
 
-def _restore_forwarding(remembered: Path) -> None:
-    """Put net.ipv4.ip_forward back to what it was, unless a bridge is left: somebody else may need it now."""
+def remove(layout: Layout, network: Network) -> None:
+    """One network that somebody made: its bridge, its part of the table, its files. No container may be on it."""
+    with files.locked(layout.lock("network")):
+        if network.bridge:
+            remove_bridge(network.bridge)
+            firewall.tear_down(layout, network.bridge)
+            nat.take_down(layout, network)
+        store.forget(layout, network)
+
+
+def remove_bridge(name: str) -> None:
+    for port in bridge.ports(name):
+        link.delete(port.name)
+    link.delete(name)
+
+
+def _restore(switch: Path, remembered: Path) -> None:
+    """Put the switch back to what it was, unless a bridge is left: somebody else may need it now."""
     with contextlib.suppress(FileNotFoundError):
         found = remembered.read_text()
         with Netlink() as netlink:
             others = any(other.kind == "bridge" for other in link.links(netlink))
         if not others:
-            IP_FORWARD.write_text(found)
+            switch.write_text(found)
         remembered.unlink()

@@ -1,18 +1,17 @@
-"""Containers of the runtime command line: create, start, state, kill, delete, run.
+"""Containers of the runtime command line: create, start, kill, delete, and what they are in between.
 
     create    makes everything; the first process waits at a fifo, `start-line`, before it becomes the command
     start     writes one byte into the fifo
     delete    undoes, by the journal, what create did; the container must have ended
 
-runtime-spec runtime.md, "Lifecycle".
+Below --root each container has a directory: `state.json`, its `config.json` as it was at create (the bundle may change
+meanwhile), `journal.json`, and the fifo until it is started. runtime-spec runtime.md, "Lifecycle".
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +21,13 @@ import msgspec
 
 from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
-from minidock.kernel import cgroups, namespaces, syscalls
-from minidock.runtime import child, support
-from minidock.runtime.parent import Birth, host_steps
-from minidock.runtime.plan import Extras, Plan, plan
-from minidock.runtime.stdio import Stdio
-from minidock.steps import Live
+from minidock.oci import texts
+from minidock.oci.birth import Creation, DirectBirth, stdio
+from minidock.runtime import support
+from minidock.steps import Live, Step
 
-ID = re.compile(r"[\w+.-]{1,1024}")
+ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
+"""What an id may consist of; it becomes the name of a directory and of a cgroup."""
 
 
 class State(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,196 +37,306 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     pid: int
     bundle: str
+    rootfs: str
     annotations: dict[str, str]
     created: str
     cgroup: str
     start_ticks: int
 
 
-class DirectBirth(Birth):
-    """A clones C itself: there is no B. C has A's standard streams, or a terminal of its own."""
-
-    def __init__(self, made: Plan, stdio: Stdio, fifo: int, *, before_exec: Callable[[int], None]) -> None:
-        super().__init__(made, stdio, lambda _: [], before_exec=before_exec)
-        self.fifo = fifo
-
-    def _spawn(self) -> None:
-        self._enter_for_children()
-        pid = syscalls.clone3(namespaces.flags(self.plan.spawn.kinds), self._open_cgroup())
-        if pid == 0:
-            self.wire.close()
-            child.main(
-                self.plan,
-                child.Inheritance(self._theirs, None, self.stdio.console, False, start_line=self.fifo),
-            )
-        self._theirs.close()
-        self.stdio.close_theirs()
-        self.live.pid = pid
-
-    def _exec(self) -> None:
-        self.before_exec(self.live.pid)
-        self._tell("park")
-        message = self.wire.receive()
-        if message is not None:
-            raise MinidockError(f"the first process did not wait: {message.message}")
-
-
 class Runtime:
     """All containers below one state directory, --root."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, systemd: bool = False, warn: Callable[[str], None] = lambda _: None) -> None:
+        """`warn` is told what the specification wants said and not refused."""
         self.root = root
+        self.warn = warn
+        self.systemd = systemd
 
-    def create(self, container_id: str, bundle: Path, *, console: Path | None = None) -> State:
+    # the life of a container
+
+    def create(self, container_id: str, bundle: Path, asked: Creation) -> State:
         """Everything but the command. Raises Conflict for an id that is taken; nothing is left after a failure."""
-        if not ID.fullmatch(container_id) or container_id in (".", ".."):
-            raise UsageError(f"invalid container id: {container_id!r}")
-        config = read_bundle(bundle)
+        check_id(container_id)
+        raw, config = read_bundle(bundle, asked.config)
         directory = self.root / container_id
         self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
         try:
             directory.mkdir(mode=0o711)
         except FileExistsError:
-            raise Conflict(f"container with id exists: {container_id}") from None
+            raise texts.exists() from None
         try:
-            return self._create(container_id, bundle, config, directory, console)
+            files.write_atomic(directory / "config.json", raw, durable=False)
+            return self._create(container_id, bundle, config, directory, asked)
         except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
+            files.remove_tree(directory)
             raise
 
-    def _create(
-        self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, console: Path | None
-    ) -> State:
-        group = config.linux.cgroups_path or f"/minidock-oci/{container_id}"
-        made = self._plan(bundle, config, group)
-        files.write_atomic(directory / "journal.json", steps.to_journal(host_steps(made)[:-2]), durable=False)
-        os.mkfifo(directory / "start-line", 0o600)
-        # Read and write: opening blocks neither us nor start, and the byte waits for whoever reads first.
-        fifo = os.open(directory / "start-line", os.O_RDWR | os.O_CLOEXEC)
+    def _create(self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation) -> State:
+        from minidock.kernel import cgroups
+        from minidock.kernel.scheduling import ResetAffinity
+        from minidock.runtime.parent import host_steps
+        from minidock.runtime.plan import Extras, plan
+
+        self._warn_of_rights(config)
+        config = absolute(socket_activation(config), bundle)
+        rootfs = _rootfs(bundle, config)
+        group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
+        limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
+        told = hook_state(config, container_id, bundle, "creating")
+        extras = Extras(child=[ResetAffinity()], state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
+        made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
+        # Before anything is done: a create that is killed leaves what a later delete can undo.
+        undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
+        files.write_atomic(directory / "journal.json", steps.to_journal(undoable), durable=False)
+        fifo = -1
+        if not asked.start:
+            os.mkfifo(directory / "start-line", 0o600)
+            # Read and write: opening blocks neither us nor start, and the byte waits for whoever reads first.
+            fifo = os.open(directory / "start-line", os.O_RDWR | os.O_CLOEXEC)
         states: list[State] = []
 
         def created(pid: int) -> None:
-            from minidock.engine.create import timestamp
-            from minidock.engine.record import ticks
-
-            version, notes = config.oci_version, config.annotations
-            state = State(version, container_id, pid, str(bundle), notes, timestamp(), group, ticks(pid))
+            version, notes, now = config.oci_version, config.annotations, _now()
+            state = State(version, container_id, pid, str(bundle), rootfs, notes, now, group, ticks(pid))
             files.write_json(directory / "state.json", state, durable=False)
             states.append(state)
 
-        DirectBirth(made, self._stdio(config, console), fifo, before_exec=created).start()
-        os.close(fifo)
+        try:
+            preserved = asked.preserve_fds + listening()
+            DirectBirth(made, stdio(config, asked), fifo, preserved, before_exec=created).start()
+        finally:
+            if fifo >= 0:
+                os.close(fifo)
         return states[0]
 
-    def _plan(self, bundle: Path, config: spec.Spec, group: str) -> Plan:
-        root = config.root.path if config.root else "rootfs"
-        rootfs = os.path.realpath(os.path.join(bundle, root))
-        if not os.path.isdir(rootfs):
-            raise UsageError(f"the bundle's root is not a directory: {rootfs}")
-        made = cgroups.plan(cgroups.discover(), group, config.linux.resources)
-        return plan(config, rootfs=rootfs, cgroups=made, extras=Extras(), cache=self.root)
+    def _warn_of_rights(self, config: spec.Spec) -> None:
+        """config.md: what can't be granted MUST be logged as a warning, and SHOULD NOT fail."""
+        if config.process is None or config.process.capabilities is None:
+            return
+        from minidock.kernel import capabilities
 
-    def _stdio(self, config: spec.Spec, console: Path | None) -> Stdio:
-        import socket
+        asked = config.process.capabilities
+        granted = capabilities.grantable(asked)
+        if missing := [name for name in asked.bounding if name not in granted.bounding]:
+            self.warn(f"can't grant {', '.join(missing)}: unknown, or not ours to give")
+        for name in asked.ambient:
+            if name not in granted.ambient:
+                self.warn(f"can't raise ambient capability {name}: it is not both permitted and inheritable")
 
-        terminal = bool(config.process and config.process.terminal)
-        if terminal != bool(console):
-            which = "needs" if terminal else "has no use for"
-            raise UsageError(f"a process with terminal {str(terminal).lower()} {which} --console-socket")
-        stdio = Stdio(terminal=False, stdin=False, inherit=[])
-        if console:
-            wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            wire.connect(os.fspath(console))
-            stdio.console = wire.detach()
-        return stdio
-
-    def state(self, container_id: str) -> dict[str, Any]:
-        """runtime-spec runtime.md, "State"; with runc's `rootfs` and `created`."""
-        state = self._read(container_id)
+    def start(self, container_id: str) -> State:
+        """Let the first process go on. Raises Conflict when it has been let go before, or has ended."""
+        state = self.read(container_id)
         status = self.status(state)
-        config = read_bundle(Path(state.bundle))
+        if status != "created":
+            words = {"stopped": "cannot start a container that has stopped"}
+            raise Conflict(words.get(status, "cannot start an already running container"))
+        line = self.root / container_id / "start-line"
+        fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.write(fifo, b"!")
+        line.unlink()
+        config = self.config(container_id)
+        if config.hooks and config.hooks.poststart:
+            # Once the command runs: the first process is then no reader of the fifo any more (fifo(7), close-on-exec).
+            import select
+
+            watch = select.poll()
+            watch.register(fifo, 0)
+            watch.poll()
+            self.poststart(state, config)
+        os.close(fifo)
+        return state
+
+    def poststart(self, state: State, config: spec.Spec) -> None:
+        """The hooks for a container that has just begun to run. It ends when one fails."""
+        if not (config.hooks and config.hooks.poststart):
+            return
+        from minidock.kernel.hooks import run
+
+        told = hook_state(config, state.id, Path(state.bundle), "running")
+        try:
+            run("poststart", config.hooks.poststart, told, state.pid, _still(state.bundle))
+        except MinidockError:
+            self.kill(state.id, signal.SIGKILL)
+            raise
+
+    def kill(self, container_id: str, number: int, *, everybody: bool = False) -> None:
+        """A signal to the first process, or to all of the container's cgroup."""
+        from minidock.kernel import cgroups, freezer
+
+        state = self.read(container_id)
+        alone = self.config(container_id).linux.namespace("pid") is not None
+        # Without a pid namespace nobody dies with the first process.
+        everybody = everybody or (number == signal.SIGKILL and not alone)
+        status = self.status(state)
+        if status == "stopped" and not everybody:
+            raise texts.not_running()
+        for pid in cgroups.processes(state.cgroup) if everybody else [state.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if number == signal.SIGKILL and status == "paused":
+            freezer.thaw(state.cgroup)  # a frozen process of version 1 would not die
+
+    def delete(self, container_id: str, *, force: bool = False) -> None:
+        """Undo create. Raises Conflict for one that runs, unless forced; one that was never started just goes."""
+        directory = self.root / container_id
+        try:
+            state = self.read(container_id)
+        except ContainerNotFound:
+            # A create that was killed has a journal and no state; by name it may still be removed.
+            if force and directory.is_dir():
+                self._undo(container_id, directory)
+            if force:
+                return
+            raise
+        status = self.status(state)
+        if status not in ("stopped", "created") and not force:
+            raise Conflict(f"cannot delete container {container_id} that is not stopped: {status}")
+        config = self.config(container_id)
+        if status != "stopped":
+            self.kill(container_id, signal.SIGKILL)
+        self._undo(container_id, directory)
+        if config.hooks and config.hooks.poststop:
+            from minidock.kernel.hooks import run
+
+            told = hook_state(config, state.id, Path(state.bundle), "stopped")
+            run("poststop", config.hooks.poststop, told, 0, _still(state.bundle))
+
+    def _undo(self, container_id: str, directory: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            journal: list[Step] = steps.from_journal((directory / "journal.json").read_bytes())
+            problems = steps.undo_all(journal, Live())
+            if problems:
+                raise MinidockError(f"can't clean up after {container_id}: {'; '.join(problems)}")
+        files.remove_tree(directory)
+
+    # what is there
+
+    def read(self, container_id: str) -> State:
+        """Raises ContainerNotFound."""
+        check_id(container_id)
+        try:
+            return files.read_json(self.root / container_id / "state.json", State)
+        except (FileNotFoundError, NotADirectoryError):
+            raise texts.no_such_container() from None
+
+    def config(self, container_id: str) -> spec.Spec:
+        """config.json as it was when the container was created."""
+        return spec.from_json((self.root / container_id / "config.json").read_bytes())
+
+    def status(self, state: State) -> str:
+        """created, running, paused or stopped."""
+        if ticks(state.pid) != state.start_ticks:
+            return "stopped"
+        from minidock.kernel import freezer
+
+        if freezer.state(state.cgroup) != "running":
+            return "paused"
+        return "created" if (self.root / state.id / "start-line").exists() else "running"
+
+    def describe(self, state: State) -> dict[str, Any]:
+        """runtime-spec runtime.md, "State"; with runc's `rootfs`, `created` and `owner`."""
+        status = self.status(state)
         return {
             "ociVersion": state.oci_version,
             "id": state.id,
             "pid": state.pid if status != "stopped" else 0,
             "status": status,
             "bundle": state.bundle,
-            "rootfs": os.path.join(state.bundle, config.root.path if config.root else "rootfs"),
+            "rootfs": state.rootfs,
             "created": state.created,
-            "annotations": state.annotations,
+            **({"annotations": state.annotations} if state.annotations else {}),
+            "owner": "",
         }
-
-    def status(self, state: State) -> str:
-        """created, running or stopped."""
-        from minidock.engine.record import ticks
-
-        if ticks(state.pid) != state.start_ticks:
-            return "stopped"
-        return "created" if (self.root / state.id / "start-line").exists() else "running"
-
-    def start(self, container_id: str) -> State:
-        """Let the first process go on. Raises Conflict when it has been let go before, or has ended."""
-        state = self._read(container_id)
-        if self.status(state) != "created":
-            raise Conflict(f"cannot start a container that is {self.status(state)}: {container_id}")
-        line = self.root / container_id / "start-line"
-        fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        os.write(fifo, b"!")
-        os.close(fifo)
-        line.unlink()
-        return state
-
-    def kill(self, container_id: str, number: int, *, everybody: bool = False) -> None:
-        """A signal to the first process, or to all of the container's cgroup."""
-        state = self._read(container_id)
-        if self.status(state) == "stopped":
-            raise Conflict(f"container not running: {container_id}")
-        pids = cgroups.processes(state.cgroup) if everybody else [state.pid]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def delete(self, container_id: str, *, force: bool = False) -> None:
-        """Undo create. Raises Conflict for one that lives, unless forced."""
-        directory = self.root / container_id
-        try:
-            state = self._read(container_id)
-        except ContainerNotFound:
-            # A create that was killed has a journal and no state; by name a person may still remove it.
-            if not force or not directory.is_dir():
-                raise
-        else:
-            if self.status(state) != "stopped" and not force:
-                raise Conflict(f"cannot delete container {container_id} that is not stopped: {self.status(state)}")
-            if self.status(state) != "stopped":
-                self.kill(container_id, signal.SIGKILL)
-        with contextlib.suppress(FileNotFoundError):
-            journal = steps.from_journal((directory / "journal.json").read_bytes())
-            problems = steps.undo_all(journal, Live())
-            if problems:
-                raise MinidockError(f"can't clean up after {container_id}: {'; '.join(problems)}")
-        shutil.rmtree(directory)
 
     def ids(self) -> list[str]:
         """Of all containers, by name."""
-        return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
-
-    def _read(self, container_id: str) -> State:
-        if not ID.fullmatch(container_id):
-            raise ContainerNotFound(container_id)
-        try:
-            return files.read_json(self.root / container_id / "state.json", State)
-        except FileNotFoundError:
-            raise ContainerNotFound(container_id) from None
+        if not self.root.is_dir():
+            return []
+        return sorted(path.parent.name for path in self.root.glob("*/state.json"))
 
 
-def read_bundle(bundle: Path) -> spec.Spec:
-    """config.json, checked. Raises UsageError and Unsupported."""
+def check_id(container_id: str) -> None:
+    """Raises UsageError for an id that is empty, or not a name."""
+    if not container_id:
+        raise UsageError("container id cannot be empty")
+    if set(container_id) - ALLOWED or container_id in (".", "..") or len(container_id) > 1024:
+        raise texts.invalid_id()
+
+
+def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Spec]:
+    """config.json, its bytes and what they mean, checked. Raises UsageError and Unsupported."""
     try:
-        config = spec.from_json((bundle / "config.json").read_bytes())
+        raw = (bundle / name).read_bytes()
+        config = spec.from_json(raw)
     except FileNotFoundError:
-        raise UsageError(f"no config.json in the bundle {bundle}", hint="minidock-oci spec writes one") from None
+        raise UsageError(f"JSON specification file {name} not found") from None
     except msgspec.MsgspecError as error:
-        raise UsageError(f"{bundle}/config.json: {error}") from error
+        raise UsageError(f"{bundle}/{name}: {error}") from error
     support.check(config)
-    return config
+    return raw, config
+
+
+def listening() -> int:
+    """How many sockets systemd or its like passes through us: sd_listen_fds(3)."""
+    count = os.environ.get("LISTEN_FDS", "")
+    return int(count) if count.isdigit() else 0
+
+
+def socket_activation(config: spec.Spec) -> spec.Spec:
+    """The container's first process is told of such sockets, by the pid that it has."""
+    if not listening() or config.process is None:
+        return config
+    env = [*config.process.env, f"LISTEN_FDS={listening()}", "LISTEN_PID=1"]
+    if names := os.environ.get("LISTEN_FDNAMES"):
+        env.append(f"LISTEN_FDNAMES={names}")
+    return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
+
+
+def absolute(config: spec.Spec, bundle: Path) -> spec.Spec:
+    """Sources of bind mounts are relative to the bundle: config.md, "Mounts"."""
+
+    def placed(mount: spec.Mount) -> spec.Mount:
+        bind = mount.type == "bind" or {"bind", "rbind"} & set(mount.options)
+        if not bind or mount.source.startswith("/"):
+            return mount
+        return msgspec.structs.replace(mount, source=os.path.normpath(bundle / mount.source))
+
+    return msgspec.structs.replace(config, mounts=[placed(mount) for mount in config.mounts])
+
+
+def _rootfs(bundle: Path, config: spec.Spec) -> str:
+    root = config.root.path if config.root else "rootfs"
+    rootfs = os.path.realpath(os.path.join(bundle, root))
+    if not os.path.isdir(rootfs):
+        raise UsageError(f"invalid rootfs: stat {rootfs}: no such file or directory")
+    return rootfs
+
+
+def hook_state(config: spec.Spec, container_id: str, bundle: Path, status: str) -> dict[str, Any]:
+    """What hooks read on their standard input; the pid is added by whoever runs them."""
+    told = {"ociVersion": config.oci_version, "id": container_id, "status": status, "bundle": str(bundle)}
+    return {**told, "annotations": config.annotations} if config.annotations else told
+
+
+def _still(bundle: str) -> str:
+    """Where a late hook runs: the bundle may be gone by then."""
+    return bundle if os.path.isdir(bundle) else "/"
+
+
+def ticks(pid: int) -> int:
+    """When the process started (proc_pid_stat(5), field 22); 0 when it is gone, or dead and not yet waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _now() -> str:
+    import time
+
+    now = time.time_ns()
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000_000))
+    return f"{whole}.{now % 1_000_000_000:09d}Z"

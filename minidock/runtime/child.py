@@ -14,7 +14,10 @@ import time
 from functools import partial
 from typing import NoReturn
 
-from minidock.kernel import execute, syscalls
+import msgspec
+
+from minidock.errors import MinidockError
+from minidock.kernel import credentials, execute, fds, syscalls
 from minidock.runtime import seal
 from minidock.runtime.plan import Plan
 from minidock.runtime.sync import Failures, Message, Wire
@@ -33,9 +36,12 @@ class Inheritance:
         console: int,
         narrated: bool,
         start_line: int = -1,
+        preserved: int = 0,
     ) -> None:
-        """`start_line` is a fifo, open for reading and writing, at which OCI's `create` leaves us waiting."""
+        """`start_line` is a fifo, open for reading and writing, at which OCI's `create` leaves us waiting; `preserved`
+        is how many descriptors beyond 0, 1 and 2 the command gets."""
         self.wire = wire
+        self.preserved = preserved
         self.start_line = start_line
         self.stdio = stdio
         self.console = console
@@ -53,11 +59,12 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         program = seal.seal()
         live = Live(os.getpid())
         live.fds["console"] = inherited.console
+        live.actions["hooks"] = lambda: _wait_for_hooks(inherited.wire)
         for step, _ in enumerate(plan.child):
             live.actions["lend"] = partial(_borrow, inherited.wire, live, step)
             _apply(plan, step, live, inherited)
         step = len(plan.child)
-        _become(plan, inherited, program)
+        _become(plan, inherited, live, program)
     except BaseException as error:  # noqa: BLE001 - the one place: told to A, then _exit
         told = wrap(plan.child[step], error) if isinstance(error, OSError) and 0 <= step < len(plan.child) else error
         _tell(inherited.wire, Failures.pack(step, told))
@@ -74,6 +81,9 @@ def _settle(inherited: Inheritance) -> None:
     if inherited.stdio is not None:
         for number, fd in enumerate(inherited.stdio):
             os.dup2(fd, number)
+    passed = range(3, 3 + inherited.preserved)
+    # Not only at the exec: a descriptor of the host's cgroup that stayed open was CVE-2024-21626.
+    fds.close_all_but([inherited.wire.end.fileno(), inherited.start_line, inherited.console, *passed])
 
 
 def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
@@ -86,6 +96,14 @@ def _apply(plan: Plan, index: int, live: Live, inherited: Inheritance) -> None:
     inherited.wire.send(Message("done", index, seconds=time.perf_counter() - begun))
 
 
+def _wait_for_hooks(wire: Wire) -> None:
+    """A runs the hooks of the host meanwhile; when one fails it says nothing more, and goes."""
+    wire.send(Message("hooks"))
+    message = wire.receive()
+    if message is None or message.kind != "proceed":
+        os._exit(1)
+
+
 def _borrow(wire: Wire, live: Live, step: int) -> None:
     """A opens what we may not see, and sends the descriptor: live.fds["lent"]."""
     wire.send(Message("lend", step))
@@ -94,24 +112,56 @@ def _borrow(wire: Wire, live: Live, step: int) -> None:
         os._exit(1)
 
 
-def _become(plan: Plan, inherited: Inheritance, program: int) -> None:
+def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> None:
     """Find the command as the container's user would, say ready, and on A's word become it.
 
     With "ready" A gets what can be said if execve(2) refuses: by then we are a program that can't explain.
     """
     wire = inherited.wire
     command = plan.execute
-    path = execute.environment(command.env).get("PATH", execute.DEFAULT_PATH)
+    # Of two variables of one name the last counts, whichever getenv(3) would find.
+    env = _with_home([f"{name}={value}" for name, value in execute.environment(command.env).items()])
+    path = execute.environment(env).get("PATH", execute.DEFAULT_PATH)
     executable = execute.find(command.args[0], path, command.cwd)
     missing, malformed = (execute.explain(executable, number) for number in (errno.ENOENT, errno.ENOEXEC))
     wire.send(Message("ready", message=executable, hint=missing, call=malformed))
     message = wire.receive()
     if message is None or message.kind not in ("exec", "park"):
         os._exit(1)
+    told = wire.end.fileno()
     if message.kind == "park":
         _park(wire, inherited.start_line)
+        told = -1
+    ways = execute.Ways(
+        program, told, inherited.preserved, live.fds.get("filter", -1), live.fds.get("filter-flags", 0), plan.held
+    )
+    _run_start_hooks(plan, msgspec.structs.replace(ways, wire=-1, preserved=0))
     os.umask(plan.umask)
-    execute.execute(program, wire.end.fileno(), executable, command.args, command.env)
+    execute.execute(ways, executable, command.args, env)
+
+
+def _run_start_hooks(plan: Plan, ways: execute.Ways) -> None:
+    """When one fails nobody waits at the wire any more: the container's standard error gets to know."""
+    for step in plan.start_hooks:
+        from minidock.kernel import hooks
+
+        try:
+            hooks.run(step.stage, step.hooks, step.state, os.getpid(), "/", partial(hooks.confined, ways=ways))
+        except MinidockError as error:
+            os.write(2, f"{error}\n".encode(errors="replace"))
+            os._exit(1)
+
+
+def _with_home(env: list[str]) -> list[str]:
+    """HOME of the user whom we are by now, as the container's own passwd has it: runc does so where nobody set it."""
+    if any(line.startswith("HOME=") and line != "HOME=" for line in env):
+        return env
+    try:
+        with open("/etc/passwd", "rb") as file:
+            passwd = file.read(credentials.ONLY_FIRST)
+    except OSError:  # none, or not for this user's eyes
+        passwd = b""
+    return credentials.with_home(env, credentials.home_of(passwd, os.getuid()))
 
 
 def _park(wire: Wire, start_line: int) -> None:

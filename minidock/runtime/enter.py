@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from minidock.kernel import namespaces, user
 from minidock.kernel.execute import Execute
-from minidock.runtime.plan import Plan, Spawn, rights
-from minidock.spec import Process, Spec
+from minidock.runtime.plan import Plan, Spawn, held, rights
+from minidock.spec import CpuAffinity, Process, Spec
 from minidock.steps import Step
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
     """The steps for one more process beside `pid`, the container's first. Raises MinidockError when that has ended."""
     from minidock.kernel import pty, workdir
 
-    child: list[Step] = [*cgroups.child]
+    affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
+    child: list[Step] = [*_affinity(affinity.initial), *cgroups.child]
     for kind, facts in namespaces.KINDS.items():
         theirs = f"/proc/{pid}/ns/{facts.file}"
         if kind != "pid" and not _same(theirs, f"/proc/self/ns/{facts.file}"):
@@ -37,7 +38,7 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
         child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
     child.append(workdir.OwnStandardStreams(process.user.uid))
     child.append(workdir.EnterDirectory(process.cwd, make=False))
-    child += rights(spec, process, cache)
+    child += [*_affinity(affinity.final), *rights(spec, process, cache)]
     return Plan(
         before=cgroups.before,
         spawn=Spawn(kinds=[], cgroup=cgroups.clone_dir, pid_path=f"/proc/{pid}/ns/pid"),
@@ -46,7 +47,17 @@ def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Pat
         execute=Execute(process.args or [], process.env, process.cwd),
         terminal=process.terminal,
         umask=0o022 if process.user.umask is None else process.user.umask,
+        held=held(spec, process),
     )
+
+
+def _affinity(processors: str) -> list[Step]:
+    if not processors:
+        return []
+    from minidock.kernel import scheduling
+
+    scheduling.listed(processors)
+    return [scheduling.SetAffinity(processors)]
 
 
 def _same(one: str, other: str) -> bool:

@@ -145,8 +145,8 @@ class Birth:
                     self._theirs, self.stdio.for_child, self.stdio.console, self.narrator is not SILENT
                 )
                 child.main(self.plan, inherited)
-            os.write(told, msgspec.json.encode(Message("born", pid)))
             argv = self.shim(pid)
+            os.write(told, msgspec.json.encode(Message("born", pid)))
             self.stdio.keep_for_shim()
             os.chdir("/")
             os.execv(argv[0], argv)
@@ -208,6 +208,11 @@ class Birth:
             if message.kind == "ready":
                 self.ready = message
                 return
+            if message.kind == "hooks":
+                for hook in self.plan.host_hooks:
+                    hook.apply(self.live)
+                self._tell("proceed")
+                continue
             step = self.plan.child[message.step]
             if message.kind == "lend":
                 self._lend(step)

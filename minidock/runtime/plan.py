@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from minidock.errors import UsageError
 from minidock.kernel import bind, devices, mounts, namespaces, pivot, sysctl, user, uts
 from minidock.kernel.execute import Execute
-from minidock.spec import Device, Mount, Process, Spec, TimeOffset
+from minidock.spec import Capabilities, Device, Hook, Hooks, IdMapping, Mount, Process, Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
     from minidock.kernel.cgroups import CgroupPlan
+    from minidock.kernel.hooks import RunHooks
 
 
 class Spawn(Step, frozen=True):
@@ -31,6 +32,8 @@ class Spawn(Step, frozen=True):
     user_path: str = ""
     """A user namespace to be born in: others that are new then belong to it, as do those that are joined."""
     offsets: dict[str, TimeOffset] = {}
+    paths: dict[str, str] = {}
+    """Namespaces that the cloning process has to enter, by kind, user last: see `plan`."""
     man: ClassVar[str] = "clone(2)"
 
     def describe(self) -> str:
@@ -49,6 +52,7 @@ class Spawn(Step, frozen=True):
             steps.append(namespaces.JoinNamespace("pid", self.pid_path))
         if self.offsets:
             steps.append(namespaces.SetTimeOffsets(self.offsets))
+        steps += [namespaces.JoinNamespace(kind, path) for kind, path in self.paths.items()]
         return steps
 
     def apply(self, live: Live) -> None:
@@ -61,6 +65,21 @@ class Spawn(Step, frozen=True):
             parent.kill(live.pid)
 
 
+class AskParent(Step, frozen=True):
+    """C waits here while A runs the hooks of the host, with every mount made and the root not yet swapped."""
+
+    man: ClassVar[str] = "unix(7)"
+
+    def describe(self) -> str:
+        return "let the hooks of the host run"
+
+    def shell(self) -> str:
+        return "# the script's hooks of the host would run here, beside it"
+
+    def apply(self, live: Live) -> None:
+        live.actions["hooks"]()
+
+
 class Extras(msgspec.Struct, frozen=True):
     """What the engine adds to a bundle: the network's steps, and where the root file system comes from."""
 
@@ -71,6 +90,12 @@ class Extras(msgspec.Struct, frozen=True):
     """Applied in the child instead of using the bundle's directory as it is: an overlay mount, volumes' copy-up."""
     remapped: bool = False
     """A user namespace whose parent is the host's root: it makes /dev, and does what a namespace's root may not."""
+    state: dict[str, Any] = {}
+    """What hooks are told of the container: runtime-spec runtime.md, "State"."""
+    keyring: bool = True
+    """False for --no-new-keyring: the container shares its caller's session keyring."""
+    pivot: bool = True
+    """False for --no-pivot: a root on the initial ramdisk can't be pivoted away from."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -83,6 +108,12 @@ class Plan(msgspec.Struct, frozen=True):
     execute: Execute
     terminal: bool = False
     umask: int = 0o022
+    held: str = ""
+    """The capability that minidock-exec needs for loading the filter."""
+    host_hooks: list[Step] = []
+    """A's, in the middle of the child's steps: where AskParent stands."""
+    start_hooks: list[RunHooks] = []
+    """C's, between the word to go and the command."""
 
     def sections(self) -> list[tuple[str, list[Step]]]:
         """For people: --dry-run, --explain."""
@@ -105,8 +136,9 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
     new = [entry.type for entry in spec.linux.namespaces if not entry.path]
     if "mount" not in new:
         raise UsageError("a container needs a mount namespace of its own")
-    pid = spec.linux.namespace("pid")
-    own_user = "user" in new
+    pid, joined_user = (spec.linux.namespace(kind) for kind in ("pid", "user"))
+    own_user = "user" in new or bool(joined_user and joined_user.path)
+    hooks = spec.hooks or Hooks()
     return Plan(
         before=[*extras.before, *cgroups.before],
         spawn=Spawn(
@@ -116,9 +148,12 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             pid_path=pid.path if pid else "",
             user_path=_user_path(spec, extras),
             offsets=spec.linux.time_offsets if "time" in new else {},
+            # New namespaces belong to the user namespace in which they are made, and existing ones can be entered only
+            # with rights over theirs: so where there is a user namespace, all this comes before the clone.
+            paths=_paths(spec) if own_user and not extras.remapped else {},
         ),
         joined=[
-            *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if own_user else []),
+            *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if "user" in new else []),
             *cgroups.joined,
             *extras.joined,
             *_by_parent(process, extras),
@@ -126,15 +161,21 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
         child=[
             # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
             *cgroups.child,
-            *_enter(spec, new, born=bool(_user_path(spec, extras))),
+            *_enter(spec, new, own_user, extras),
             *extras.child,
             *_names(spec),
-            *_tree(spec, process, rootfs, extras, own_user),
-            *_settle(spec, process, cache),
+            *_tree(spec, process, rootfs, extras, cgroups.path, own_user),
+            *_settle(spec, process, cache, extras),
         ],
         execute=Execute(process.args, process.env, process.cwd),
         terminal=process.terminal,
         umask=0o022 if process.user.umask is None else process.user.umask,
+        held=held(spec, process),
+        host_hooks=[
+            *_hooks("prestart", hooks.prestart, extras.state, extras.state.get("bundle", "/")),
+            *_hooks("createRuntime", hooks.create_runtime, extras.state, extras.state.get("bundle", "/")),
+        ],
+        start_hooks=_hooks("startContainer", hooks.start_container, {**extras.state, "status": "created"}, "."),
     )
 
 
@@ -156,15 +197,31 @@ def _user_path(spec: Spec, extras: Extras) -> str:
     return entry.path if entry and extras.remapped else ""
 
 
-def _enter(spec: Spec, new: list[str], *, born: bool) -> list[Step]:
+def _paths(spec: Spec) -> dict[str, str]:
+    """Namespaces to be entered, user last: with it go the rights over those that are the host's."""
+    entries = [spec.linux.namespace(kind) for kind in reversed(namespaces.KINDS) if kind not in ("pid", "mount")]
+    return {entry.type: entry.path for entry in entries if entry and entry.path}
+
+
+def _hooks(stage: str, wanted: list[Hook], state: dict[str, Any], cwd: str) -> list[RunHooks]:
+    if not wanted:
+        return []
+    from minidock.kernel.hooks import RunHooks
+
+    return [RunHooks(stage, wanted, state, cwd)]
+
+
+def _enter(spec: Spec, new: list[str], own_user: bool, extras: Extras) -> list[Step]:
     """Namespaces that exist already, user first: it gives the capabilities that the others ask for."""
     steps: list[Step] = []
-    for kind in namespaces.KINDS:
-        entry = spec.linux.namespace(kind)
-        if entry and entry.path and kind not in ("pid", "mount") and not (kind == "user" and born):
-            steps.append(namespaces.JoinNamespace(kind, entry.path))
-    if "user" in new or born:
+    born = bool(_user_path(spec, extras))
+    if extras.remapped or not own_user:
+        joined = {kind: path for kind, path in reversed(_paths(spec).items()) if not (kind == "user" and born)}
+        steps += [namespaces.JoinNamespace(kind, path) for kind, path in joined.items()]
+    if own_user:
         steps.append(user.BecomeRoot())
+    else:
+        steps += [namespaces.JoinNamespace(kind, path) for kind, path in _paths(spec).items()]
     if "cgroup" in new:
         steps.append(namespaces.NewCgroupNamespace())
     return steps
@@ -179,7 +236,7 @@ def _names(spec: Spec) -> list[Step]:
     return steps
 
 
-def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: bool) -> list[Step]:
+def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
     """The container's file system, and the pivot into it."""
     # A copy is a peer of the host's mount only if it is taken before ours are cut off from the host's.
     steps: list[Step] = [
@@ -187,15 +244,23 @@ def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, own_user: b
         for mount in spec.mounts
         if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
     ]
-    steps.append(mounts.IsolateMounts("slave" in spec.linux.rootfs_propagation))
+    shared = spec.linux.rootfs_propagation.endswith("shared")
+    slave = "slave" in spec.linux.rootfs_propagation
+    steps.append(mounts.IsolateMounts("shared" if shared else "slave" if slave else "private"))
     steps += extras.root or [pivot.BindRoot(rootfs)]
-    steps += [_mount(mount, rootfs, spec, extras) for mount in spec.mounts]
+    if shared:
+        steps.append(mounts.PrivateRoot(rootfs))
+    steps += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
     steps += _devices(spec, rootfs, own_user, made=extras.remapped)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
     steps += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
     if process.oom_score_adj is not None and not extras.remapped:
         steps.append(sysctl.SetOomScoreAdj(process.oom_score_adj))
-    steps.append(pivot.PivotRoot(rootfs))
+    hooks = spec.hooks or Hooks()
+    if hooks.prestart or hooks.create_runtime:
+        steps.append(AskParent())
+    steps += _hooks("createContainer", hooks.create_container, extras.state, rootfs)
+    steps.append(pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs))
     return steps
 
 
@@ -208,26 +273,59 @@ def _is_bind(mount: Mount) -> bool:
 
 
 def _is_lent(mount: Mount, spec: Spec) -> bool:
-    return bool(mount.uid_mappings) or spec.linux.namespace("user") is not None
+    return _is_mapped(mount) or spec.linux.namespace("user") is not None
 
 
-def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras) -> Step:
+def _is_mapped(mount: Mount) -> bool:
+    return bool(mount.uid_mappings) or bool({"idmap", "ridmap"} & set(mount.options))
+
+
+def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) -> Step:
     from minidock.kernel import cgroup_mount, cgroups
 
     destination = _place(mount)
     if _is_bind(mount):
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
-        uids, gids, lent = mount.uid_mappings, mount.gid_mappings, _is_lent(mount, spec)
-        return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, lent)
+        uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
+        gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
+        return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
     if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
         return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":
         hierarchies = cgroups.discover()
+        if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
+            own = {os.path.basename(where): where + group for where in hierarchies.v1.values()}
+            return cgroup_mount.BindCgroup(
+                rootfs, destination, mount.options, own or {"": f"{hierarchies.v2_mount}{group}"}
+            )
         if not hierarchies.v1:
             return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
         v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
         return cgroup_mount.MountCgroupV1(rootfs, destination, mount.options, v1)
-    return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, mount.options)
+    if "tmpcopyup" in mount.options:
+        from minidock.kernel.copy_up import MountFilled
+
+        return MountFilled(rootfs, destination, mount.type, mount.source, mount.options)
+    options = [word for word in mount.options if word != "ro"] if _late(mount) else mount.options
+    return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, options)
+
+
+def _late(mount: Mount) -> bool:
+    """A tmpfs becomes read-only in the end: other mounts hang in it, devices are made there."""
+    return mount.type == "tmpfs" and "ro" in mount.options and not _kind(mount).endswith("bind")
+
+
+def _kind(mount: Mount) -> str:
+    """`bind` or `rbind`, wherever the specification has it; else the file system's type."""
+    return next((word for word in mount.options if word in ("bind", "rbind")), mount.type)
+
+
+def _outside(number: int, mappings: list[IdMapping]) -> int:
+    """The id that the host knows somebody by."""
+    for line in mappings:
+        if line.container_id <= number < line.container_id + line.size:
+            return number - line.container_id + line.host_id
+    return 0
 
 
 def _nodes(spec: Spec) -> list[Device]:
@@ -236,27 +334,37 @@ def _nodes(spec: Spec) -> list[Device]:
 
 
 def _devices(spec: Spec, rootfs: str, own_user: bool, *, made: bool) -> list[Step]:
+    bound = [mount for mount in spec.mounts if mount.destination.rstrip("/") == "/dev" and "bind" in _kind(mount)]
+    if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
+        return []
     steps: list[Step] = []
     for device in _nodes(spec) if not made else []:
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         owner = (device.uid or 0, device.gid or 0)
+        if own_user:  # made from outside, where users have other numbers
+            owner = (_outside(owner[0], spec.linux.uid_mappings), _outside(owner[1], spec.linux.gid_mappings))
         path, numbers = device.path, (device.type, device.major, device.minor)
         steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user))
     return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
 
 
-def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
+def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) -> list[Step]:
     """After the pivot: what the command itself is to be. Rights go last, since every step before may need them."""
     from minidock.kernel import keyring, masks, pty, workdir
 
     root = spec.root
-    steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{os.path.basename(spec.linux.cgroups_path)}")]
+    propagation = spec.linux.rootfs_propagation
+    end = [mounts.SetRootPropagation(propagation)] if propagation not in ("", "private", "rprivate") else []
+    name = extras.state.get("id") or os.path.basename(spec.linux.cgroups_path)
+    steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{name}")] if extras.keyring else []
     if process.terminal:
         size = process.console_size
         steps.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
         steps.append(devices.BindConsole())
     steps.append(workdir.OwnStandardStreams(process.user.uid))
     steps.append(workdir.EnterDirectory(process.cwd))
+    steps += end
+    steps += [mounts.ReadonlyMount(mount.destination) for mount in spec.mounts if _late(mount)]
     if root and root.readonly:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
@@ -265,20 +373,36 @@ def _settle(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
 
 
 def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
-    """Limits, filter, user and capabilities: the same for the first process and for `exec`."""
+    """Limits, user, capabilities and filter: the same for the first process and for `exec`.
+
+    The filter stands last and is loaded last of all, by minidock-exec. Loading takes no_new_privs or CAP_SYS_ADMIN,
+    which is then held until that moment.
+    """
     from minidock.kernel import capabilities, credentials, no_new_privs, rlimits, seccomp
 
-    caps = process.capabilities
+    caps, kept = capabilities.grantable(process.capabilities or Capabilities()), held(spec, process)
     steps: list[Step] = [*rlimits.steps(process.rlimits)]
-    filters: list[Step] = [seccomp.load_filter(spec.linux.seccomp, cache)] if spec.linux.seccomp else []
+    if process.scheduler or process.io_priority:
+        from minidock.kernel import scheduling
+
+        steps += scheduling.steps(process.scheduler, process.io_priority)
+    if spec.linux.personality:
+        from minidock.kernel import personality
+
+        steps += personality.steps(spec.linux.personality)
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())
-    else:
-        # Without no_new_privs only CAP_SYS_ADMIN may install a filter: before that capability goes.
-        steps += filters
-    if caps:
-        steps += [capabilities.DropBoundingSet(caps.bounding), capabilities.KeepCaps()]
-    steps.append(credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids))
-    if caps:
-        steps.append(capabilities.set_capabilities(caps))
-    return [*steps, *filters] if process.no_new_privileges else steps
+    steps += [
+        capabilities.DropBoundingSet(caps.bounding, kept),
+        capabilities.KeepCaps(),
+        credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids),
+        capabilities.set_capabilities(caps, kept),
+    ]
+    if spec.linux.seccomp:
+        steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
+    return steps
+
+
+def held(spec: Spec, process: Process) -> str:
+    """The capability that is kept for minidock-exec; empty when it needs none."""
+    return "CAP_SYS_ADMIN" if spec.linux.seccomp and not process.no_new_privileges else ""

@@ -82,13 +82,15 @@ def argv(
     hold_fds: Sequence[int] = (),
     stdin_once: bool = False,
     probe: Probe | None = None,
+    services: Sequence[str] = (),
     cleanup: Sequence[str] = (),
 ) -> list[str]:
     """The arguments of the shim, the program first. Every descriptor must be inheritable and above 2.
 
     `pid` is a child of the calling process. `listen_fd` is bound to `attach_socket(run_dir)` and listens; `client_fd`
     is the shim's end of a socket pair whose other end is the first client. `hold_fds` are only kept open. With
-    `stdin_once` the container's stdin ends when the client that gave it goes. `cleanup` is a command with an
+    `stdin_once` the container's stdin ends when the client that gave it goes. `services` are the options for the
+    network: --hold-fd, --proxy, --dns-… `cleanup` is a command with an
     absolute path.
     """
     words: list[object] = [PROGRAM, "--id", container_id, "--pid", pid, "--dir", run_dir]
@@ -106,6 +108,7 @@ def argv(
     words += [] if client_fd is None else ["--client-fd", client_fd]
     for fd in hold_fds:
         words += ["--hold-fd", fd]
+    words += services
     if probe is not None:
         words += ["--probe-interval", probe.interval, "--probe-start-interval", probe.start_interval]
         words += ["--probe-start-period", probe.start_period, "--probe", *probe.command]

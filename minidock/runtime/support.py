@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from minidock.errors import Unsupported
+import os
+
+from minidock.errors import Unsupported, UsageError
 from minidock.spec import Spec
 
 KINDS = ("mount", "network", "uts", "pid", "ipc", "cgroup", "user", "time")
@@ -12,22 +14,48 @@ def check(spec: Spec) -> None:
     """Raises Unsupported with every member of config.json that would have to be ignored."""
     process, linux = spec.process, spec.linux
     present = {
-        "hooks": spec.hooks is not None,
         "linux.intelRdt": linux.intel_rdt is not None,
-        "linux.personality": linux.personality is not None,
         "linux.netDevices": bool(linux.net_devices),
         "linux.mountLabel": bool(linux.mount_label),
-        "linux.rootfsPropagation": linux.rootfs_propagation not in ("", "private", "rprivate", "slave", "rslave"),
         "process.apparmorProfile": bool(process and process.apparmor_profile),
         "process.selinuxLabel": bool(process and process.selinux_label),
-        "process.scheduler": bool(process and process.scheduler),
-        "process.ioPriority": bool(process and process.io_priority),
-        "process.execCPUAffinity": bool(process and process.exec_cpu_affinity),
-        "mounts[].uidMappings": any(mount.uid_mappings or mount.gid_mappings for mount in spec.mounts),
-        "mounts[].options: tmpcopyup": any("tmpcopyup" in mount.options for mount in spec.mounts),
-        "mounts[].options: idmap": any({"idmap", "ridmap"} & set(mount.options) for mount in spec.mounts),
     }
     present |= {f"linux.namespaces: {entry.type}": entry.type not in KINDS for entry in linux.namespaces}
     missing = [name for name, found in present.items() if found]
     if missing:
         raise Unsupported(f"this config.json asks for what is not honoured yet: {', '.join(missing)}")
+    _check_sysctls(spec)
+
+
+def _check_sysctls(spec: Spec) -> None:
+    """Raises UsageError, in runc's words, for a setting that would be the host's, or that a member of its own sets."""
+    if not spec.linux.sysctl:
+        return
+    from minidock.kernel.sysctl import IPC
+
+    for name, value in spec.linux.sysctl.items():
+        name = name.replace("/", ".")
+        if name == "kernel.hostname":
+            raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "hostname" field')
+        if name == "kernel.domainname":
+            if spec.domainname not in ("", value):
+                raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "domainname" field')
+            if not _own(spec, "uts"):
+                raise UsageError(f'sysctl "{name}" is not allowed in the hosts UTS namespace')
+        elif name in IPC or name.startswith("fs.mqueue."):
+            if not _own(spec, "ipc"):
+                raise UsageError(f'sysctl "{name}" is not allowed in the hosts ipc namespace')
+        elif name.startswith("net."):
+            if not _own(spec, "network"):
+                raise UsageError(f'sysctl "{name}" not allowed in host network namespace')
+        else:
+            raise UsageError(f'sysctl "{name}" is not in a separate kernel namespace')
+
+
+def _own(spec: Spec, kind: str) -> bool:
+    """Whether the namespace is another than ours."""
+    entry = spec.linux.namespace(kind)
+    if entry is None:
+        return False
+    file = "net" if kind == "network" else kind
+    return not entry.path or not os.path.exists(entry.path) or not os.path.samefile(entry.path, f"/proc/self/ns/{file}")

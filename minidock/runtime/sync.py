@@ -6,6 +6,8 @@
     │ ◀──────────────────────── failed  │   the step and why; C has exited
     │ ◀─────────────────────── lend 5   │   only with a user namespace or mapped ids: open the source of step 5 for me
     │  lent, a descriptor ────────────▶ │
+    │ ◀──────────────────────── hooks   │   only with hooks of the host: every mount is made; A runs them,
+    │  proceed ───────────────────────▶ │   and C goes on
     │ ◀───────────────────────── ready  │   every step succeeded, the command was found
     │  exec ──────────────────────────▶ │
     │ ◀──────────────── end of file     │   close-on-exec: the command runs
@@ -30,7 +32,7 @@ LARGEST = 65536
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`kind` is proceed, exec, park, lend, lent, started, done, failed, ready or refused.
+    """`kind` is proceed, exec, park, hooks, lend, lent, started, done, failed, ready or refused.
 
     `step` is an index into the child's steps.
 

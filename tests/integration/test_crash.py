@@ -72,7 +72,7 @@ def test_24_at_once(minidock: Minidock, busybox_image: Path) -> None:
 def _nothing_left(minidock: Minidock) -> None:
     layout = minidock.layout
     deadline = time.monotonic() + 5
-    shared = (f"link {layout.bridge}", f"nft table ip {layout.nft_table}")
+    shared = (f"link {layout.bridge}", f"nft table inet {layout.nft_table}")
     left = ["?"]
     while left and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -92,5 +92,5 @@ def test_a_failure_at_every_step_leaves_nothing(minidock: Minidock, busybox_imag
 def _shared(minidock: Minidock, line: str) -> bool:
     """The instance's bridge, table and parent cgroup stay for the next container; tested to go at the end."""
     layout = minidock.layout
-    shared = (f"link {layout.bridge}", f"nft table ip {layout.nft_table}")
+    shared = (f"link {layout.bridge}", f"nft table inet {layout.nft_table}")
     return line in shared or (line.startswith("cgroup ") and " with " not in line)

@@ -13,8 +13,9 @@ import pytest
 
 from minidock import network
 from minidock.kernel import link, netns, nft, veth
-from minidock.model import ContainerConfig, HostConfig, PortBinding
-from minidock.network import addresses, nat, subnets
+from minidock.model import ContainerConfig, HostConfig, NetworkRequest, PortBinding
+from minidock.network import addresses, endpoint, nat, store, subnets
+from minidock.network.teardown import remove as remove_network
 from minidock.paths import Layout
 from minidock.steps import Live, Step, apply_all, from_journal, to_journal
 from tests.support.needs import require_root, require_tool
@@ -93,10 +94,21 @@ def test_when_containers_and_instance_go_nothing_stays(lab: Lab, layout: Layout)
         assert container.undo() == []
     assert eventually(lambda: facts(f"ip -j link show master {layout.bridge}") == [])
     assert addresses.peek(layout, "bridge") == []
-    assert "elements" not in sh("nft list ruleset")
+    assert published(layout) == ""
     network.teardown(layout)
     network.teardown(layout)
     assert eventually(lambda: state(layout) == before), state(layout)
+
+
+def test_forwarding_of_ipv6_goes_back_too(lab: Lab, layout: Layout) -> None:
+    switch = Path("/proc/sys/net/ipv6/conf/all/forwarding")
+    switch.write_text("0")
+    made = store.create(layout, NetworkRequest("six", enable_ipv6=True))
+    apply_all(endpoint.shared(layout, made), Live())
+    assert switch.read_text() == "1\n"
+    network.teardown(layout)
+    assert switch.read_text() == "0\n"
+    remove_network(layout, made)
 
 
 def test_a_held_namespace_loses_its_cable_at_once(lab: Lab, layout: Layout) -> None:
@@ -151,7 +163,7 @@ def test_flushed_rules_come_back_with_the_ports_of_running_containers(lab: Lab, 
     lab.start(layout, 2)
     with listen(one.live.pid, "tcp", 80) as server:
         assert ask(0, "tcp", "127.0.0.1", 8080, server)
-    sh(f"nft flush chain ip {layout.nft_table} postrouting")
+    sh(f"nft flush chain inet {layout.nft_table} postrouting")
     lab.start(layout, 3)
     with listen(one.live.pid, "tcp", 80) as server:
         assert ask(0, "tcp", "127.0.0.1", 8080, server)
@@ -198,7 +210,7 @@ def test_the_first_containers_may_come_all_at_once(lab: Lab, layout: Layout) -> 
     lab.forget_at_end(layout)
     sh("nft add table ip f; nft add chain ip f forward '{ type filter hook forward priority 0; policy drop; }'")
     assert in_processes(one, 8) == ["applied"] * 8
-    rules = sh(f"nft list table ip {layout.nft_table}")
+    rules = sh(f"nft list table inet {layout.nft_table}")
     assert len(nft.rules(layout.nft_table)) == nat.RULES
     assert len(nft.rules("f")) == 6  # asked for once
     assert [number for number in range(8) if f"tcp . {9000 + number} : 172.18." not in rules] == []
@@ -242,7 +254,7 @@ def test_the_shell_lines_make_the_same(lab: Lab, layout: Layout, bridge_exists: 
         assert ask(0, "tcp", "127.0.0.1", 8080, server)
     rules = without_elements(sh("nft list ruleset"))
     sh("\n".join(step.undo_shell() for step in made.before))
-    assert "elements" not in sh(f"nft list table ip {layout.nft_table}")
+    assert published(layout) == ""
     assert facts(f"ip -j -d link show master {layout.bridge}")[-1]["linkinfo"]["info_slave_data"]["hairpin"] is True
     address = made.hosts_address
     network.release(layout, f"{2:064x}"[::-1])
@@ -277,6 +289,15 @@ def plan(
 
 def script(steps: list[Step]) -> str:
     return "\n".join(["set -e", *(step.shell() for step in steps)]) + "\n"
+
+
+def published(layout: Layout) -> str:
+    """What is in the table's maps."""
+    return "".join(
+        found[1]
+        for name in ("published", "published_at", "published6", "published6_at")
+        if (found := re.search("elements = (.*)", sh(f"nft list map inet {layout.nft_table} {name}")))
+    )
 
 
 def veth_name(container: Container) -> str:

@@ -71,7 +71,7 @@ def test_the_first_packet_gets_through(lab: Lab, layout: Layout) -> None:
 
 def test_sctp_has_its_entry_too(lab: Lab, layout: Layout) -> None:
     one = lab.start(layout, 1, {"3868/sctp": [PortBinding("", "3868")]})
-    assert f"sctp . 3868 : {one.address} . 3868" in sh(f"nft list table ip {layout.nft_table}")
+    assert f"sctp . 3868 : {one.address} . 3868" in sh(f"nft list table inet {layout.nft_table}")
 
 
 def test_what_is_published_on_localhost_is_for_the_host_alone(lab: Lab, layout: Layout) -> None:
@@ -113,7 +113,7 @@ def test_a_container_cannot_reach_the_hosts_localhost(lab: Lab, layout: Layout) 
     send_localhost_to(one.live.pid, one.plan.gateway)
     with listen(0, "udp", 7777, "127.0.0.1") as server:
         assert not arrives(one.live.pid, server)
-        sh(f"nft flush chain ip {layout.nft_table} guard")
+        sh(f"nft flush chain inet {layout.nft_table} guard")
         assert arrives(one.live.pid, server)  # it was the chain that kept it out
 
 

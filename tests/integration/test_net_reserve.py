@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from minidock import network
-from minidock.errors import MinidockError, PortInUse, Unsupported, UsageError
+from minidock.errors import MinidockError, PortInUse, UsageError
 from minidock.model import ContainerConfig, HostConfig, PortBinding
 from minidock.network import addresses
 from minidock.paths import Layout
@@ -101,9 +101,9 @@ def test_any_port_and_ranges_find_a_free_one(lab: Lab, layout: Layout) -> None:
     with listen(0, "tcp", 8002):
         three = lab.start(layout, 3, {"80/tcp": [PortBinding("", "8000-8003")]})
     assert two.plan.hold[0] == ("tcp", "0.0.0.0", 8001)
-    assert three.plan.hold == [("tcp", "0.0.0.0", 8003)]
+    assert three.plan.hold == [("tcp", "0.0.0.0", 8003), ("tcp", "::", 8003)]
     low, high = (int(word) for word in Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert low <= two.plan.hold[1][2] <= high
+    assert low <= two.plan.hold[2][2] <= high
     shown = two.plan.ports["81/tcp"]
     assert shown is not None
     with listen(two.live.pid, "tcp", 81) as server:
@@ -120,7 +120,7 @@ def test_any_port_and_ranges_find_a_free_one(lab: Lab, layout: Layout) -> None:
         ({"80/tcp": [PortBinding("", "http")]}, UsageError, "invalid port: http"),
         ({"80/icmp": [PortBinding("", "80")]}, UsageError, "invalid proto: icmp"),
         ({"80/tcp": [PortBinding("1.2.3", "80")]}, UsageError, "invalid IP address: 1.2.3"),
-        ({"80/tcp": [PortBinding("::1", "80")]}, Unsupported, "no IPv6 address"),
+        ({"80/tcp": [PortBinding("::x", "80")]}, UsageError, "invalid IP address: ::x"),
     ],
 )
 def test_what_cannot_be_published_is_refused_and_holds_nothing(

@@ -4,71 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.needs import require_root, require_tool
+from tests.support.oci import Run, args, bundle, configure, oci
 
 pytestmark = pytest.mark.vm
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """busybox with the example config, changed by each test."""
-    require_root()
-    place = tmp_path / "bundle"
-    binaries = place / "rootfs" / "bin"
-    binaries.mkdir(parents=True)
-    shutil.copy(require_tool("busybox"), binaries / "busybox")
-    for name in ("sh", "cat", "id", "readlink", "sleep", "tty", "hostname"):
-        (binaries / name).symlink_to("busybox")
-    return place
-
-
-@pytest.fixture
-def oci(tmp_path: Path) -> Iterator[Run]:
-    root = tmp_path / "state"
-
-    def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(root), *words]
-        # Files, not pipes: what `create` leaves running keeps its streams open.
-        with open(tmp_path / "out", "w+") as out, open(tmp_path / "err", "w+") as err:
-            code = subprocess.run(command, stdout=out, stderr=err, timeout=60, stdin=subprocess.DEVNULL).returncode
-            out.seek(0)
-            err.seek(0)
-            result = subprocess.CompletedProcess(command, code, out.read(), err.read())
-        assert not check or result.returncode == 0, result.stderr
-        return result
-
-    yield run
-    for left in root.iterdir() if root.exists() else []:
-        if left.is_dir():
-            run("delete", "--force", left.name)
-
-
-def configure(oci: Run, bundle: Path, change: Callable[[dict], None]) -> None:
-    (bundle / "config.json").unlink(missing_ok=True)
-    oci("spec", "-b", str(bundle))
-    config = json.loads((bundle / "config.json").read_text())
-    config["process"]["terminal"] = False
-    change(config)
-    (bundle / "config.json").write_text(json.dumps(config))
-
-
-def args(*words: str) -> Callable[[dict], None]:
-    def change(config: dict) -> None:
-        config["process"]["args"] = list(words)
-
-    return change
+__all__ = ["bundle", "oci"]
 
 
 def test_run_gives_output_and_code(oci: Run, bundle: Path) -> None:
@@ -86,7 +32,7 @@ def test_the_lifecycle(oci: Run, bundle: Path, tmp_path: Path) -> None:
     assert Path(f"/proc/{pid}/comm").read_text().startswith("minidock:[init]")
     again = oci("create", "-b", str(bundle), "life", check=False)
     assert again.returncode == 1
-    assert "container with id exists" in again.stderr
+    assert "container with given ID already exists" in again.stderr
     oci("start", "life")
     deadline = time.monotonic() + 5
     while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
@@ -99,7 +45,7 @@ def test_the_lifecycle(oci: Run, bundle: Path, tmp_path: Path) -> None:
         assert time.monotonic() < deadline
     oci("delete", "life")
     assert oci("state", "life", check=False).returncode == 1
-    assert not list(Path("/sys/fs/cgroup").glob("*/minidock-oci/life"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/minidock-oci/test-{os.getpid()}-*"))
 
 
 def test_a_user_namespace_maps_root_to_somebody(oci: Run, bundle: Path) -> None:
@@ -136,13 +82,13 @@ def test_a_time_namespace_shifts_the_boot_clock(oci: Run, bundle: Path) -> None:
 
 def test_what_is_not_honoured_is_refused_by_name(oci: Run, bundle: Path) -> None:
     def change(config: dict) -> None:
-        config["hooks"] = {"prestart": [{"path": "/bin/true"}]}
-        config["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
+        config["linux"]["intelRdt"] = {"closID": "some"}
+        config["process"]["apparmorProfile"] = "some"
 
     configure(oci, bundle, change)
     result = oci("run", "-b", str(bundle), "hooked", check=False)
     assert result.returncode == 1
-    assert "hooks, process.ioPriority" in result.stderr
+    assert "linux.intelRdt, process.apparmorProfile" in result.stderr
 
 
 def test_the_terminal_goes_to_the_console_socket(oci: Run, bundle: Path, tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_published_ports_work_and_other_commands_leave_it_alone(
 
 def left(layout: Layout) -> list[str]:
     """What a script may not leave: all but the bridge and the table, which stay after the real command too."""
-    kept = (f"link {layout.bridge}", f"nft table ip {layout.nft_table}", f"nft table ip6 {layout.nft_table}")
+    kept = (f"link {layout.bridge}", f"nft table inet {layout.nft_table}", f"nft table ip6 {layout.nft_table}")
     found = [line for line in leftovers(layout) if line not in kept]
     found += [str(path) for path in [*layout.root.glob("by-hand*"), *layout.run.glob("by-hand*")]]
     return found + [str(path) for path in layout.networks.glob("*/addresses/*")]

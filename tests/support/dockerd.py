@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+OCI = Path(__file__).resolve().parents[2] / "scripts" / "minidock-oci"
 PATIENCE = 60
 """Seconds until a starting daemon must answer: a loaded machine of two cores has taken ten."""
 
@@ -69,6 +70,7 @@ class Docker:
     def start(self, dockerd: str) -> None:
         """Start and wait for the socket to answer. Raises RuntimeError with the log's end."""
         flags = [f"--{kind}={self.directory}/{name}" for kind, name in _PLACES]
+        flags.append(f"--add-runtime=minidock={OCI}")  # for `run --runtime minidock`
         script = 'ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward && exec "$@"'
         command = ["unshare", "--net", "sh", "-c", script, "sh", dockerd, f"--host=unix://{self.socket}", *flags]
         with self.log.open("wb") as log:

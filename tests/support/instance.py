@@ -75,7 +75,7 @@ class Minidock:
 
     def _kept(self) -> list[str]:
         table = self.layout.nft_table
-        return [f"link {self.layout.bridge}", f"nft table ip {table}", f"nft table ip6 {table}"]
+        return [f"link {self.layout.bridge}", f"nft table inet {table}"]
 
     def _remove_containers(self) -> str:
         if not self.layout.containers.is_dir() or not any(self.layout.containers.iterdir()):

@@ -108,7 +108,7 @@ def test_an_inhabited_cgroup_is_refused_before_undo_could_kill(tmp_path: Path) -
     (tmp_path / "user.slice" / "inner").mkdir(parents=True)
     (tmp_path / "user.slice" / "cgroup.procs").write_text("")
     (tmp_path / "user.slice" / "inner" / "cgroup.procs").write_text("1\n7\n")
-    with pytest.raises(Conflict, match=r"is not empty: processes \[1, 7\] live in it"):
+    with pytest.raises(Conflict, match=r"is not empty: 2 process\(es\) found: \[1, 7\]"):
         cgroups.plan(hierarchies, "/user.slice", None)
 
 

@@ -24,6 +24,7 @@ from minidock.errors import (
     ContainerNotFound,
     ImageNotFound,
     MinidockError,
+    NotFound,
     StepFailed,
 )
 from minidock.model import (
@@ -457,6 +458,8 @@ def test_inspect_shows_containers_then_images(engine: Engine) -> None:
         {"Id": ID} if name == "web" else (_ for _ in ()).throw(ContainerNotFound(name))
     )
     engine.answers["inspect_image"] = image_of
+    engine.answers["inspect_network"] = lambda name: (_ for _ in ()).throw(NotFound(name))
+    engine.answers["inspect_volume"] = lambda name: (_ for _ in ()).throw(NotFound(name))
     result = minidock("inspect", "web", "busybox", "nope")
     assert result.exit_code == 1
     assert result.stdout == f'[\n    {{\n        "Id": "{ID}"\n    }},\n    {{\n        "Id": "sha256:1"\n    }}\n]\n'

@@ -15,8 +15,9 @@ from minidock.kernel.link import mac_bytes
 from minidock.kernel.netlink import NLA_F_NESTED, attribute, attributes, nested
 from minidock.kernel.nft import HOOK_FORWARD, Chain
 from minidock.model import ContainerConfig, EndpointSettings, HostConfig, PortBinding
-from minidock.network import attachment, firewall, nat, ports, subnets
+from minidock.network import endpoint, firewall, nat, ports, subnets
 from minidock.network.addresses import Claim, Published, free_address
+from minidock.network.arithmetic import overlap, span
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 
@@ -31,8 +32,8 @@ def planned(layout: Layout, **host: object) -> network.Attachment:
 def test_looking_changes_nothing(layout: Layout) -> None:
     made = planned(layout, port_bindings={"80/tcp": [PortBinding("", "8080")]})
     assert made.hosts_address == made.endpoints["bridge"].ip_address
-    assert made.hold == [("tcp", "0.0.0.0", 8080)]
-    assert made.ports == {"80/tcp": [PortBinding("0.0.0.0", "8080")]}
+    assert made.hold == [("tcp", "0.0.0.0", 8080), ("tcp", "::", 8080)]
+    assert made.ports == {"80/tcp": [PortBinding("0.0.0.0", "8080"), PortBinding("::", "8080")]}
     assert not layout.root.exists()
     assert not layout.run.exists()
 
@@ -57,7 +58,7 @@ def test_what_cannot_be_is_refused(layout: Layout) -> None:
 
 
 def test_the_hardware_address_follows_the_ip_address_or_what_was_asked(layout: Layout) -> None:
-    assert attachment.mac_of("172.18.0.2") == "02:42:ac:12:00:02"
+    assert endpoint.mac_of("172.18.0.2") == "02:42:ac:12:00:02"
     config = ContainerConfig(mac_address="02:00:00:00:00:07")
     made = network.plan(layout, CONTAINER, config, HostConfig(), {}, dry_run=True)
     assert made.endpoints["bridge"].mac_address == "02:00:00:00:00:07"
@@ -87,7 +88,11 @@ def chosen(asked: HostConfig, claims: list[Claim] | None = None, config: Contain
     wanted = ports.wanted(config or ContainerConfig(), asked)
     layout = Layout(Path("/nonexistent"))
     found = ports.choose(layout, wanted, "172.18.0.2", claims or [], dry_run=True)
-    return [f"{entry.host_ip}:{entry.host_port}->{entry.port}/{entry.protocol}" for entry in found]
+    # What is open on all addresses is so for both families, and shown here once.
+    twins = {(entry.host_port, entry.port, entry.protocol) for entry in found if entry.host_ip == "::"}
+    rows = [entry for entry in found if entry.host_ip != "::"]
+    assert {(e.host_port, e.port, e.protocol) for e in rows if e.host_ip == "0.0.0.0"} == twins
+    return [f"{entry.host_ip}:{entry.host_port}->{entry.port}/{entry.protocol}" for entry in rows]
 
 
 def test_every_binding_gets_its_number() -> None:
@@ -146,12 +151,12 @@ def test_a_port_of_another_container_is_taken_on_that_address_only() -> None:
     ],
 )
 def test_subnets_overlap_when_they_have_an_address_in_common(one: str, other: str, meet: bool) -> None:
-    assert subnets.overlap(one, other) is meet
+    assert overlap(one, other) is meet
 
 
 def test_candidates_are_apart_and_leave_dockers_alone() -> None:
-    assert not any(subnets.overlap("172.17.0.0/16", candidate) for candidate in subnets.CANDIDATES)
-    spans = sorted(subnets.span(candidate) for candidate in subnets.CANDIDATES)
+    assert not any(overlap("172.17.0.0/16", candidate) for candidate in subnets.CANDIDATES)
+    spans = sorted(span(candidate) for candidate in subnets.CANDIDATES)
     assert all(first + size <= following for (first, size), (following, _) in itertools.pairwise(spans))
 
 
@@ -175,8 +180,8 @@ def test_the_lowest_address_without_gateway_and_broadcast() -> None:
 def test_the_number_of_rules_is_that_of_the_text() -> None:
     """SetUpNat takes a table with as many rules for untouched: counted here in another way than there."""
     rules = nat.SetUpNat("/r", "t", "md0", "172.18.0.0/16").rules()
-    verdicts = ("jump publish", " masquerade", " accept comment", " drop comment", "dnat ip to")
-    assert nat.RULES == sum(rules.count(verdict) for verdict in verdicts) == 12
+    verdicts = ("jump publish", " masquerade", " accept comment", " drop comment", "dnat ip to", "dnat ip6 to")
+    assert nat.RULES == sum(rules.count(verdict) for verdict in verdicts) == 20
 
 
 def test_only_what_drops_forwarded_packets_by_policy_is_in_the_way() -> None:

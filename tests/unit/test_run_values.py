@@ -8,7 +8,7 @@ from minidock.cli import parse_blkio as blkio
 from minidock.cli.flags import go_uint, parse
 from minidock.cli.request import build
 from minidock.cli.run_flags import CREATE_FLAGS, REFUSED, RUN_FLAGS
-from minidock.engine import fit, volume_mounts, volumes
+from minidock.engine import fit, volume_mounts, volume_store
 from minidock.engine.record import Record
 from minidock.errors import UsageError
 from minidock.kernel import bind
@@ -175,7 +175,7 @@ def test_a_part_of_a_volume_also_when_inherited() -> None:
 )
 def test_options_of_a_volume(options: dict[str, str], text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        volumes.check_options("v", options)
+        volume_store.check_options("v", options)
     assert caught.value.message == text
 
 

@@ -29,7 +29,7 @@ id=$(docker inspect --format '{{.Id}}' $C)
 docker events --since 1m --until "$(date +%s.%N)" --filter type=volume --filter volume=$C-v | grep "$id"
 
 ### events-oom: out of memory
-docker run --name $C -m 8m --memory-swap 8m busybox sh -c 'tail /dev/zero'
+docker run --name $C -m 8m --memory-swap 8m busybox sh -c 'tail /dev/zero' 2>/dev/null
 docker events --since 1m --until "$(date +%s.%N)" --filter container=$C --filter event=oom --filter event=die --format '{{.Action}}'
 
 ### events-image: tag, untag

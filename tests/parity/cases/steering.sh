@@ -242,7 +242,7 @@ docker inspect --format '{{json .NetworkSettings}}' $C | tr ',{' '\n\n' | grep -
 
 ### inspect-binds: a bind has neither name nor driver, a volume has both
 docker run -d --name $C -v $C-v:/v -v /tmp:/b:ro busybox sleep 100 >/dev/null
-docker inspect --format '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}} {{.Mode}};{{end}}' $C
+docker inspect --format '{{range .Mounts}}{{.Type}} {{.Destination}} {{.RW}} {{.Mode}};{{end}}' $C | tr ';' '\n' | sort
 docker inspect --format '{{json .Mounts}}' $C | grep -o '"[A-Za-z]*":' | sort | uniq -c
 
 ### inspect-kinds: of one kind only

@@ -1,0 +1,153 @@
+"""network connect and disconnect: a container's list of networks, and what it has of them while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+
+from minidock import files, network, steps
+from minidock.engine import etc, networks, services
+from minidock.engine.record import Record, Records, alive, refresh, replace
+from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
+from minidock.model import EndpointSettings
+from minidock.network import addresses, attachment, connection, names, store
+from minidock.network.subnets import Network
+from minidock.paths import Layout
+from minidock.steps import Live
+
+
+def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -> None:
+    """Put the container on the network: at once when it runs, else from its next start on."""
+    records = Records(layout)
+    record = refresh(layout, records.find(container))
+    found = store.find(layout, ref)
+    with records.locked(record.id):
+        record = records.read(record.id)
+        _check_connect(record, found)
+        if found.name == "bridge":
+            found = network.default_network(layout)
+        wanted = {**networks.of(record), found.name: asked}
+        wanted.pop("none", None)
+        changed = replace(record, requested=wanted, isolated=False)
+        if alive(record):
+            shown_there, made = connection.join(layout, found, asked, record.id, record.name, record.state.pid)
+            journal = [*_journal(layout, record), *made]
+            _write_journal(layout, record, journal)
+            changed = replace(changed, endpoints={**record.endpoints, found.name: shown_there})
+            _settle(layout, changed)
+            networks.tell(layout, found, "connect", record.id)
+        elif asked.ipam_config and any(asked.ipam_config.get(key) for key, _ in attachment.FAMILIES):
+            for key, six in attachment.FAMILIES:
+                if address := asked.ipam_config.get(key):
+                    addresses.asked_address(found, [], address, six=six)
+        records.write(changed)
+
+
+def _check_connect(record: Record, found: Network) -> None:
+    mode = record.host_config.network_mode
+    if mode == "host" or mode.startswith("container:"):
+        raise Conflict(
+            "container sharing network namespace with another container or host "
+            "cannot be connected to any other network"
+        )
+    if found.name == "host":
+        raise Conflict("container cannot be disconnected from host network or connected to host network")
+    if (found.name == "none" or "none" in networks.of(record)) and not record.isolated:
+        raise Conflict(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+        )
+    if found.name in networks.of(record):
+        raise Conflict(f"endpoint with name {record.name} already exists in network {found.name}")
+
+
+def disconnect(layout: Layout, ref: str, container: str, *, force: bool) -> None:
+    """Take the container off the network. With `force` also what a container that is gone has left there."""
+    records = Records(layout)
+    try:
+        record = refresh(layout, records.find(container))
+    except ContainerNotFound:
+        if not force:
+            raise
+        store.find(layout, ref)
+        raise ContainerNotFound(container, prefix=f"endpoint {container} not found: ") from None
+    found = _find_or_gone(layout, ref, record)
+    with records.locked(record.id):
+        record = records.read(record.id)
+        wanted = networks.of(record)
+        if found.name == "host" and "host" in wanted:
+            raise Conflict("container cannot be disconnected from host network or connected to host network")
+        if found.name not in wanted:
+            raise Conflict(f"container {record.id} is not connected to network {found.name}")
+        del wanted[found.name]
+        changed = replace(record, requested=wanted, isolated=not wanted)
+        if alive(record) and found.name != "none":
+            left = {name: end for name, end in record.endpoints.items() if name != found.name}
+            changed = replace(changed, endpoints=left)
+            _leave(layout, record, changed, found)
+            networks.tell(layout, found, "disconnect", record.id)
+            if not left:
+                changed = replace(changed, ports=dict.fromkeys(changed.ports))
+        records.write(changed)
+
+
+def _find_or_gone(layout: Layout, ref: str, record: Record) -> Network:
+    """A network may have been removed while the container didn't run: it can still be taken off the list."""
+    try:
+        return store.find(layout, ref)
+    except NetworkNotFound:
+        if ref in networks.of(record) and not alive(record):
+            return Network(ref, "", "", "")
+        raise
+
+
+def _leave(layout: Layout, record: Record, changed: Record, found: Network) -> None:
+    claim = connection.leave(layout, found, record.id, record.state.pid)
+    journal = _journal(layout, record)
+    if claim is not None:
+        journal = [step for step in journal if not connection.belongs(step, layout, found, claim)]
+        way_out = attachment.gateway_of(_connected(layout, changed))
+        journal += connection.move_ports(layout, record.id, claim.ports, way_out)
+    _write_journal(layout, record, journal)
+    _settle(layout, changed)
+
+
+def _settle(layout: Layout, record: Record) -> None:
+    """After a change: the way out, who is asked for names, and /etc/hosts. Files are bound into the container, so
+    they are written in place."""
+    connected = _connected(layout, record)
+    connection.choose_way_out(record.state.pid, connected)
+    port = services.dns_port(layout.container_run(record.id))
+    here = attachment.Attachment(
+        addresses=[
+            address
+            for end in record.endpoints.values()
+            for address in (end.ip_address, end.global_ipv6_address)
+            if address
+        ],
+        gateway=next((end.gateway for end in record.endpoints.values() if end.gateway), ""),
+        named=[name for name in record.endpoints if name != "bridge" and port],
+        reaches_out=attachment.gateway_of(connected) is not None,
+        dns_port=port,
+    )
+    if text := etc.name_server(layout, record, here):
+        path = layout.container_run(record.id) / services.DNS_CONFIG
+        files.write_atomic(path, text.encode(), durable=False)
+        if here.named:
+            names.AnswerNames(here.dns_port).apply(Live(record.state.pid))
+    etc.write(layout, record, here)
+
+
+def _connected(layout: Layout, record: Record) -> list[tuple[Network, EndpointSettings]]:
+    rows = []
+    for name in record.endpoints:
+        with contextlib.suppress(NetworkNotFound):
+            rows.append((store.find(layout, name), record.requested.get(name, EndpointSettings())))
+    return rows
+
+
+def _journal(layout: Layout, record: Record) -> list[steps.Step]:
+    return steps.from_journal((layout.container_run(record.id) / "journal.json").read_bytes())
+
+
+def _write_journal(layout: Layout, record: Record, journal: list[steps.Step]) -> None:
+    raw = steps.to_journal(filter(steps.takes_back, journal))
+    files.write_atomic(layout.container_run(record.id) / "journal.json", raw, durable=False)

@@ -1,0 +1,63 @@
+"""What a container's shim does for its network: it holds the published ports, passes IPv6 on, and answers for names."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from minidock import network
+from minidock.network import Attachment, names
+
+DNS_CONFIG = "dns.conf"
+
+
+class Services:
+    """The sockets of one container's shim. A opens them, but for the name server's: those B opens in C's network."""
+
+    def __init__(self, attachment: Attachment, run_dir: Path) -> None:
+        self.attachment = attachment
+        self.run_dir = run_dir
+        held = network.reserve_ports(attachment.hold)
+        self.proxies: list[tuple[int, str]] = []
+        """Listening sockets, and where what they accept goes: `172.18.0.2:80`."""
+        for one in held:
+            if target := self._target(one):
+                one.listen(128)
+                self.proxies.append((one.fileno(), target))
+        self.descriptors = [one.detach() for one in held]
+
+    def _target(self, held: socket.socket) -> str:
+        """Connections over IPv6 that the kernel can't rewrite: to ::1, and those to a container that has only IPv4."""
+        if held.family != socket.AF_INET6 or held.type != socket.SOCK_STREAM:
+            return ""
+        address, number = held.getsockname()[:2]
+        for port, inside in self.attachment.proxied:
+            if (port.host_ip, port.host_port) == (address, number):
+                return f"{inside}:{port.port}"
+        return ""
+
+    def flags(self, pid: int) -> list[str]:
+        """The shim's arguments. We are B, which is about to become it, and `pid` is the container's first process."""
+        passed_on = dict(self.proxies)
+        words: list[str] = []
+        for fd in self.descriptors:
+            words += ["--proxy", f"{fd}={passed_on[fd]}"] if fd in passed_on else ["--hold-fd", str(fd)]
+        if self.attachment.dns_port:
+            for option, one in zip(
+                ("--dns-udp-fd", "--dns-tcp-fd"), names.open_sockets(pid, self.attachment.dns_port), strict=True
+            ):
+                fd = one.detach()
+                os.set_inheritable(fd, True)
+                words += [option, str(fd)]
+            words += ["--dns-config", str(self.run_dir / DNS_CONFIG)]
+        return words
+
+
+def dns_port(run_dir: Path) -> int:
+    """Where in a running container its shim answers for names; 0 when it doesn't."""
+    try:
+        first = (run_dir / DNS_CONFIG).read_text().partition("\n")[0]
+    except FileNotFoundError:
+        return 0
+    return int(first.removeprefix("port "))

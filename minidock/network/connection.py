@@ -1,0 +1,125 @@
+"""Connecting and disconnecting a container that runs: the same claims and steps as at its start, done from outside."""
+
+from __future__ import annotations
+
+import os
+
+from minidock import files
+from minidock.errors import SystemCallFailed
+from minidock.kernel import link, netns, route
+from minidock.kernel.netlink import GONE, ignoring
+from minidock.kernel.veth import CreateVeth
+from minidock.model import EndpointSettings
+from minidock.network import addresses, attachment, endpoint, subnets
+from minidock.network.addresses import Claim, HoldAddress, Published
+from minidock.network.endpoint import Endpoint
+from minidock.network.nat import PublishPorts
+from minidock.network.subnets import Network
+from minidock.paths import Layout
+from minidock.steps import Live, Step, apply_all
+
+
+def join(
+    layout: Layout, network: Network, asked: EndpointSettings, container: str, name: str, pid: int
+) -> tuple[EndpointSettings, list[Step]]:
+    """Give the running container one more interface. What inspect shows, and the host's steps, for the journal.
+
+    Raises what failed, with everything undone.
+    """
+    if network.name != "bridge":
+        subnets.ready(layout, network)
+    with files.locked(layout.lock("network")):
+        held = addresses.of_container(layout, container)
+        inside = _free_name({claim.inside for claim in held.values()})
+        claim = attachment.claim_in(layout, network, asked, container, name, [], inside=inside, dry_run=False)
+    end = Endpoint(network, asked, claim)
+    mac = asked.mac_address or endpoint.mac_of(claim.address)
+    cable = endpoint.cable(end, mac)
+    host = [*endpoint.shared(layout, network), *endpoint.own(layout, end), cable]
+    live = Live(pid)
+    try:
+        apply_all(host, live)
+        with netns.entered(pid):
+            apply_all(endpoint.inside(end), live)
+    except BaseException:
+        leave(layout, network, container, pid)
+        raise
+    if isinstance(cable, CreateVeth):
+        link.settle(cable.name)
+        link.settle(cable.bridge)
+    return endpoint.shown(layout, end, mac), [*endpoint.own(layout, end), cable]
+
+
+def _free_name(taken: set[str]) -> str:
+    return next(name for name in (f"eth{number}" for number in range(100)) if name not in taken)
+
+
+def leave(layout: Layout, network: Network, container: str, pid: int) -> Claim | None:
+    """Take the interface away again, and give back what was claimed for it; None when it held nothing there."""
+    claim = addresses.of_container(layout, container).get(network.name)
+    if claim is None:
+        return None
+    if network.bridge:
+        link.delete(endpoint.host_end(container, claim.inside))
+    elif pid:
+        with netns.entered(pid):
+            link.delete(claim.inside)
+    for step in reversed(endpoint.own(layout, Endpoint(network, EndpointSettings(), claim))):
+        step.undo(Live())
+    return claim
+
+
+def choose_way_out(pid: int, connected: list[tuple[Network, EndpointSettings]]) -> None:
+    """Set the container's default routes anew, after it has got or lost a network."""
+    with netns.entered(pid):
+        try:
+            route.replace_default(endpoint.gateways(attachment.gateway_of(connected)))
+        except SystemCallFailed as error:
+            ignoring(error, *GONE)
+
+
+def move_ports(layout: Layout, container: str, ports: list[Published], to: Network | None) -> list[Step]:
+    """Let published ports lead to the container's address on another of its networks: the one that was left had them.
+
+    The steps that did it. The shim holds the host's ports all the time.
+    """
+    claim = addresses.of_container(layout, container).get(to.name) if to else None
+    if to is None or claim is None or not ports:
+        return []
+    moved = [
+        Published(
+            port.protocol,
+            port.host_ip,
+            port.host_port,
+            (claim.address6 if ":" in port.host_ip else "") or claim.address,
+            port.port,
+        )
+        for port in ports
+    ]
+    with files.locked(layout.lock("network")):
+        addresses.write(
+            layout,
+            to,
+            Claim(
+                claim.address,
+                container,
+                os.getpid(),
+                subnets.start_ticks(os.getpid()),
+                moved,
+                claim.address6,
+                claim.names,
+                claim.inside,
+            ),
+        )
+    step = PublishPorts(layout.nft_table, moved)
+    apply_all([step], Live())
+    return [step]
+
+
+def belongs(step: Step, layout: Layout, network: Network, claim: Claim) -> bool:
+    """Whether the journal's step was made for this network."""
+    if isinstance(step, HoldAddress):
+        return step.path == str(addresses.path_of(layout, network.name, claim.address))
+    if isinstance(step, CreateVeth):
+        return step.name == endpoint.host_end(claim.container, claim.inside)
+    return isinstance(step, PublishPorts) and step.ports == claim.ports

@@ -1,0 +1,214 @@
+"""The instance's networks as they are written down: made, found, listed, removed.
+
+Three are always there: bridge (the default one, chosen at its first use), host and none. Another is a directory,
+`networks/NAME`, with network.json; its bridge is made with it, and again at the first use after a reboot.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from minidock import files
+from minidock.digests import hex_digest
+from minidock.errors import Conflict, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
+from minidock.kernel import link, macvlan
+from minidock.model import IpamPool, NetworkRequest
+from minidock.network import subnets
+from minidock.network.arithmetic import contains, is_subnet, number, overlap, span, text
+from minidock.network.subnets import Network
+from minidock.paths import Layout
+
+PREDEFINED = ("bridge", "host", "none")
+VLANS = ("macvlan", "ipvlan")
+
+
+def network_id(layout: Layout, name: str) -> str:
+    """The id of a network that every instance has: 64 hexadecimal digits, always the same ones."""
+    return hex_digest(f"{layout.root} {name}".encode())
+
+
+def ls(layout: Layout) -> list[Network]:
+    """All of them, by name. Looking chooses no subnet: the default network may have none yet."""
+    found = {network.name: network for network in subnets.everything(layout)}
+    for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
+        bridge = layout.bridge if name == "bridge" else ""
+        known = found.get(name) or Network(name, "", "", bridge, driver=driver)
+        found[name] = _with_id(layout, known)
+    return [found[name] for name in sorted(found)]
+
+
+def find(layout: Layout, ref: str) -> Network:
+    """By name, id, or a prefix of an id that only one has. Raises NetworkNotFound, MinidockError."""
+    if ref in PREDEFINED or (ref and "/" not in ref and (layout.networks / ref / "network.json").exists()):
+        return next(network for network in ls(layout) if network.name == ref)
+    matches = [network for network in ls(layout) if ref and network.id.startswith(ref)]
+    if len(matches) > 1:
+        raise MinidockError(f"network {ref} is ambiguous ({len(matches)} matches found on ID prefix)")
+    if not matches:
+        raise NetworkNotFound(ref)
+    return matches[0]
+
+
+def _with_id(layout: Layout, network: Network) -> Network:
+    import msgspec
+
+    return msgspec.structs.replace(network, id=network.id or network_id(layout, network.name))
+
+
+def create(layout: Layout, asked: NetworkRequest) -> Network:
+    """Write a new network down, with a subnet that nobody has. Raises in Docker's words; then nothing is written."""
+    _check_name(layout, asked.name)
+    asked = _completed(layout, asked)
+    _check_driver(asked)
+    pools = [_checked(pool) for pool in asked.pools]
+    with files.locked(subnets.REGISTRY / "lock"):
+        if subnets.read(layout, asked.name):
+            raise Conflict(f"network with name {asked.name} already exists")
+        network = _made(layout, asked, pools)
+        subnets.directory(layout, asked.name).mkdir(parents=True, exist_ok=True)
+        if network.subnet:
+            subnets.register(layout, network)
+        files.write_json(subnets.directory(layout, asked.name) / "network.json", network)
+    return network
+
+
+def _check_name(layout: Layout, name: str) -> None:
+    if name in PREDEFINED:
+        raise Conflict(f"operation is not permitted on predefined {name} network")
+    if not name.strip() or subnets.read(layout, name):
+        raise Conflict(f"network with name {name} already exists")
+    if len(name.split()) > 1 or "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > 255:
+        hint = "no slash or space, no dot in front, 255 bytes at most"
+        raise UsageError(f"{name} is not a name for a network", hint=hint)
+
+
+def _completed(layout: Layout, asked: NetworkRequest) -> NetworkRequest:
+    """--config-from: what a configuration-only network says about addresses, options and labels."""
+    import msgspec
+
+    if not asked.config_from:
+        return asked
+    source = find(layout, asked.config_from).asked
+    if source is None or not source.config_only:
+        raise UsageError(f'configuration network "{asked.config_from}" is not a configuration network')
+    if asked.pools or asked.options or asked.labels:
+        raise UsageError("network driver options are not supported. Network configuration comes from another network")
+    return msgspec.structs.replace(
+        asked,
+        pools=source.pools,
+        options=source.options,
+        labels=source.labels,
+        internal=asked.internal or source.internal,
+        enable_ipv6=asked.enable_ipv6 or source.enable_ipv6,
+        ipam_options=source.ipam_options,
+    )
+
+
+def _check_driver(asked: NetworkRequest) -> None:
+    if asked.driver in ("host", "null"):
+        raise UsageError(f'only one instance of "{asked.driver}" network is allowed')
+    if asked.ingress:
+        raise UsageError("Ingress network can only be global scope network")
+    if asked.scope == "swarm" or asked.driver == "overlay":
+        raise Unsupported(
+            "This node is not a swarm manager. "
+            'Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
+            if asked.driver == "overlay"
+            else "cannot create a swarm scoped network when swarm is not active"
+        )
+    if asked.driver not in ("bridge", *VLANS):
+        raise NotFound(f'plugin "{asked.driver}" not found')
+    if asked.ipam_driver != "default":
+        raise NotFound(f'plugin "{asked.ipam_driver}" not found')
+    if asked.driver in VLANS:
+        mode = asked.options.get(f"{asked.driver}_mode", macvlan.DEFAULT_MODE[asked.driver])
+        if mode not in macvlan.MODES[asked.driver]:
+            raise UsageError(
+                f"requested {asked.driver} mode '{mode}' is not valid, '{asked.driver}_mode' is a wrong mode"
+            )
+
+
+def _checked(pool: IpamPool) -> IpamPool:
+    if pool.subnet and not is_subnet(pool.subnet):
+        raise UsageError(f"Invalid subnet {pool.subnet} : invalid CIDR address: {pool.subnet}")
+    if pool.subnet:
+        first, _ = span(pool.subnet)
+        if first != number(pool.subnet.partition("/")[0]):
+            prefix = pool.subnet.partition("/")[2]
+            like = text(first, pool.subnet)
+            raise UsageError(f"invalid subnet {pool.subnet}: it should be {like}/{prefix}")
+    return pool
+
+
+def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Network:
+    four = [pool for pool in pools if pool.subnet and ":" not in pool.subnet]
+    six = [pool for pool in pools if ":" in pool.subnet]
+    if len(four) > 1 or len(six) > 1:
+        raise UsageError(f"{asked.driver} driver doesn't support multiple subnets")
+    own = [found.subnet for found in subnets.everything(layout) if found.subnet]
+    if any(overlap(pool.subnet, other) for pool in four for other in own):
+        raise Conflict("Pool overlaps with other one on this address space")
+    identity = os.urandom(32).hex()
+    created = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}.{time.time_ns() % 10**9:09d}Z"
+    if asked.config_only:
+        return Network(asked.name, "", "", "", driver=asked.driver, id=identity, created=created, asked=asked)
+    subnet = four[0].subnet if four else subnets.free_subnet(layout, own=own)
+    subnet6 = (six[0].subnet if six else _local_subnet(layout)) if asked.enable_ipv6 else ""
+    parent = _parent(asked) if asked.driver in VLANS else ""
+    bridge = "" if parent else asked.options.get("com.docker.network.bridge.name") or _bridge_name(layout)
+    if bridge and link.index_of(bridge) and "com.docker.network.bridge.name" in asked.options:
+        raise Conflict(f"the interface {bridge} is there already, and not this network's")
+    mtu = asked.options.get("com.docker.network.driver.mtu", "")
+    gateway = (four[0].gateway if four else "") or subnets.first_of(subnet)
+    return Network(
+        asked.name,
+        subnet,
+        gateway,
+        bridge,
+        mtu=int(mtu) if mtu.isdecimal() else subnets.uplink_mtu(),
+        driver=asked.driver,
+        id=identity,
+        created=created,
+        subnet6=subnet6,
+        gateway6=((six[0].gateway if six else "") or subnets.first_of(subnet6)) if subnet6 else "",
+        parent=parent,
+        asked=asked,
+    )
+
+
+def _parent(asked: NetworkRequest) -> str:
+    """The host's interface for macvlan and ipvlan, tried at once: a kernel without them is named here."""
+    parent = asked.options.get("parent", "")
+    if not parent:
+        raise UsageError(f"a {asked.driver} network needs a parent interface", hint="-o parent=eth0")
+    if parent == "lo":
+        raise UsageError(f"loopback interface is not a valid {asked.driver} parent link")
+    macvlan.probe(asked.driver, parent)
+    return parent
+
+
+def _bridge_name(layout: Layout) -> str:
+    """`md0-1a2b`, `md-c0ffee-1a2b`: whose it is can be seen; 15 bytes at most (IFNAMSIZ)."""
+    while True:
+        name = f"{layout.bridge}-{os.urandom(2).hex()}"
+        if not link.index_of(name):
+            return name
+
+
+def _local_subnet(layout: Layout) -> str:
+    """One of the 65,536 /64 of a unique local prefix that follows from the instance's root (RFC 4193)."""
+    prefix = hex_digest(b"ula " + os.fsencode(layout.root))[:10]
+    taken = [found.subnet6 for found in subnets.everything(layout) if found.subnet6]
+    for index in range(1, 1 << 16):
+        subnet = f"fd{prefix[:2]}:{prefix[2:6]}:{prefix[6:10]}:{index:x}::/64"
+        if not any(contains(other, subnet.partition("/")[0]) for other in taken):
+            return subnet
+    raise MinidockError("no IPv6 subnet is free for the network", hint="give one with --subnet")
+
+
+def forget(layout: Layout, network: Network) -> None:
+    """Remove what is written down; the caller has taken away the bridge."""
+    with files.locked(subnets.REGISTRY / "lock"):
+        subnets.unregister(layout, network)
+        files.remove_tree(subnets.directory(layout, network.name))

@@ -1,0 +1,60 @@
+"""Where errors go: to standard error for people, and to --log for the engine above, which reads its last line.
+
+The formats are those of logrus, which runc uses: `time="…" level=error msg="…"`, or with --log-format json one object a
+line. containerd and podman show the last message of level error to their users.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+class Log:
+    """`path` is empty for standard error. With `debug`, more is told."""
+
+    def __init__(self, path: str = "", form: str = "text", debug: bool = False) -> None:
+        self.path = path
+        self.form = form
+        self.chatty = debug
+
+    def error(self, message: str) -> None:
+        """As runc does: with a log file, people are told too."""
+        self._write("error", message)
+        if self.path:
+            print(message, file=sys.stderr)
+
+    def warn(self, message: str) -> None:
+        self._write("warning", message)
+
+    def debug(self, message: str) -> None:
+        if self.chatty:
+            self._write("debug", message)
+
+    def _write(self, level: str, message: str) -> None:
+        line = _json(level, message) if self.form == "json" else _text(level, message)
+        if not self.path:
+            sys.stderr.write(line)
+            return
+        # One write(2) at the end of the file: several of us may have the same log.
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, line.encode(errors="surrogateescape"))
+        finally:
+            os.close(fd)
+
+
+def _json(level: str, message: str) -> str:
+    import json
+    import time
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return json.dumps({"level": level, "msg": message, "time": now}) + "\n"
+
+
+def _text(level: str, message: str) -> str:
+    import json
+    import time
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return f'time="{now}" level={level} msg={json.dumps(message, ensure_ascii=False)}\n'

@@ -1,0 +1,37 @@
+"""Errors in runc's words: containerd, dockerd and podman look for these sentences in what a runtime says."""
+
+from __future__ import annotations
+
+from minidock.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    Conflict,
+    ContainerNotFound,
+    MinidockError,
+    UsageError,
+)
+
+
+def no_such_container() -> ContainerNotFound:
+    error = ContainerNotFound("")
+    error.args = (error.message,) = ("container does not exist",)
+    return error
+
+
+def exists() -> Conflict:
+    return Conflict("container with given ID already exists")
+
+
+def not_running() -> Conflict:
+    return Conflict("container not running")
+
+
+def invalid_id() -> UsageError:
+    return UsageError("invalid container ID format")
+
+
+def sentence(error: MinidockError) -> str:
+    """The error as one line; a command that isn't there exactly as runc says it."""
+    if isinstance(error, CommandNotFound | CommandNotExecutable):
+        return f"unable to start container process: {error.message}"
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -1,0 +1,170 @@
+"""The published escapes that minidock-oci's own bundles can show; docs/escapes.md tells their stories."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from minidock import spec
+from minidock.errors import MinidockError
+from minidock.kernel import masks, mounts, namespaces, syscalls
+from minidock.kernel.cgroups import CgroupPlan
+from minidock.kernel.pivot import PivotRoot
+from minidock.runtime.plan import Extras, plan
+from minidock.steps import Live
+from tests.support.needs import require_root
+from tests.support.oci import Run, args, bundle, configure, oci, run_with
+
+__all__ = ["bundle", "oci"]
+
+
+@pytest.fixture
+def created(oci: Run, bundle: Path) -> int:
+    """A container whose first process is still the runtime, and its pid."""
+    configure(oci, bundle, args("sleep", "100"))
+    oci("create", "-b", str(bundle), "box")
+    return int(json.loads(oci("state", "box").stdout)["pid"])
+
+
+def test_2016_9962_the_runtime_in_the_container_can_t_be_looked_into(oci: Run, created: int) -> None:
+    script = "for what in exe cwd root fd/0 fd/3; do readlink /proc/1/$what; cat < /proc/1/$what; done; id -u"
+    result = oci("exec", "box", "sh", "-c", script, check=False)
+    assert result.stdout == "0\n"
+    assert result.stderr.count("ermission denied") == 5
+
+
+def test_2024_21626_the_runtime_holds_nothing_of_the_host_s(created: int) -> None:
+    held = {os.readlink(entry) for entry in Path(f"/proc/{created}/fd").iterdir()}
+    named = {path for path in held if path.startswith("/") and not path.startswith("/dev/")}
+    allowed = (
+        "/start-line",
+        "/out",
+        "/err",
+    )  # the fifo; what the test itself gave as output; and minidock-exec, at "/"
+    assert not [path for path in named if path != "/" and not path.endswith(allowed)], held
+
+
+@pytest.mark.parametrize("where", ["proc", "sys"])
+def test_2019_19921_and_2023_27561_proc_can_t_be_moved_by_a_symlink(oci: Run, bundle: Path, where: str) -> None:
+    """And CVE-2019-16884, CVE-2023-28642: masks and labels are of use only where the kernel's files are."""
+    (bundle / "rootfs" / "elsewhere").mkdir()
+    (bundle / "rootfs" / where).symlink_to("elsewhere")
+    result = run_with(oci, bundle, args("true"))
+    assert result.returncode == 1
+    assert "must be mounted on ordinary directory" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["bind", "tmpfs"])
+def test_2021_30465_and_2024_45310_a_mount_stays_inside(oci: Run, bundle: Path, tmp_path: Path, kind: str) -> None:
+    """The destination leads out by a symlink: nothing is mounted on the host, nor even made there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (bundle / "rootfs" / "data").symlink_to(f"../../../../../../../..{outside}")
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sh", "-c", f"ls -d {outside}/below/new"]
+        source, options = (str(bundle / "rootfs" / "bin"), ["bind"]) if kind == "bind" else ("tmpfs", [])
+        config["mounts"].append({"destination": "/data/below/new", "type": kind, "source": source, "options": options})
+
+    result = run_with(oci, bundle, change)
+    assert result.returncode != 0 or result.stdout == f"{outside}/below/new\n"
+    assert not list(outside.iterdir())
+
+
+def test_2022_0492_release_agent_can_t_be_written(oci: Run, bundle: Path) -> None:
+    agents = "for f in /sys/fs/cgroup/*/release_agent; do echo /x > $f; done"
+    script = f"mkdir /tmp/c; mount -t cgroup -o memory c /tmp/c; {agents}"
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sh", "-c", f"{script}; true"]
+        config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})
+
+    result = run_with(oci, bundle, change)
+    assert "ermission denied" in result.stderr
+    for agent in Path("/sys/fs/cgroup").glob("*/release_agent"):
+        assert agent.read_text() != "/x\n"
+
+
+def test_2022_29162_nothing_is_inheritable_that_was_not_asked_for(oci: Run, bundle: Path) -> None:
+    configure(oci, bundle, args("sleep", "100"))
+    oci("run", "-d", "-b", str(bundle), "box")
+    told = oci("exec", "--cap", "CAP_SYS_TIME", "box", "grep", "CapInh", "/proc/self/status").stdout
+    assert int(told.split()[1], 16) == 0
+
+
+def test_2025_31133_a_mask_is_the_null_device_or_nothing() -> None:
+    """The image's /dev/null is a symlink to what should be hidden: binding it would have opened it for writing."""
+    require_root()
+    pid = syscalls.clone3(namespaces.flags(["mount"]))
+    if pid == 0:
+        code = 1
+        try:
+            mounts.IsolateMounts().apply(Live())
+            mounts.MountFilesystem("", "/dev", "tmpfs", "tmpfs", []).apply(Live())
+            os.symlink("/proc/sys/kernel/core_pattern", "/dev/null")
+            masks.MaskPath("/proc/timer_list").apply(Live())
+        except (MinidockError, OSError):
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_2025_52565_the_console_is_mounted_on_no_symlink(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["terminal"] = True
+        config["process"]["args"] = ["true"]
+        config["root"]["readonly"] = False
+        config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in ("/proc", "/dev/pts")]
+
+    configure(oci, bundle, change)
+    (bundle / "rootfs" / "dev").mkdir()
+    (bundle / "rootfs" / "dev" / "console").symlink_to("/proc/sys/kernel/core_pattern")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "console"))
+        listener.listen()
+        result = oci("create", "-b", str(bundle), "--console-socket", str(tmp_path / "console"), "box", check=False)
+    assert result.returncode == 1
+    assert "show the terminal as /dev/console too" in result.stderr
+
+
+def test_2025_52881_nothing_is_written_below_proc_once_it_is_the_container_s() -> None:
+    """A write to the container's /proc could be led elsewhere (a sysctl that becomes core_pattern): all of ours are
+    done while /proc is still the host's, and what comes after the pivot has no such step."""
+    asked = spec.Spec(
+        "1.2.0",
+        process=spec.Process(cwd="/", args=["true"], oom_score_adj=5, terminal=True),
+        mounts=[spec.Mount("/proc", "proc", "proc")],
+        linux=spec.Linux(
+            namespaces=[spec.Namespace(kind) for kind in ("mount", "pid", "network", "user")],
+            sysctl={"net.ipv4.ip_forward": "1"},
+            uid_mappings=[spec.IdMapping(container_id=0, host_id=1, size=1)],
+            gid_mappings=[spec.IdMapping(container_id=0, host_id=1, size=1)],
+            masked_paths=masks.MASKED,
+            readonly_paths=masks.READONLY,
+        ),
+    )
+    made = plan(asked, rootfs="/r", cgroups=CgroupPlan(before=[], clone_dir="", joined=[]), extras=Extras())
+    pivot = next(place for place, step in enumerate(made.child) if isinstance(step, PivotRoot))
+    names = [type(step).__name__ for step in made.child]
+    assert {"SetSysctl", "SetOomScoreAdj"} <= set(names[:pivot])
+    writers = {"SetSysctl", "SetOomScoreAdj", "MapIds", "EnterCgroup", "JoinCgroup"}
+    assert not writers & set(names[pivot:])
+
+
+def test_the_page_of_escapes_names_what_is_there() -> None:
+    """docs/escapes.md: every test and every file that it points to exists."""
+    repository = Path(__file__).parents[2]
+    page = (repository / "docs" / "escapes.md").read_text()
+    words = {word.strip("`.,;:()|") for word in page.split()}
+    for word in words:
+        if word.startswith(("minidock/", "native/", "tests/")):
+            assert (repository / word.partition("::")[0]).exists(), word
+        if word.startswith("test_") and not word.endswith(".py"):
+            found = subprocess.run(["grep", "-rqE", f"def {word}", repository / "tests"], check=False)
+            assert found.returncode == 0, word

@@ -1,0 +1,372 @@
+"""Networks that somebody made: who reaches whom, by which address and name, and that nothing of them stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from minidock.network import subnets
+from tests.support import dns
+from tests.support.dns import AAAA, MX, NOERROR, NXDOMAIN, PTR, SERVFAIL, lookup
+from tests.support.instance import Minidock, settled
+from tests.support.needs import require_root, require_tool
+from tests.support.netlab import inside
+
+SLEEP = ("busybox", "sleep", "1000")
+LISTEN = ("busybox", "nc", "-ll", "-p", "80", "-e", "echo", "hello")
+
+
+@pytest.fixture
+def loaded(minidock: Minidock, busybox_image: Path) -> Iterator[Minidock]:
+    require_root()
+    require_tool("nft")
+    minidock("load", "-i", str(busybox_image), check=True)
+    yield minidock
+    if listed := minidock("ps", "-aq", check=True).stdout.split():
+        minidock("rm", "-f", *listed, check=True)
+    minidock("network", "prune", "-f", check=True)
+    left = settled(lambda: traces(minidock))
+    assert not left, left
+
+
+def traces(minidock: Minidock) -> list[str]:
+    """Links, rules, claims and registered subnets that are the instance's."""
+    layout = minidock.layout
+    links = [name for name in os.listdir("/sys/class/net") if name.startswith(layout.bridge)]
+    rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+    claims = [str(path) for path in layout.networks.glob("*/addresses/*")]
+    taken = [subnet for subnet in subnets.registered() if subnets._taken_by(subnet) == str(layout.root)]
+    return [*links, *(["rules"] if layout.nft_table in rules else []), *claims, *taken]
+
+
+def start(minidock: Minidock, name: str, *options: str, command: tuple[str, ...] = SLEEP) -> int:
+    """The pid of a container that runs in the background."""
+    minidock("run", "-d", "--name", name, *options, *command, check=True)
+    return int(minidock("inspect", "-f", "{{.State.Pid}}", name, check=True).stdout)
+
+
+def address(minidock: Minidock, name: str, network: str, field: str = "IPAddress") -> str:
+    template = f'{{{{(index .NetworkSettings.Networks "{network}").{field}}}}}'
+    return minidock("inspect", "-f", template, name, check=True).stdout.strip()
+
+
+def says_hello(pid: int, where: str, port: int = 80, *, wait: float = 3) -> bool:
+    """Whether the server is reached from the process's network namespace; 0 is the host."""
+    with inside(pid):
+        client = socket.socket(socket.AF_INET6 if ":" in where else socket.AF_INET)
+    client.settimeout(wait)
+    with client:
+        try:
+            client.connect((where, port))
+            return client.recv(100) == b"hello\n"
+        except OSError:
+            return False
+
+
+def eventually_says_hello(pid: int, where: str, port: int = 80) -> bool:
+    """The server may need a moment until it listens."""
+    return not settled(lambda: [] if says_hello(pid, where, port) else ["silent"], 10)
+
+
+# who reaches whom
+
+
+def test_networks_are_closed_to_each_other(loaded: Minidock) -> None:
+    loaded("network", "create", "one", check=True)
+    loaded("network", "create", "two", check=True)
+    server = start(loaded, "server", "--network", "one", "-p", "127.0.0.1::80", command=LISTEN)
+    friend = start(loaded, "friend", "--network", "one")
+    stranger = start(loaded, "stranger", "--network", "two")
+    other = start(loaded, "other")
+    where = address(loaded, "server", "one")
+    assert eventually_says_hello(friend, where)
+    assert says_hello(0, where)
+    for pid in (stranger, other):
+        assert not says_hello(pid, where, wait=0.4)
+    loaded("network", "connect", "one", "stranger", check=True)
+    assert says_hello(stranger, where)
+    loaded("network", "disconnect", "one", "stranger", check=True)
+    assert not says_hello(stranger, where, wait=0.4)
+    assert server
+
+
+def test_an_internal_network_has_no_way_out_and_none_in(loaded: Minidock) -> None:
+    loaded("network", "create", "--internal", "back", check=True)
+    server = start(loaded, "server", "--network", "back", command=LISTEN)
+    friend = start(loaded, "friend", "--network", "back")
+    assert eventually_says_hello(friend, address(loaded, "server", "back"))
+    assert loaded("exec", "friend", "ip", "route", check=True).stdout.count("default") == 0
+    # Nor are questions for foreign names passed on: they would be a way out.
+    assert lookup(friend, "example.org") == (SERVFAIL, [])
+    assert lookup(friend, "server") == (NOERROR, [address(loaded, "server", "back")])
+    assert server
+
+
+def test_a_container_on_several_networks(loaded: Minidock) -> None:
+    loaded("network", "create", "--subnet", "10.201.77.0/24", "bb", check=True)
+    loaded("network", "create", "aa", check=True)
+    long = "name=bb,alias=x,alias=y,ip=10.201.77.9,mac-address=02:00:00:00:00:07"
+    pid = start(loaded, "both", "--network", "aa", "--network", long)
+    friend = start(loaded, "friend", "--network", "bb")
+    links = loaded("exec", "both", "ip", "-o", "addr").stdout
+    assert "eth0" in links and "inet 10.201.77.9/24" in links
+    assert loaded("exec", "both", "cat", "/sys/class/net/eth1/address").stdout == "02:00:00:00:00:07\n"
+    assert loaded("exec", "both", "ip", "route").stdout.startswith(
+        "default via " + address(loaded, "both", "aa", "Gateway")
+    )
+    assert lookup(friend, "y") == (NOERROR, ["10.201.77.9"])
+    assert lookup(friend, "10.77.201.10.in-addr.arpa", PTR)[0] != SERVFAIL
+    loaded("network", "disconnect", "aa", "both", check=True)  # it had the way out
+    assert loaded("exec", "both", "ip", "route").stdout.startswith("default via 10.201.77.1")
+    assert pid
+
+
+def test_the_highest_priority_gives_the_way_out(loaded: Minidock) -> None:
+    loaded("network", "create", "aa", check=True)
+    loaded("network", "create", "zz", check=True)
+    start(loaded, "both", "--network", "aa", "--network", "name=zz,gw-priority=1")
+    gateway = address(loaded, "both", "zz", "Gateway")
+    assert loaded("exec", "both", "ip", "route").stdout.startswith(f"default via {gateway}")
+
+
+def test_ports_follow_when_the_network_that_had_them_is_left(loaded: Minidock) -> None:
+    loaded("network", "create", "aa", check=True)
+    loaded("network", "create", "bb", check=True)
+    start(loaded, "server", "--network", "aa", "-p", "127.0.0.1::80", command=LISTEN)
+    template = '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}'
+    port = int(loaded("inspect", "-f", template, "server", check=True).stdout)
+    assert eventually_says_hello(0, "127.0.0.1", port)
+    loaded("network", "connect", "bb", "server", check=True)
+    loaded("network", "disconnect", "aa", "server", check=True)
+    assert says_hello(0, "127.0.0.1", port)
+    loaded("rm", "-f", "server", check=True)
+    assert not says_hello(0, "127.0.0.1", port)
+
+
+def test_ipv6(loaded: Minidock) -> None:
+    loaded("network", "create", "--ipv6", "six", check=True)
+    server = start(loaded, "server", "--network", "six", command=LISTEN)
+    friend = start(loaded, "friend", "--network", "six")
+    where = address(loaded, "server", "six", "GlobalIPv6Address")
+    assert where.startswith("fd")
+    assert eventually_says_hello(friend, where)
+    assert lookup(friend, "server", AAAA) == (NOERROR, [where])
+    digits = socket.inet_pton(socket.AF_INET6, where).hex()
+    assert lookup(friend, ".".join(reversed(digits)) + ".ip6.arpa", PTR) == (NOERROR, ["server.six"])
+    assert "default via" in loaded("exec", "friend", "ip", "-6", "route").stdout
+    assert server
+
+
+# names
+
+
+def test_who_is_called_what(loaded: Minidock) -> None:
+    loaded("network", "create", "shop", check=True)
+    start(loaded, "web", "--network", "shop", "--network-alias", "www", "--network-alias", "all")
+    start(loaded, "db", "--network", "shop", "--network-alias", "all")
+    pid = start(loaded, "client", "--network", "shop", "--link", "web:shopfront")
+    web, db = address(loaded, "web", "shop"), address(loaded, "db", "shop")
+    short = loaded("ps", "-q", "--filter", "name=web", check=True).stdout.strip()
+    for tcp in (False, True):
+        for name in ("web", "WEB", "www", short, "web.shop", "shopfront"):
+            assert lookup(pid, name, tcp=tcp) == (NOERROR, [web]), name
+        assert lookup(pid, "all", tcp=tcp) == (NOERROR, sorted([web, db]))
+        assert lookup(pid, "web", AAAA, tcp=tcp) == (NOERROR, [])
+        assert lookup(pid, "web", MX, tcp=tcp) == (NOERROR, [])
+        back = ".".join(reversed(web.split("."))) + ".in-addr.arpa"
+        assert lookup(pid, back, PTR, tcp=tcp) == (NOERROR, ["web.shop"])
+    loaded("rename", "web", "site", check=True)
+    assert lookup(pid, "site") == (NOERROR, [web])
+    assert lookup(pid, "web")[1] == []
+    loaded("rm", "-f", "db", check=True)
+    assert lookup(pid, "all") == (NOERROR, [web])
+    text = loaded("exec", "client", "cat", "/etc/resolv.conf", check=True).stdout
+    assert "nameserver 127.0.0.11\n" in text and "ndots:0" in text
+
+
+def test_foreign_names_are_asked_of_the_servers_in_turn(loaded: Minidock) -> None:
+    """Servers on the host's own loopback, as stubs are (127.0.0.53), can be asked: the shim is on the host."""
+    loaded("network", "create", "shop", check=True)
+    dead, broken, good = (f"127.{os.getpid() % 250 + 1}.{number}.53" for number in (1, 2, 3))
+    servers = ("--dns", dead, "--dns", broken, "--dns", good)
+    pid = start(loaded, "client", "--network", "shop", *servers)
+    with dns.server(broken, "", code=SERVFAIL) as refused, dns.server(good, "203.0.113.7") as asked:
+        assert lookup(pid, "example.org") == (NOERROR, ["203.0.113.7"])
+        assert (refused, asked) == (["example.org"], ["example.org"])
+        assert lookup(pid, "client") == (NOERROR, [address(loaded, "client", "shop")])
+        assert asked == ["example.org"]  # our own names are nobody else's business
+    direct = start(loaded, "direct", "--network", "shop", "--dns", good)
+    with dns.server(good, "203.0.113.7"):
+        assert lookup(direct, "example.org", tcp=True) == (NOERROR, ["203.0.113.7"])
+    with dns.server(good, "", code=NXDOMAIN):
+        assert lookup(direct, "nosuch.example") == (NXDOMAIN, [])
+    assert lookup(direct, "example.org") == (SERVFAIL, [])  # nobody is there any more
+
+
+def test_hostile_questions_do_no_harm(loaded: Minidock) -> None:
+    loaded("network", "create", "shop", check=True)
+    pid = start(loaded, "client", "--network", "shop", "--dns", "127.0.0.254")
+    chance = random.Random(7)
+    with inside(pid):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    good = dns.question("client")
+    for _ in range(500):
+        raw = bytearray(good if chance.random() < 0.7 else chance.randbytes(chance.randrange(1, 600)))
+        for _ in range(chance.randrange(4)):
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+        client.sendto(raw[: chance.randrange(1, len(raw) + 1)], dns.SERVER)
+    client.close()
+    for raw in (b"\0", b"\xff\xff" + b"x" * 4000, b"\0\0", b"\0\x05hello"):
+        with inside(pid):
+            stream = socket.create_connection(dns.SERVER, timeout=5)
+        stream.sendall(raw)
+        stream.close()
+    assert lookup(pid, "client") == (NOERROR, [address(loaded, "client", "shop")])
+    assert loaded("inspect", "-f", "{{.State.Status}}", "client", check=True).stdout == "running\n"
+
+
+# ports over IPv6, by way of the shim
+
+
+@contextmanager
+def echoing(pid: int) -> Iterator[None]:
+    """In the process's network namespace somebody listens at port 80, and sends back what he gets, to all at once."""
+    with inside(pid):
+        server = socket.create_server(("0.0.0.0", 80), backlog=512)
+
+    def serve(client: socket.socket) -> None:
+        with client:
+            while data := client.recv(1 << 16):
+                client.sendall(data)
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
+def test_what_goes_over_the_ipv6_loopback_arrives_whole(loaded: Minidock) -> None:
+    data = random.Random(1).randbytes(3_000_000)
+    pid = start(loaded, "echo", "-p", "[::1]::80")
+    template = '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}'
+    port = int(loaded("inspect", "-f", template, "echo", check=True).stdout)
+    with echoing(pid):
+        client = socket.create_connection(("::1", port), timeout=20)
+
+        def send() -> None:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        with client, client.makefile("rb") as stream:
+            assert stream.read() == data
+        sender.join()
+        clients = [
+            socket.create_connection(("::1", port), timeout=20) for _ in range(200)
+        ]  # more than it links at once
+        for one in clients:
+            one.sendall(b"x")
+        for one in clients:
+            one.shutdown(socket.SHUT_WR)
+            assert one.recv(1) == b"x"
+            one.close()
+    with socket.create_connection(("::1", port), timeout=5) as client:  # nobody listens inside
+        assert client.recv(1) == b""
+    loaded("rm", "-f", "echo", check=True)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("::1", port), timeout=5)
+
+
+# what is left
+
+
+def test_a_connection_that_fails_leaves_nothing(loaded: Minidock) -> None:
+    loaded("network", "create", "--subnet", "10.202.77.0/24", "net", check=True)
+    start(loaded, "first", "--network", "net", "--ip", "10.202.77.9")
+    start(loaded, "second")
+    before = sorted(os.listdir("/sys/class/net"))
+    for wanted, said in (("10.202.77.9", "already in use"), ("10.9.9.9", "does not belong"), ("x", "invalid IPv4")):
+        refused = loaded("network", "connect", "--ip", wanted, "net", "second")
+        assert refused.returncode == 1 and said in refused.stderr
+    [claim] = (loaded.layout.networks / "net" / "addresses").iterdir()
+    assert claim.name == "10.202.77.9"
+    ours = [
+        name for name in os.listdir("/sys/class/net") if name not in before and name.startswith(loaded.layout.bridge)
+    ]
+    assert ours == []
+
+
+def test_after_a_kill_the_next_command_takes_all_networks_back(loaded: Minidock) -> None:
+    loaded("network", "create", "net", check=True)
+    pid = start(loaded, "one", "-p", "127.0.0.1::80")
+    loaded("network", "connect", "net", "one", check=True)
+    shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    os.kill(shim, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    assert not settled(lambda: ["alive"] if loaded("ps", "-q", check=True).stdout else [])
+    assert list(loaded.layout.networks.glob("*/addresses/*")) == []
+    ports = subprocess.run(
+        ["nft", "list", "map", "inet", loaded.layout.nft_table, "published_at"], capture_output=True, text=True
+    )
+    assert "elements" not in ports.stdout
+    loaded("network", "rm", "net", check=True)
+
+
+def test_the_hosts_counts_are_the_same_before_and_after(loaded: Minidock) -> None:
+    loaded("network", "create", "net", check=True)
+    loaded("run", "--rm", "--network", "net", "-p", "127.0.0.1::80", "busybox", "true", check=True)
+
+    def count() -> tuple[int, int]:
+        rules = subprocess.run(
+            ["nft", "list", "table", "inet", loaded.layout.nft_table], capture_output=True, text=True, check=True
+        )
+        bridge = json.loads(loaded("network", "inspect", "net", check=True).stdout)[0]["Id"]
+        ports = [path for path in Path("/sys/class/net").glob("*/master") if path.resolve().name == bridge]
+        return len(ports), rules.stdout.count("\n")
+
+    before = count()
+    for _ in range(5):
+        loaded("run", "--rm", "--network", "net", "-p", "127.0.0.1::80", "busybox", "true", check=True)
+    assert not settled(lambda: [] if count() == before else ["more"])
+
+
+def test_prune_gives_the_host_back_what_it_was(loaded: Minidock) -> None:
+    loaded("run", "--rm", "busybox", "true", check=True)
+    assert traces(loaded)
+    loaded("network", "prune", "-f", check=True)
+    assert traces(loaded) == []
+    loaded("run", "--rm", "busybox", "true", check=True)  # and it all comes back when it is needed
+
+
+def test_an_older_table_of_the_instance_goes_when_the_new_one_comes(loaded: Minidock) -> None:
+    table = loaded.layout.nft_table
+    subprocess.run(
+        ["nft", f"add table ip {table}; add chain ip {table} old {{ type filter hook input priority 0; }}"], check=True
+    )
+    loaded("run", "--rm", "busybox", "true", check=True)
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    assert f"table ip {table}\n" not in tables
+    assert f"table inet {table}\n" in tables

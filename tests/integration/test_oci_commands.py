@@ -1,0 +1,193 @@
+"""minidock-oci's commands beyond the lifecycle, as engines and people use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.oci import Run, args, bundle, configure, oci, run_with, status, wait_for
+
+__all__ = ["bundle", "oci"]
+
+
+@pytest.fixture
+def box(oci: Run, bundle: Path) -> str:
+    """A container that sleeps."""
+    configure(oci, bundle, args("sleep", "1000"))
+    oci("run", "-d", "-b", str(bundle), "box")
+    return "box"
+
+
+def test_exec_by_flags(oci: Run, box: str) -> None:
+    script = "echo $A $PWD $(id -u):$(id -g); exit 7"
+    result = oci("exec", "-e", "A=1", "-e", "A=2", "--cwd", "/bin", "-u", "5:6", box, "sh", "-c", script, check=False)
+    assert (result.stdout, result.returncode) == ("2 /bin 5:6\n", 7)
+    bounding = oci("exec", "--cap", "CAP_SYS_TIME", box, "grep", "CapBnd", "/proc/self/status").stdout
+    assert int(bounding.split()[1], 16) >> 25 & 1
+    missing = oci("exec", box, "nosuch", check=False)
+    assert missing.returncode == 255
+    assert 'exec failed: unable to start container process: exec: \\"nosuch\\": executable' in missing.stderr
+
+
+def test_exec_by_process_file_and_detached(oci: Run, box: str, tmp_path: Path) -> None:
+    process = {"args": ["sleep", "999"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}
+    (tmp_path / "process.json").write_text(json.dumps(process))
+    oci("exec", "-d", "-p", str(tmp_path / "process.json"), "--pid-file", str(tmp_path / "pid"), box)
+    pid = int((tmp_path / "pid").read_text())
+    assert pid in json.loads(oci("ps", "-f", "json", box).stdout)
+    assert "sleep 999" in oci("ps", box).stdout
+
+
+@pytest.mark.vm
+def test_a_paused_container_takes_no_exec_and_can_be_deleted(oci: Run, box: str) -> None:
+    oci("pause", box)
+    assert status(oci, box) == "paused"
+    refused = oci("exec", box, "true", check=False)
+    assert refused.returncode == 255
+    assert "cannot exec in a paused container" in refused.stderr
+    assert "container not running" in oci("pause", box, check=False).stderr
+    oci("resume", box)
+    assert status(oci, box) == "running"
+    assert "container not paused" in oci("resume", box, check=False).stderr
+    oci("pause", box)
+    oci("delete", "--force", box)
+
+
+def test_list_and_state(oci: Run, box: str, bundle: Path) -> None:
+    assert oci("list", "-q").stdout == "box\n"
+    (row,) = json.loads(oci("list", "-f", "json").stdout)
+    assert (row["id"], row["status"], row["bundle"], row["owner"]) == ("box", "running", str(bundle), "root")
+    assert oci("list").stdout.split()[:6] == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert json.loads(oci("state", box).stdout)["pid"] == row["pid"]
+
+
+@pytest.mark.vm
+def test_update_changes_the_limits(oci: Run, box: str) -> None:
+    oci("update", "--pids-limit", "42", "--memory", "64M", box)
+    stats = json.loads(oci("events", "--stats", box).stdout)
+    assert stats["data"]["pids"]["limit"] == 42
+    assert stats["data"]["memory"]["usage"]["limit"] == 64 << 20
+    oci("update", "--memory", "128M", "--memory-swap", "256M", box)
+    assert json.loads(oci("events", "--stats", box).stdout)["data"]["memory"]["usage"]["limit"] == 128 << 20
+    assert oci("update", "--memory", "lots", box, check=False).returncode == 1
+
+
+def test_without_a_pid_namespace_kill_ends_everybody(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sh", "-c", "sleep 998 & sleep 999"]
+        config["linux"]["namespaces"] = [entry for entry in config["linux"]["namespaces"] if entry["type"] != "pid"]
+
+    configure(oci, bundle, change)
+    oci("run", "-d", "-b", str(bundle), "box")
+    oci("kill", "box", "KILL")
+    wait_for(oci, "box", "stopped")
+    assert oci("ps", "-f", "json", "box").stdout == "null\n"
+    oci("delete", "box")
+
+
+def test_errors_go_to_the_log_as_engines_read_them(oci: Run, tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    result = oci("--log", str(log), "--log-format", "json", "state", "nobody", check=False)
+    assert (result.returncode, result.stderr) == (1, "container does not exist\n")
+    told = json.loads(log.read_text())
+    assert (told["level"], told["msg"]) == ("error", "container does not exist")
+    assert told["time"].endswith("Z")
+    assert oci("delete", "--force", "nobody").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["checkpoint", "box"], "CRIU"),
+        (["restore", "box"], "CRIU"),
+        (["run", "-b", "/", "../up"], "JSON specification file config.json not found"),
+        (["state", "../up"], "invalid container ID format"),
+        (["state"], "requires exactly 1 argument"),
+        (["kill", "box", "SIGNONSENSE"], "unknown signal"),
+        (["start", "--nonsense", "box"], "flag provided but not defined: -nonsense"),
+        (["--log-format", "xml", "list"], "invalid log-format"),
+        (["events", "--interval", "soon", "box"], "invalid duration"),
+    ],
+)
+def test_bad_words_are_told(oci: Run, words: list[str], said: str) -> None:
+    result = oci(*words, check=False)
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
+def test_systemd_is_refused_by_name(oci: Run, bundle: Path) -> None:
+    configure(oci, bundle, args("true"))
+    result = oci("--systemd-cgroup", "run", "-b", str(bundle), "box", check=False)
+    assert "can't let systemd make the cgroup" in result.stderr
+
+
+def test_features_and_help(oci: Run) -> None:
+    told = json.loads(oci("features").stdout)
+    assert "tmpcopyup" in told["mountOptions"]
+    assert told["linux"]["cgroup"] == {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True}
+    assert "minidock-oci exec" in oci("exec", "-h").stdout
+    assert "spec: 1.2.0" in oci("--version").stdout
+
+
+def test_descriptors_are_passed_on_when_asked_for(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "told").write_text("from outside\n")
+    configure(oci, bundle, args("sh", "-c", "cat <&3; ls /proc/self/fd"))
+    command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(tmp_path / "state"), "run", "-b", str(bundle)]
+    script = f'exec "$@" 3<{tmp_path}/told 4</etc/passwd'
+    passed = ["sh", "-c", script, "sh", *command, "--preserve-fds", "1", "box"]
+    words = subprocess.run(passed, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    assert words[:2] == ["from", "outside"]
+    assert words[2:] == ["0", "1", "2", "3", "4"]  # 4 is the listing's own
+
+
+def test_a_terminal_in_the_foreground_is_ours(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["terminal"] = True
+        config["process"]["args"] = ["sh", "-c", "tty; stty size; read line; echo got $line"]
+
+    configure(oci, bundle, change)
+    master, slave = pty.openpty()
+    os.set_blocking(master, True)
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+    command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(tmp_path / "state")]
+    process = subprocess.Popen(
+        [*command, "run", "-b", str(bundle), "term"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    shown = b""
+    while b"33 77" not in shown:
+        shown += os.read(master, 1000)
+    os.write(master, b"words\r")
+    while b"got words" not in shown:
+        shown += os.read(master, 1000)
+    assert b"/dev/pts/0" in shown
+    assert process.wait(timeout=20) == 0
+    os.close(master)
+
+
+def test_signals_reach_a_foreground_container(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    configure(oci, bundle, args("sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done"))
+    command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(tmp_path / "state")]
+    process = subprocess.Popen([*command, "run", "-b", str(bundle), "sig"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(10)
+    assert process.wait(timeout=20) == 9
+
+
+def test_what_fails_leaves_nothing(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    result = run_with(oci, bundle, args("nosuch"))
+    assert result.returncode == 1
+    assert 'runc run failed: unable to start container process: exec: \\"nosuch\\"' in result.stderr
+    assert not (tmp_path / "state" / "box").exists()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/minidock-oci/test-{os.getpid()}-*"))

@@ -1,0 +1,109 @@
+"""Volumes: who has what, what is mounted on the host and for how long, and that nothing is lost or left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.instance import Minidock, settled
+from tests.support.needs import require_root
+
+
+@pytest.fixture
+def loaded(minidock: Minidock, busybox_image: Path) -> Minidock:
+    require_root()
+    minidock("load", "-i", str(busybox_image), check=True)
+    return minidock
+
+
+def mounted(minidock: Minidock) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if f" {minidock.layout.volumes}/" in line]
+
+
+def test_a_tmpfs_volume_is_one_for_all_who_use_it_and_goes_with_the_last(loaded: Minidock) -> None:
+    loaded("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m", "shared", check=True)
+    loaded("run", "-d", "--name", "one", "-v", "shared:/s", "busybox", "sleep", "1000", check=True)
+    loaded("exec", "one", "sh", "-c", "echo hello > /s/file", check=True)
+    loaded("run", "-d", "--name", "two", "-v", "shared:/t", "busybox", "sleep", "1000", check=True)
+    assert loaded("exec", "two", "cat", "/t/file", check=True).stdout == "hello\n"
+    assert len(mounted(loaded)) == 1
+    loaded("rm", "-f", "one", check=True)
+    assert loaded("exec", "two", "cat", "/t/file", check=True).stdout == "hello\n"
+    loaded("rm", "-f", "two", check=True)
+    assert settled(lambda: mounted(loaded)) == []
+
+
+def test_what_a_killed_container_left_mounted_the_next_command_unmounts(loaded: Minidock) -> None:
+    loaded("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "shared", check=True)
+    loaded("run", "-d", "--name", "one", "-v", "shared:/s", "busybox", "sleep", "1000", check=True)
+    pid = int(loaded("inspect", "-f", "{{.State.Pid}}", "one", check=True).stdout)
+    shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    os.kill(shim, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    settled(lambda: ["alive"] if Path(f"/proc/{pid}/root/bin").exists() else [])
+    loaded("ps", "-a", check=True)
+    assert settled(lambda: mounted(loaded)) == []
+
+
+def test_a_bind_volume_shows_a_directory_of_the_host(loaded: Minidock, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "here").write_text("from the host\n")
+    options = ["-o", "type=none", "-o", "o=bind", "-o", f"device={source}"]
+    loaded("volume", "create", *options, "bound", check=True)
+    assert loaded("run", "--rm", "-v", "bound:/b", "busybox", "cat", "/b/here", check=True).stdout == "from the host\n"
+    loaded("run", "--rm", "-v", "bound:/b", "busybox", "touch", "/b/made", check=True)
+    assert (source / "made").exists()
+    loaded("volume", "rm", "bound", check=True)
+    assert sorted(os.listdir(source)) == ["here", "made"]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("nosuchfs", "no file system nosuchfs"), ("none", "no such file")])
+def test_what_cannot_be_mounted_is_said_and_leaves_nothing(loaded: Minidock, kind: str, said: str) -> None:
+    bind = ["-o", "o=bind"] if kind == "none" else []
+    loaded("volume", "create", "-o", f"type={kind}", "-o", "device=/nosuch", *bind, "broken", check=True)
+    refused = loaded("run", "--rm", "-v", "broken:/b", "busybox", "true")
+    assert refused.returncode == 125
+    assert "error while mounting volume" in refused.stderr and said in refused.stderr
+    assert mounted(loaded) == []
+    assert loaded("ps", "-aq", check=True).stdout == ""
+
+
+def test_volumes_made_by_hand_or_by_older_versions_are_volumes(loaded: Minidock) -> None:
+    data = loaded.layout.volumes / "byhand" / "_data"
+    data.mkdir(parents=True)
+    (data / "file").write_text("kept\n")
+    assert loaded("run", "--rm", "-v", "byhand:/v", "busybox", "cat", "/v/file", check=True).stdout == "kept\n"
+    [found] = json.loads(loaded("volume", "inspect", "byhand", check=True).stdout)
+    assert (found["Labels"], found["Options"], found["Mountpoint"]) == (None, None, str(data))
+    assert "byhand" not in loaded("volume", "prune", "-f", check=True).stdout
+    loaded("volume", "rm", "byhand", check=True)
+    assert not data.exists()
+
+
+def test_prune_takes_anonymous_ones_that_nobody_has_and_with_all_the_others(loaded: Minidock) -> None:
+    loaded("volume", "create", "named", check=True)
+    loaded("run", "--name", "one", "-v", "/anonymous", "-v", "used:/u", "busybox", "true", check=True)
+    assert "Deleted" not in loaded("volume", "prune", "-f", check=True).stdout
+    loaded("rm", "one", check=True)
+    pruned = loaded("volume", "prune", "-f", check=True).stdout.split()
+    assert [len(word) for word in pruned[2:3]] == [64]
+    assert loaded("volume", "ls", "-q", check=True).stdout.split() == ["named", "used"]
+    loaded("volume", "prune", "-af", check=True)
+    assert os.listdir(loaded.layout.volumes) == []
+
+
+def test_an_anonymous_volume_goes_with_rm_v_and_run_rm_only(loaded: Minidock) -> None:
+    loaded("run", "--rm", "-v", "/a", "busybox", "true", check=True)
+    assert os.listdir(loaded.layout.volumes) == []
+    loaded("run", "--name", "one", "-v", "/a", "busybox", "true", check=True)
+    loaded("rm", "-v", "one", check=True)
+    assert os.listdir(loaded.layout.volumes) == []
+    loaded("run", "--name", "one", "-v", "/a", "busybox", "true", check=True)
+    loaded("rm", "one", check=True)
+    assert len(os.listdir(loaded.layout.volumes)) == 1

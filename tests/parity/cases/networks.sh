@@ -1,0 +1,277 @@
+# network create, ls, inspect, rm, prune, connect, disconnect; names; ports over both families.
+
+# Each case names its networks after itself ($C), and removes them.
+
+### network-create: an id, and once only
+docker network create $C; docker network create $C
+docker network rm $C; docker network rm $C
+
+### network-create-full: what inspect shows of everything that can be asked for
+docker network create --subnet 10.205.0.0/24 --gateway 10.205.0.254 --ip-range 10.205.0.128/25 --aux-address a=10.205.0.130 \
+    --label x=y --internal --attachable -o foo=bar --ipam-opt k=v $C >/dev/null
+docker network inspect $C
+docker network rm $C
+
+### network-create-ipv6: two subnets, one of each family
+docker network create --ipv6 --subnet fd00:77:1::/64 --subnet 10.205.1.0/24 $C >/dev/null
+docker network inspect $C
+docker network rm $C
+
+### network-create-config: a network that is only configuration, and one made from it
+docker network create --config-only --subnet 10.205.2.0/24 $C-conf >/dev/null
+docker network create --config-from $C-conf $C >/dev/null
+docker network inspect -f '{{.ConfigOnly}} {{json .ConfigFrom}} {{json .IPAM.Config}}' $C $C-conf
+docker run --rm --network $C busybox ip -o addr show eth0 | grep -o 'inet [^ ]*'
+docker network rm $C $C-conf
+
+### network-create-bad-driver: no such driver, or one that there is only one of
+docker network create -d nosuch $C
+docker network create -d host $C
+docker network create -d null $C
+docker network create --ipam-driver nosuch $C
+docker network create --ingress $C
+docker network create --scope swarm $C
+docker network create -d macvlan -o parent=lo $C
+
+### network-create-bad-name: taken, predefined, none
+docker network create host
+docker network create ''
+docker network create
+docker network create one two
+docker network create --nosuch $C
+
+### network-create-bad-addresses: subnets, gateways, ranges that don't fit
+docker network create --subnet bad $C
+docker network create --gateway 10.205.3.1 $C
+docker network create --subnet 10.205.3.0/24 --gateway 10.206.3.1 $C
+docker network create --subnet 10.205.3.0/24 --ip-range 10.206.3.0/24 $C
+docker network create --subnet 10.205.3.0/24 --aux-address x=10.206.3.1 $C
+docker network create --subnet 10.205.3.0/24 --subnet 10.205.4.0/24 $C
+docker network create --subnet 10.205.3.0/24 --subnet 10.205.3.128/25 $C
+docker network create --subnet 10.205.3.0/24 $C >/dev/null
+docker network create --subnet 10.205.3.0/25 $C-2
+docker network rm $C
+
+### network-ls: the table, filters, templates
+docker network create --label kind=$C $C >/dev/null
+docker network ls --filter name=$C --format '{{.Name}} {{.Driver}} {{.Scope}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "kind"}}'
+docker network ls --filter label=kind=$C --format 'table {{.Name}}\t{{.Driver}}'
+docker network ls --filter name=$C
+docker network ls --filter name=$C --no-trunc -q
+docker network ls --filter type=builtin --filter driver=bridge --format '{{.Name}}'
+docker network ls --filter type=builtin --format '{{.Name}} {{.Driver}}'
+docker network ls --filter name=$C --filter dangling=true --format '{{.Name}}'
+docker network ls --filter nosuch=1
+docker network ls --filter type=nosuch
+docker network ls extra
+docker network rm $C
+
+### network-inspect: several, a missing one, containers
+docker network create $C >/dev/null
+docker run -d --name $C --network $C busybox sleep 100 >/dev/null
+docker network inspect -f '{{.Name}} {{range .Containers}}{{.Name}} {{.IPv4Address}} {{.MacAddress}}{{end}}' $C nosuch
+docker inspect --type network -f '{{.Name}}' $C
+docker network inspect -f '{{.Name}} {{.Driver}} {{.Options}} {{json .Labels}}' host none
+docker rm -f $C >/dev/null; docker network rm $C
+
+### network-rm: predefined, missing, in use, forced
+docker network rm bridge
+docker network rm nosuch
+docker network rm -f nosuch; echo "$?"
+docker network create $C >/dev/null
+docker run -d --name $C --network $C busybox sleep 100 >/dev/null
+docker network rm $C
+docker rm -f $C >/dev/null
+docker network rm $C nosuch
+
+### network-prune: those that fit the filter and are not used
+docker network create --label $C $C-a >/dev/null
+docker network create --label $C $C-b >/dev/null
+docker network create $C-c >/dev/null
+docker run -d --name $C --network $C-b busybox sleep 100 >/dev/null
+docker network prune -f --filter label=$C
+docker network prune </dev/null
+docker network prune --filter nosuch=1 -f
+docker rm -f $C >/dev/null; docker network rm $C-b $C-c
+
+### network-help: the noun and its mistakes
+docker network nosuch
+docker network rm
+docker network connect $C
+docker network ls --nosuch
+
+### network-join: address, routes, resolver and hosts of a container on it
+docker network create --subnet 10.205.5.0/24 $C >/dev/null
+docker run --rm --network $C --hostname web --ip 10.205.5.77 busybox sh -c 'ip -o addr show eth0; ip route; cat /etc/hosts; cat /sys/class/net/eth0/address' | sed 's/^[0-9]*: //'
+docker run --rm --network $C busybox sh -c 'grep -v "^search" /etc/resolv.conf'
+docker run --rm --network $C --dns-search corp.test --dns-option ndots:2 busybox cat /etc/resolv.conf
+docker network rm $C
+
+### network-join-ipv6: both families inside
+docker network create --ipv6 --subnet fd00:77:2::/64 $C >/dev/null
+docker run --rm --network $C --ip6 fd00:77:2::99 busybox sh -c 'ip -o -6 addr show eth0 scope global; ip -6 route | grep default; grep fd00 /etc/hosts' | sed 's/^[0-9]*: //'
+docker network rm $C
+
+### network-join-internal: no way out
+docker network create --internal $C >/dev/null
+docker run --rm --network $C busybox sh -c 'ip route | grep -c default; ping -c 1 -W 1 192.0.2.1 2>&1 | tail -1'
+docker network rm $C
+
+### network-ip-bad: addresses that can't be had
+docker network create --subnet 10.205.6.0/24 $C >/dev/null
+docker network create $C-2 >/dev/null
+docker run --rm --network $C --ip 10.206.6.1 busybox true
+docker run --rm --network $C --ip nonsense busybox true
+docker run --rm --network $C-2 --ip 172.30.0.50 busybox true
+docker run --rm --ip 172.17.0.9 busybox true
+docker run --rm --network host --ip 10.205.6.9 busybox true
+docker run -d --name $C --network $C --ip 10.205.6.9 busybox sleep 100 >/dev/null
+docker run --rm --network $C --ip 10.205.6.9 busybox true
+docker rm -f $C >/dev/null; docker network rm $C $C-2
+
+### network-words: --network with options, and what doesn't go together
+docker network create --subnet 10.205.7.0/24 $C >/dev/null
+docker run --rm --network name=$C,alias=q1,ip=10.205.7.99 busybox ip -o addr show eth0 | grep -o 'inet [^ ]*'
+docker run --rm --network name=$C,foo=bar busybox true
+docker run --rm --network alias=x busybox true
+docker run --rm --network $C --network $C busybox true
+docker run --rm --network $C --network host busybox true
+docker run --rm --network-alias x busybox true
+docker run --rm --network name=$C,alias=a --network-alias b busybox true
+docker run --rm --network name=$C,ip=10.205.7.9 --ip 10.205.7.8 busybox true
+docker network rm $C
+
+### network-mode-shown: what inspect keeps of it
+docker network create $C >/dev/null
+docker create --name $C --network $C --network-alias db --link other:alias busybox true >/dev/null
+docker inspect -f '{{.HostConfig.NetworkMode}} {{json .HostConfig.Links}} {{with index .NetworkSettings.Networks "'$C'"}}{{.Links}} {{.Aliases}} {{.IPAddress}}{{end}}' $C
+docker rm $C >/dev/null; docker network rm $C
+
+### network-missing-start: made with a network that isn't there
+docker create --name $C --network nosuch busybox true >/dev/null
+docker start $C
+
+### network-connect: a second interface while it runs
+docker network create $C >/dev/null
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker network connect $C $C
+docker network connect $C $C
+docker exec $C ip -o addr | grep -o 'eth[0-9] *inet'
+docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPPrefixLen}} {{end}}' $C
+docker exec $C grep -c "$(docker ps -q --filter name=$C)" /etc/hosts
+docker network disconnect $C $C
+docker network disconnect $C $C
+docker exec $C ip -o addr | grep -o 'eth[0-9] *inet'
+docker rm -f $C >/dev/null; docker network rm $C
+
+### network-connect-created: before its first start
+docker network create --subnet 10.205.8.0/24 $C >/dev/null
+docker create --name $C busybox sh -c 'ip -o addr | grep -o "eth[0-9] *inet"' >/dev/null
+docker network connect --ip 10.205.8.9 --alias x $C $C
+docker network disconnect bridge $C
+docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{json $v.IPAMConfig}} {{end}}' $C
+docker start -a $C
+docker rm $C >/dev/null; docker network rm $C
+
+### network-connect-bad: who can't be connected
+docker network create $C >/dev/null
+docker network connect nosuch $C
+docker run -d --name $C --network host busybox sleep 100 >/dev/null
+docker network connect nosuch $C
+docker network connect $C $C
+docker network disconnect $C $C
+docker network disconnect nosuch $C
+docker rm -f $C >/dev/null
+docker run -d --name $C --network none busybox sleep 100 >/dev/null
+docker network connect $C $C
+docker run -d --name $C-2 busybox sleep 100 >/dev/null
+docker network connect host $C-2
+docker network connect none $C-2
+docker network connect --ip nonsense $C $C-2
+docker network connect --ip 10.1.2.3 $C $C-2
+docker rm -f $C $C-2 >/dev/null; docker network rm $C
+
+### network-container: another's interface, and no other network
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --network container:$C busybox sleep 100 >/dev/null
+[ "$(docker exec $C ip -o addr)" = "$(docker exec $C-2 ip -o addr)" ] && echo same
+docker network create $C >/dev/null
+docker network connect $C $C-2
+docker rm -f $C $C-2 >/dev/null; docker network rm $C
+
+### network-way-out: which network's gateway is taken
+docker network create $C-b >/dev/null; docker network create $C-a >/dev/null; docker network create --internal a-$C >/dev/null
+docker run -d --name $C --network $C-b busybox sleep 100 >/dev/null
+docker network connect $C-a $C; docker network connect a-$C $C
+docker exec $C ip route | grep -c default
+docker exec $C ip route | sed -n 's/default.*dev \(eth.\).*/\1/p'
+docker network disconnect $C-a $C
+docker exec $C ip route | sed -n 's/default.*dev \(eth.\).*/\1/p'
+docker rm -f $C >/dev/null; docker network rm $C-a $C-b a-$C
+
+### names: by name, id, alias, link, with the network's name, back
+docker network create --subnet 10.205.9.0/24 $C >/dev/null
+docker run -d --name $C --network $C --network-alias db --ip 10.205.9.77 busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --network $C --link $C:xx busybox sleep 100 >/dev/null
+for name in $C db xx $C.$C DB $(docker ps -q --filter name=$C\$); do
+    docker exec $C-2 nslookup -type=a $name | grep -e Address | tail -1
+done
+docker exec $C-2 nslookup -type=ptr 77.9.205.10.in-addr.arpa | grep name
+docker exec $C-2 nslookup -type=aaaa $C | grep -c Address
+docker exec $C-2 ping -c 1 -W 3 db | grep -c '1 packets received'
+docker rm -f $C $C-2 >/dev/null; docker network rm $C
+
+### names-none-by-default: the default network has none
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker run --rm busybox sh -c 'grep -c 127.0.0.11 /etc/resolv.conf'
+
+### link-default: variables and hosts, on the default network
+docker run -d --name $C --expose 99 -e COLOUR=blue busybox sleep 100 >/dev/null
+docker run --rm --name $C-2 --link $C:al busybox sh -c 'env | grep ^AL_ | sort; grep al /etc/hosts | grep -v -e local -e ip6'
+docker run --rm --link nosuch busybox true
+docker create --name $C-2 --link $C:al busybox true >/dev/null
+docker inspect -f '{{json .HostConfig.Links}}' $C-2
+
+### network-isolation: networks don't reach each other
+docker network create $C >/dev/null
+docker run -d --name $C --network $C busybox nc -ll -p 7000 -e echo hello >/dev/null
+A=$(docker inspect -f "{{(index .NetworkSettings.Networks \"$C\").IPAddress}}" $C)
+sleep 0.5
+docker run --rm --network $C busybox nc -w 3 $A 7000
+docker run --rm busybox nc -w 1 $A 7000; echo "$?"
+nc -w 3 $A 7000 </dev/null
+docker rm -f $C >/dev/null; docker network rm $C
+
+### publish-from-everywhere: the host's names and addresses, another container, itself
+docker run -d --name $C -p 18150:80 busybox nc -ll -p 80 -e echo hello >/dev/null
+G=$(docker inspect -f '{{.NetworkSettings.Gateway}}' $C)
+sleep 0.5
+for where in 127.0.0.1 localhost ::1 $G; do nc -w 3 $where 18150 </dev/null; done
+docker run --rm busybox nc -w 3 $G 18150
+docker exec $C nc -w 3 $G 18150
+
+### publish-ipv6-address: on ::1 only
+docker run -d --name $C -p '[::1]:18151:80' busybox nc -ll -p 80 -e echo hello >/dev/null
+sleep 0.5
+nc -w 3 ::1 18151 </dev/null
+docker ps --filter name=$C --format '{{.Ports}}'
+docker inspect --format '{{json .NetworkSettings.Ports}}' $C
+
+### publish-user-network: across networks, by the host
+docker network create $C >/dev/null
+docker run -d --name $C --network $C -p 18152:80 busybox nc -ll -p 80 -e echo hello >/dev/null
+G=$(docker run --rm busybox ip route | sed -n 's/default via \([^ ]*\).*/\1/p')
+sleep 0.5
+docker run --rm busybox nc -w 3 $G 18152
+nc -w 3 127.0.0.1 18152 </dev/null
+docker rm -f $C >/dev/null; docker network rm $C
+
+### network-alpha-rest: what was on the list when it was stopped comes back at the start
+docker network create $C >/dev/null
+docker run -d --name $C --network $C busybox sleep 100 >/dev/null
+docker stop -t 0 $C >/dev/null
+docker network inspect -f '{{len .Containers}}' $C
+docker network connect bridge $C
+docker start $C
+docker exec $C ip -o addr | grep -o 'eth[0-9] *inet'
+docker rm -f $C >/dev/null; docker network rm $C
