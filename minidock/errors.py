@@ -14,6 +14,8 @@
     ├── InvalidImage                 1    an archive, manifest, layer or digest that can't be trusted
     ├── RegistryError                1    a registry said no
     │   └── Unreachable              1    or did not answer
+    ├── DockerfileError              1    a Dockerfile that can't be understood: the place, and what was expected
+    ├── BuildFailed                  1    an instruction of a build that failed: which, and its last words
     ├── SystemCallFailed             1    the kernel said no: the call, its arguments, the errno
     ├── StepFailed                 125    a step of the plan failed: its description and the cause
     ├── CommandNotExecutable       126    the image's command is there, but can't be executed
@@ -114,6 +116,25 @@ class RegistryError(MinidockError):
 
 class Unreachable(RegistryError):
     """There is no answer at all: no such host, nobody listens, a certificate that nobody vouches for."""
+
+
+class DockerfileError(MinidockError):
+    """A Dockerfile that can't be understood. `excerpt` shows the lines around the place, and a caret under it."""
+
+    def __init__(self, message: str, *, line: int, column: int = 1, excerpt: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.column = column
+        self.excerpt = excerpt
+
+
+class BuildFailed(MinidockError):
+    """An instruction failed. `excerpt` shows its place in the Dockerfile, `output` the last lines that it wrote."""
+
+    def __init__(self, message: str, *, excerpt: str = "", output: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.excerpt = excerpt
+        self.output = output
 
 
 class Unsupported(MinidockError):

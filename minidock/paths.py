@@ -6,6 +6,8 @@
                               init/, upper/ and work/
     names/<name>              the id of who has claimed the name
     networks/  volumes/
+    builds/<id>               whose lock says that a build has the container, which no list shows
+    build-mounts/             directories of RUN --mount=type=cache
     events/log                what happened, a line of JSON each (minidock.engine.events); log.1 is the older part
     config.json               settings of the instance (minidock.engine.userns), where somebody has made it
 /run/minidock/                gone after a reboot, as are the mounts and processes that it tells about

@@ -366,6 +366,44 @@ def _peak(command: list[str]) -> float:
     return usage.ru_maxrss / 1024
 
 
+BUILD = """\
+FROM busybox
+ENV A=1
+RUN echo one > /one
+COPY context.txt /copied
+WORKDIR /work
+RUN echo two > two
+LABEL a=b
+RUN cat /one two > three
+"""
+
+
+def _context(bench: Bench) -> str:
+    context = bench.directory / "context"
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text(BUILD)
+    (context / "context.txt").write_text("copied\n")
+    return str(context)
+
+
+def build_anew(bench: Bench, times: int) -> Samples:
+    return _built(bench, times, "--no-cache")
+
+
+def build_cached(bench: Bench, times: int) -> Samples:
+    return _built(bench, times)
+
+
+def _built(bench: Bench, times: int, *options: str) -> Samples:
+    """Docker's classic builder: its client has no other one without a plugin."""
+    bench.environment["DOCKER_BUILDKIT"] = "0"
+    words = ("build", "-q", "-t", "built", *options, _context(bench))
+    try:
+        return same_words(bench, times, *words)
+    finally:
+        bench.both("rmi", "built")
+
+
 ROWS = [
     Row("`run --rm busybox true`, bridge network", "ms", "0.5, then 0.35", run_bridge),
     Row("`run --rm --network none busybox true`", "ms", "0.4, then 0.25", run_none),
@@ -377,6 +415,8 @@ ROWS = [
     Row("`pull` of a Debian image, 160 MB unpacked, from a registry on loopback", "ms", "0.6, then 0.4", pull_debian),
     Row("`push` of the same into an empty registry", "ms", "0.6, then 0.4", push_debian),
     Row("memory of pulling and pushing a layer of 2 GiB", "MiB", "150 MiB", pull_memory),
+    Row("`build --no-cache`, 8 instructions with 3 RUN", "ms", "0.5, then 0.3", build_anew),
+    Row("`build`, all cached", "ms", "3, then 2", build_cached),
     Row("memory of one detached container with one published port", "MiB", "0.5, then 0.15", memory),
 ]
 

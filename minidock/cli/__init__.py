@@ -29,6 +29,7 @@ HIDDEN = ""
 
 TOP = {
     "run": Entry("run:run", "Create and run a new container from an image", COMMON),
+    "build": Entry("build:build", "Build an image from a Dockerfile", COMMON),
     "exec": Entry("exec:exec_", "Execute a command in a running container", COMMON),
     "ps": Entry("ps:ps", "List containers", COMMON),
     "pull": Entry("registries:pull", "Download an image from a registry", COMMON),
@@ -39,6 +40,7 @@ TOP = {
     "search": Entry("registries:search", "Search Docker Hub for images", COMMON),
     "version": Entry("system:version", "Show the minidock version information", COMMON),
     "info": Entry("system:info", "Display system-wide information", COMMON),
+    "builder": Entry("nouns:builder", "Manage builds", MANAGEMENT),
     "container": Entry("nouns:container", "Manage containers", MANAGEMENT),
     "context": Entry("nouns:contexts", "Manage contexts", MANAGEMENT),
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),

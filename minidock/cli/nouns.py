@@ -50,6 +50,7 @@ image = Noun(
     "Manage images",
     {
         "history": Entry("history:history", "Show the history of an image"),
+        "build": Entry("build:build", "Build an image from a Dockerfile"),
         "import": Entry("archives:import_", "Import the contents from a tarball to create a filesystem image"),
         "inspect": Entry("inspect:image_inspect", "Display detailed information on one or more images"),
         "load": Entry("archives:load", "Load an image from a tar archive or STDIN"),
@@ -68,6 +69,15 @@ manifest = Noun(
     "manifest",
     "Look at image manifests of registries",
     {"inspect": Entry("registries:manifest_inspect", "Display an image manifest, or manifest list")},
+)
+
+builder = Noun(
+    "builder",
+    "Manage builds",
+    {
+        "build": Entry("build:build", "Build an image from a Dockerfile"),
+        "prune": Entry("build:prune", "Remove build cache"),
+    },
 )
 
 system = Noun(

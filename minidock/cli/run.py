@@ -53,10 +53,10 @@ def run(arguments: list[str], **flags: FlagValue) -> None:
     if config.tty and config.attach_stdin and not os.isatty(0):
         raise Complaint("the input device is not a TTY", 1)
     identifier = _create(engine, request, flags, warnings)
-    narrator = _narrator(flags["explain"])
+    told = narrator(flags["explain"])
     try:
         if flags["detach"]:
-            engine.start(identifier, narrator=narrator)
+            engine.start(identifier, narrator=told)
             print(identifier, flush=True)
             return None
         code = engine.start_attached(
@@ -66,7 +66,7 @@ def run(arguments: list[str], **flags: FlagValue) -> None:
             stderr=config.attach_stderr,
             detach_keys=flags["detach_keys"],
             sig_proxy=flags["sig_proxy"],
-            narrator=narrator,
+            narrator=told,
         )
     except MinidockError:
         if flags["rm"]:
@@ -177,7 +177,7 @@ def _id_file(path: str) -> Iterator[Callable[[str], object]]:
             os.unlink(path)
 
 
-def _narrator(wanted: bool) -> Narrator:
+def narrator(wanted: bool) -> Narrator:
     if not wanted:
         from ..steps import SILENT
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
+    from minidock.build.state import Tell
+    from minidock.engine.build_cache import BuildCacheRow
+    from minidock.engine.build_request import BuildRequest, Built, Checked
     from minidock.model import (
         Commit,
         ContainersPruned,
@@ -587,6 +590,43 @@ class Engine:
         from minidock.engine import registries
 
         return registries.inspect_manifest(self.layout, name, verbose=verbose, insecure=insecure)
+
+    # building
+
+    def build(
+        self,
+        request: BuildRequest,
+        *,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        tell: Tell,
+        tick: Callable[[], None],
+        narrator: Narrator = SILENT,
+    ) -> Built:
+        """An image from a Dockerfile. Raises DockerfileError, BuildFailed. `tick` is called a few times a second."""
+        from minidock.engine import build
+
+        return build.build(self.layout, request, stdin=stdin, stdout=stdout, tell=tell, tick=tick, narrator=narrator)
+
+    def check_build(self, request: BuildRequest, *, stdin: BinaryIO) -> Checked:
+        """What the lint rules say of a Dockerfile. Raises DockerfileError."""
+        from minidock.engine import build
+
+        return build.check(self.layout, request, stdin=stdin)
+
+    def build_cache(self) -> list[BuildCacheRow]:
+        """Every entry of the build cache: for `system df`."""
+        from minidock.engine import build_cache
+
+        return build_cache.rows(self.layout)
+
+    def prune_build_cache(
+        self, *, all: bool, older_than: float | None = None, keep_bytes: int = 0
+    ) -> tuple[list[str], int]:
+        """Keys of the entries that are gone, and the bytes that this freed."""
+        from minidock.engine import build_cache
+
+        return build_cache.prune(self.layout, everything=all, older_than=older_than, keep_bytes=keep_bytes)
 
     # the system
 

@@ -89,7 +89,7 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
         image=request.config.image,
         image_id=image.id,
         config=config,
-        host_config=_defaults(fit.fit(request.host_config)[0]),
+        host_config=defaults(fit.fit(request.host_config)[0]),
         layers=[str(path) for path in store.lower_dirs(image)],
         path=command[0],
         args=command[1:],
@@ -200,7 +200,7 @@ def timestamp(seconds: float | None = None) -> str:
     return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
 
 
-def _defaults(host: HostConfig) -> HostConfig:
+def defaults(host: HostConfig) -> HostConfig:
     """What Docker fills in, so that inspect shows what is really used."""
     swap = host.memory_swap
     if host.memory and not swap:

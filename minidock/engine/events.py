@@ -57,7 +57,9 @@ def emit(layout: Layout, type: str, action: str, actor_id: str, attributes: Mapp
 
 
 def container(layout: Layout, record: Record, action: str, more: Mapping[str, str] | None = None) -> None:
-    """Something has happened to a container."""
+    """Something has happened to a container; those of builds are nobody's business."""
+    if record.hidden:
+        return
     attributes = {**record.config.labels, "image": record.image, "name": record.name, **(more or {})}
     emit(layout, "container", action, record.id, attributes)
 
@@ -71,7 +73,7 @@ def image(
 
 def networks(layout: Layout, record: Record, action: str) -> None:
     """`connect` or `disconnect`, for each network that the container is on."""
-    for name, endpoint in record.endpoints.items():
+    for name, endpoint in record.endpoints.items() if not record.hidden else ():
         kind = {"host": "host", "none": "null"}.get(name, "bridge")
         emit(layout, "network", action, endpoint.network_id, {"container": record.id, "name": name, "type": kind})
 

@@ -77,7 +77,8 @@ def load(layout: Layout, source: BinaryIO | Path, *, platform: str, say: Callabl
 
     store = ImageStore(layout)
     lines = archive.load(store, source, platform=platform or None, say=say)
-    for image_id in dict.fromkeys(store.find(line.partition(": ")[2]).id for line in lines):
+    loaded = [line.partition(": ")[2] for line in lines if line.startswith("Loaded image")]
+    for image_id in dict.fromkeys(store.find(name).id for name in loaded):
         _tell(layout, "load", store.find(image_id))
     return lines
 

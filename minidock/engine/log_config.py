@@ -51,7 +51,7 @@ def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
 
 
 def _size(text: str) -> int:
-    from minidock.engine.sizes import parse_size
+    from minidock.sizes import parse_size
 
     return 0 if text == "-1" else parse_size(text)
 

@@ -64,6 +64,8 @@ class Record(msgspec.Struct, frozen=True):
     uid_map: list[tuple[int, int, int]] = []
     """With userns-remap: inside, outside, count, as in /proc/PID/uid_map. Empty without (minidock.engine.userns)."""
     gid_map: list[tuple[int, int, int]] = []
+    hidden: bool = False
+    """A RUN of a build: no list shows it."""
 
 
 def replace(record: Record, **changes: object) -> Record:
@@ -103,11 +105,12 @@ class Records:
             raise ContainerNotFound(container_id) from error
 
     def all(self) -> list[Record]:
-        """Every container, newest first."""
+        """Every container, newest first; without those of builds."""
         records = []
         for container_id in self.ids():
             with contextlib.suppress(ContainerNotFound):
                 records.append(self.read(container_id))
+        records = [record for record in records if not record.hidden]
         return sorted(records, key=lambda record: record.created, reverse=True)
 
     def find(self, ref: str) -> Record:
@@ -181,6 +184,8 @@ class Records:
 
     def release_name(self, name: str, container_id: str) -> None:
         """Only the one who holds it lets go of it."""
+        if not name:
+            return
         path = self.names / name
         with contextlib.suppress(FileNotFoundError):
             if path.read_text(encoding="ascii").strip() == container_id:

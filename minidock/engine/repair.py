@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from minidock import files
 from minidock.paths import Layout
@@ -32,6 +33,7 @@ def repair(layout: Layout) -> None:
         return
     _half_started(layout)
     _half_created(layout)
+    _half_built(layout)
 
 
 def _half_started(layout: Layout) -> None:
@@ -74,6 +76,18 @@ def _half_created(layout: Layout) -> None:
                     files.remove_tree(path)
 
 
+def _half_built(layout: Layout) -> None:
+    """Containers of builds that were killed: what they do is of use to nobody."""
+    for container_id in _entries(layout.root / "builds"):
+        path = layout.root / "builds" / container_id
+        with _if_free_file(path) as free:
+            if free:
+                from minidock.engine.build_run import abandon  # loaded only when there is something to repair
+
+                abandon(layout, container_id)
+                path.unlink(missing_ok=True)
+
+
 def _entries(path: os.PathLike[str]) -> list[str]:
     try:
         return os.listdir(path)
@@ -84,7 +98,12 @@ def _entries(path: os.PathLike[str]) -> list[str]:
 @contextlib.contextmanager
 def _if_free(layout: Layout, name: str) -> Iterator[bool]:
     """Take the lock if nobody holds it."""
-    path = layout.lock(name)
+    with _if_free_file(layout.lock(name)) as free:
+        yield free
+
+
+@contextlib.contextmanager
+def _if_free_file(path: Path) -> Iterator[bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -57,11 +57,11 @@ def _entrypoint(config: RunConfig, rest: str) -> RunConfig:
 def _env(config: RunConfig, rest: str) -> RunConfig:
     env = list(config.env)
     for name, value in _pairs("ENV", rest, config.env):
-        env = _set(env, name, value)
+        env = set_env(env, name, value)
     return replace(config, env=env)
 
 
-def _set(env: list[str], name: str, value: str) -> list[str]:
+def set_env(env: list[str], name: str, value: str) -> list[str]:
     """A variable keeps its place when it gets a new value."""
     if any(each.partition("=")[0] == name for each in env):
         return [f"{name}={value}" if each.partition("=")[0] == name else each for each in env]
@@ -71,7 +71,7 @@ def _set(env: list[str], name: str, value: str) -> list[str]:
 def _expose(config: RunConfig, rest: str) -> RunConfig:
     ports = dict(config.exposed_ports)
     for word in _some("EXPOSE", rest, config.env):
-        for port in _ports(word):
+        for port in ports_of(word):
             ports[port] = {}
     return replace(config, exposed_ports=ports)
 
@@ -93,7 +93,7 @@ def _onbuild(config: RunConfig, rest: str) -> RunConfig:
 
 def _stopsignal(config: RunConfig, rest: str) -> RunConfig:
     word = expand(_one("STOPSIGNAL", rest), config.env)
-    if not _is_signal(word):
+    if not is_signal(word):
         raise MinidockError(f"Invalid signal: {word}")
     return replace(config, stop_signal=word)
 
@@ -133,13 +133,11 @@ def _healthcheck(config: RunConfig, rest: str) -> RunConfig:
         raise MinidockError("Missing command after HEALTHCHECK CMD")
     listed = _json_list(command.strip())
     test = ["CMD", *listed] if listed is not None else ["CMD-SHELL", command.strip()]
-    retries = flags.pop("retries", "")
-    if retries and (not retries.isdigit() or int(retries) < 1):
-        raise MinidockError(f"--retries must be at least 1 (not {retries})")
-    durations = {name: _duration(name, flags.pop(name.replace("_", "-"), "")) for name in DURATIONS}
+    tries = retries(flags.pop("retries", ""))
+    durations = {name: duration(name, flags.pop(name.replace("_", "-"), "")) for name in DURATIONS}
     if flags:
         raise MinidockError(f"Unknown flag: {next(iter(flags))}")
-    return replace(config, healthcheck=Healthcheck(test=test, retries=int(retries or 0), **durations))
+    return replace(config, healthcheck=Healthcheck(test=test, retries=tries, **durations))
 
 
 INSTRUCTIONS: dict[str, Callable[[RunConfig, str], RunConfig]] = {
@@ -210,7 +208,7 @@ def _pairs(name: str, rest: str, env: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _ports(word: str) -> list[str]:
+def ports_of(word: str) -> list[str]:
     """80, 80/tcp or 8000-8010/udp → 80/tcp …"""
     ports, _, protocol = word.partition("/")
     protocol = (protocol or "tcp").lower()
@@ -236,7 +234,14 @@ def _flags(rest: str) -> tuple[dict[str, str], str]:
     return flags, rest
 
 
-def _duration(name: str, text: str) -> int:
+def retries(text: str) -> int:
+    """0 when not given: the engine's default."""
+    if text and (not text.isdigit() or int(text) < 1):
+        raise MinidockError(f"--retries must be at least 1 (not {text})")
+    return int(text or 0)
+
+
+def duration(name: str, text: str) -> int:
     """Go's notation, 1m30s, in nanoseconds; 0 when not given."""
     if not text:
         return 0
@@ -248,7 +253,7 @@ def _duration(name: str, text: str) -> int:
     return total
 
 
-def _is_signal(word: str) -> bool:
+def is_signal(word: str) -> bool:
     if word.isdigit():
         return 1 <= int(word) <= 64
     name = word.upper().removeprefix("SIG")

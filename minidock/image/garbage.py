@@ -16,6 +16,7 @@ import msgspec
 
 from minidock.errors import MinidockError
 
+from . import buildcache
 from . import manifest as docs
 from .layers import abandoned, discard
 from .trees import tree_size
@@ -46,7 +47,10 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
 
 
 def referenced(store: ImageStore) -> Referenced:
-    """Walk all records. A record whose blobs are damaged stops it: better to keep all than to remove too much."""
+    """Walk all records, and what the build cache keeps.
+
+    A record whose blobs are damaged stops it: better to keep all than to remove too much.
+    """
     blobs: set[str] = set()
     layers: set[str] = set()
     chains: set[str] = set()
@@ -57,6 +61,10 @@ def referenced(store: ImageStore) -> Referenced:
         blobs |= {image_id, record.manifest.digest, *(layer.digest for layer in manifest.layers)}
         layers.update(diff_ids)
         chains.update(chain_ids(diff_ids))
+    for row in buildcache.entries(store):
+        if row.entry.layer is not None:
+            blobs.add(row.entry.layer.blob.digest)
+            layers.add(row.entry.layer.diff_id)
     return Referenced(blobs, layers, chains)
 
 

@@ -7,6 +7,7 @@
       records/HEX.json        one an image, under the digest of its config (its id): an image exists when this does
       tags.json               full name → image id
       partial/HEX             a blob on its way from a registry, to be gone on with (image.registry.download)
+      build-cache/            what builds know of layers that they have made (minidock.build.cache)
       tmp/                    what is not finished; nothing there is ever looked at
 
 Everything is made in tmp/ and renamed to its place when it is whole and its digest is right. What a killed process

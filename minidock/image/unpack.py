@@ -35,21 +35,25 @@ DEVICE_TYPES = {tar.CHARACTER: stat.S_IFCHR, tar.BLOCK_DEVICE: stat.S_IFBLK, tar
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """`size`: bytes of all files, hard links once, as Docker counts; `opaque`: nothing below this layer is seen."""
+    """`size`: bytes of all files, hard links once, as Docker counts; `opaque`: nothing below this layer is seen;
+    `directories`: those that have a member of their own, unless it is a layer."""
 
     size: int
     entries: int
     opaque: bool
+    directories: frozenset[bytes] = frozenset()
 
 
-def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
+def unpack(read: Read, directory: str | os.PathLike[str], *, is_layer: bool = True) -> Unpacked:
     """Unpack a plain tar into an empty directory, and read the stream to its end. Raises InvalidImage, MinidockError.
+
+    Of what is no layer, but some files, `.wh.NAME` is a name like any other.
 
     After an error the directory holds what came before it: the caller removes it.
     """
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        unpacker = Unpacker(root)
+        unpacker = Unpacker(root, is_layer=is_layer)
         stream = TarStream(read)
         try:
             for member in stream:
@@ -58,7 +62,8 @@ def unpack(read: Read, directory: str | os.PathLike[str]) -> Unpacked:
         finally:
             unpacker.parents.forget()
         stream.drain()
-        return Unpacked(unpacker.measure(), unpacker.entries, unpacker.opaque)
+        described = frozenset() if is_layer else frozenset(unpacker.directories)
+        return Unpacked(unpacker.measure(), unpacker.entries, unpacker.opaque, described)
     finally:
         os.close(root)
 
@@ -69,17 +74,18 @@ class Unpacker:
     what = "layer member"
     """How errors name a file."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, *, is_layer: bool = True) -> None:
         self.root = root
+        self.is_layer = is_layer
         self.base = b""
         """Where in the root the archive's names begin, ending in a slash."""
         self.entries = 0
         self.opaque = False
         self._size = 0
         self._replaced = False
-        self._directories: dict[bytes, Member] = {}
+        self.directories: dict[bytes, Member] = {}
         self._umask = current_umask()
-        self.parents = Parents(root, self._umask)
+        self.parents = Parents(root, self._umask, whiteouts=is_layer)
         self._me = (os.geteuid(), os.getegid())
 
     def add(self, member: Member, stream: TarStream) -> None:
@@ -87,12 +93,12 @@ class Unpacker:
         path = clean(member.name)
         if not path:  # "./": the root's own attributes stay 0755 root:root, as Docker has it
             return
-        if AUFS in path and is_aufs(path):
+        if self.is_layer and AUFS in path and is_aufs(path):
             return
         self.entries += 1
         directory, _, name = path.rpartition(b"/")
         try:
-            if name.startswith(WHITEOUT):
+            if self.is_layer and name.startswith(WHITEOUT):
                 self._whiteout(directory, name)
                 return
         except OSError as error:
@@ -160,8 +166,8 @@ class Unpacker:
                 os.mkdir(name, 0o755, dir_fd=parent)
                 if gone_below:
                     self._set_opaque(path)
-        self._directories.pop(path, None)
-        self._directories[path] = member
+        self.directories.pop(path, None)
+        self.directories[path] = member
 
     def _special(self, parent: int, path: bytes, name: bytes, member: Member) -> None:
         """Links, devices and pipes: nothing that has bytes."""
@@ -241,8 +247,8 @@ class Unpacker:
         """Of two members with one name the later one stays; a directory that stays one is not given to this."""
         self.parents.forget(keep=parent)  # which lies above what goes
         prefix = path + b"/"
-        for known in [known for known in self._directories if known == path or known.startswith(prefix)]:
-            del self._directories[known]
+        for known in [known for known in self.directories if known == path or known.startswith(prefix)]:
+            del self.directories[known]
         remove_tree(name, dir_fd=parent)
         self._replaced = True
 
@@ -251,7 +257,7 @@ class Unpacker:
     def finish(self) -> None:
         """Owner, mode and time of directories, deepest first: nothing is made in them any more."""
         self.parents.forget()
-        for path, member in reversed(self._directories.items()):
+        for path, member in reversed(self.directories.items()):
             try:
                 fd = self.parents.open(path, os.O_RDONLY)
             except OSError as error:

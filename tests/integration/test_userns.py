@@ -230,3 +230,18 @@ def test_a_start_that_fails_leaves_nothing(remapped: Minidock) -> None:
     os.rmdir("/nosuch-dir-of-minidock")
     assert remapped("run", "--rm", "busybox", "/nosuch").returncode == 127
     assert stat.S_ISDIR(remapped.layout.root.stat().st_mode)
+
+
+def test_builds_are_remapped(remapped: Minidock, tmp_path: Path) -> None:
+    """RUN's root is nobody on the host; in the layers owners are the image's own, as without."""
+    (tmp_path / "hello").write_text("hello")
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nCOPY --chown=5:6 hello /h\nRUN cat /proc/self/uid_map > /map; touch /root-s; chown 7:8 /h\n"
+        "RUN --mount=type=secret,id=s cat /run/secrets/s > /dev/null && touch /read\n"
+        "RUN --mount=type=cache,target=/c touch /c/x && touch /cached\n"
+    )
+    (tmp_path / "secret").write_text("s")
+    remapped("build", "-t", "out", "--secret", f"id=s,src={tmp_path / 'secret'}", str(tmp_path), check=True)
+    told = inside(remapped, "out", "stat", "-c", "%n %u %g", "/h", "/root-s", "/read", "/cached")
+    assert told == "/h 7 8\n/root-s 0 0\n/read 0 0\n/cached 0 0\n"
+    assert inside(remapped, "out", "cat", "/map").split() == ["0", str(FIRST), str(COUNT)]

@@ -1,0 +1,243 @@
+"""COPY and ADD as a stage sees them: words with their variables filled in, where files are, whose they become."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from minidock.errors import MinidockError, NotFound
+from minidock.image.lookup import lookup_file
+from minidock.image.words import expand
+from minidock.kernel.credentials import find_user
+
+from . import copying, fetching
+from .commands import Copy
+from .copying import Piece, Target
+from .grammar import Word
+from .ignore import Ignore
+from .modes import parse_mode
+from .stages import Scope
+from .state import State
+from .tree import Tree
+from .upper import Looks, Upper
+
+if TYPE_CHECKING:
+    from .solve import Job
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One COPY or ADD, ready to be done. `key` is all that its result depends on, besides the layers below."""
+
+    pieces: list[Piece]
+    target: Target
+    chown: str
+    chmod: str
+    keep_owners: bool
+    link: bool
+    scratch: Path
+    key: list[object]
+
+
+def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int, State]) -> Asked:
+    """Find the files and look at them. Raises DockerfileError that points at the source that isn't there."""
+    at = command.at
+    target = _target(command, scope, state)
+    parents = at.is_on("parents")
+    exclude = copying.excluded([scope.expand(command, Word(flag.value, flag.at)) for flag in at.values("exclude")])
+    tree, ignore = _where(job, command, others)
+    pieces: list[Piece] = []
+    for word in command.sources:
+        text = scope.expand(command, word)
+        try:
+            pieces += _pieces(job, command, text, tree, ignore, exclude, parents)
+        except MinidockError as error:
+            raise at.error(f"{at.keyword} failed: {error.message}", word, hint=_hint(job, command, text)) from error
+    pieces += _heredocs(job, command, scope)
+    if not target.is_directory and len(pieces) > 1:
+        what = f"When using {at.keyword} with more than one source file, the destination must be a directory"
+        raise at.error(f"{what} and end with a /", command.target)
+    flags = {name: _expanded(command, scope, name) for name in ("chown", "chmod", "checksum")}
+    keep = at.keyword == "COPY" and bool(at.flag("from"))
+    key: list[object] = [target.path, target.is_directory, flags, parents, at.is_on("link"), keep]
+    key.append(copying.checksum(pieces, owners=keep))
+    return Asked(pieces, target, flags["chown"], flags["chmod"], keep, at.is_on("link"), job.scratch, key)
+
+
+def _hint(job: Job, command: Copy, text: str) -> str:
+    path = posixpath.normpath("/" + text).strip("/")
+    if not command.at.flag("from") and job.context.ignore.excludes(path):
+        return ".dockerignore leaves it out"
+    return "expected a path below the context's directory" if not command.at.flag("from") else ""
+
+
+def _expanded(command: Copy, scope: Scope, name: str) -> str:
+    flags = command.at.values(name)
+    return scope.expand(command, Word(flags[0].value, flags[0].at)) if flags else ""
+
+
+def _target(command: Copy, scope: Scope, state: State) -> Target:
+    text = scope.expand(command, command.target)
+    several = len(command.sources) + len(command.files) > 1
+    is_directory = text.endswith(("/", "/.")) or text in (".", "..")
+    if several and not is_directory:
+        what = f"When using {command.at.keyword} with more than one source file, the destination must be a directory"
+        raise command.at.error(f"{what} and end with a /", command.target)
+    path = posixpath.normpath(posixpath.join("/", state.config.working_dir, text))
+    return Target("/" + path.lstrip("/"), is_directory or bool(command.at.is_on("parents")))
+
+
+def _where(job: Job, command: Copy, others: dict[int, State]) -> tuple[Tree, Ignore]:
+    """The tree that the sources are in: the context, a stage, or an image."""
+    name = command.at.flag("from")
+    if not name:
+        return job.context.tree, job.context.ignore
+    return source_tree(job, name, others), Ignore()
+
+
+def source_tree(job: Job, name: str, others: dict[int, State]) -> Tree:
+    from .solve import tree_of
+
+    index = job.plan.stage_called(name)
+    if index is not None:
+        return tree_of(job.store, others[index])
+    try:
+        return tree_of(job.store, job.image(name, ""))
+    except MinidockError as error:
+        raise MinidockError(f"{name}: {error.message}", hint=error.hint) from error
+
+
+def _pieces(
+    job: Job, command: Copy, text: str, tree: Tree, ignore: Ignore, exclude: Ignore, parents: bool
+) -> Iterator[Piece]:
+    at = command.at
+    if at.keyword == "ADD":
+        remote = fetching.repository(text)
+        if remote is not None:
+            place = fetching.clone(
+                remote, fetching.scratch(job.scratch) / "repository", keep_git=at.is_on("keep-git-dir")
+            )
+            inside = Tree([place], plain=True).resolve(remote.directory)
+            label = f"git {fetching.commit_of(place)} {remote.directory}"
+            yield Piece(Tree([place], plain=True), inside, True, exclude=exclude, label=label)
+            return
+        if fetching.is_address(text):
+            yield _download(job, command, text)
+            return
+    if at.flag("checksum"):
+        raise MinidockError("--checksum is for addresses only")
+    for piece in copying.find(tree, text, ignore, exclude, parents=parents):
+        archive = at.keyword == "ADD" and not piece.is_directory and at.flag("unpack") != "false" and _is_archive(piece)
+        if archive:
+            yield msgspec.structs.replace(piece, archive=True, label=_digest(piece))
+        else:
+            yield piece
+
+
+def _download(job: Job, command: Copy, address: str) -> Piece:
+    place = fetching.scratch(job.scratch)
+    got = fetching.download(address, place)
+    wanted = command.at.flag("checksum")
+    if wanted and wanted != got.digest:
+        raise MinidockError(f"digest mismatch of {address}: {got.digest} instead of {wanted}")
+    piece = Piece(Tree([place], plain=True), (got.path.name,), False, name=got.path.name)
+    if command.at.is_on("unpack") and _is_archive(piece):
+        return msgspec.structs.replace(piece, archive=True, label=got.digest)
+    return piece
+
+
+def _open(piece: Piece) -> int:
+    with piece.tree.enter(piece.parts[:-1]) as directory:
+        return directory.open(piece.parts[-1])
+
+
+def _is_archive(piece: Piece) -> bool:
+    with os.fdopen(_open(piece), "rb") as file:
+        return fetching.begins_tar(file.read)[0]
+
+
+def _digest(piece: Piece) -> str:
+    import hashlib
+
+    with os.fdopen(_open(piece), "rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _heredocs(job: Job, command: Copy, scope: Scope) -> Iterator[Piece]:
+    """Files that stand in the Dockerfile itself."""
+    if not command.files:
+        return
+    place = fetching.scratch(job.scratch)
+    for heredoc in command.files:
+        data = heredoc.data
+        if heredoc.expand:
+            data = _filled(command, scope, data)
+        path = place / heredoc.name.replace("/", "_")
+        path.write_bytes(data.encode(errors="surrogateescape"))
+        path.chmod(0o644)
+        os.utime(path, (0, 0)) if job.options.epoch is not None else None
+        yield Piece(Tree([place], plain=True), (path.name,), False, name=path.name)
+
+
+def _filled(command: Copy, scope: Scope, text: str) -> str:
+    """A heredoc's text with its variables: quotes mean nothing in it, so they are hidden from expand()."""
+    escape = command.at.escape
+    hidden = text.replace("'", f"{escape}'").replace('"', f'{escape}"')
+    try:
+        return expand(hidden, scope.known(), escape=escape)
+    except MinidockError as error:
+        raise command.at.error(error.message, command.target) from None
+
+
+# Doing it
+
+
+def perform(request: Asked, upper: Path, lower: list[Path]) -> None:
+    """Fill the new layer's directory."""
+    owner = _owner(request.chown, lower) if request.chown else None
+    mode = parse_mode(request.chmod) if request.chmod else None
+    with Upper(upper, [] if request.link else lower) as made:
+        for piece in request.pieces:
+            unpacked = _unpacked(request, piece)
+            if unpacked.archive:  # its members say themselves whose they are
+                copying.copy(made, [unpacked], request.target, Looks(), Looks())
+                continue
+            looks = Looks(owner or (None if request.keep_owners else (0, 0)), mode)
+            copying.copy(made, [unpacked], request.target, looks, Looks(owner))
+
+
+def _unpacked(request: Asked, piece: Piece) -> Piece:
+    if not piece.archive:
+        return piece
+    place = fetching.scratch(request.scratch)
+    with os.fdopen(_open(piece), "rb") as file:
+        described = fetching.unpack_archive(file, place)
+    return Piece(Tree([place], plain=True), (), True, archive=True, described=described)
+
+
+def _owner(text: str, lower: list[Path]) -> tuple[int, int]:
+    """`user:group` by number, or by the image's own passwd and group. Without a group: the one of the same name."""
+    user, colon, group = text.partition(":")
+    if user.isdecimal() and (not colon or group.isdecimal()):
+        return int(user), int(group) if group else int(user)
+    passwd, groups = (lookup_file(lower, f"etc/{name}") for name in ("passwd", "group"))
+    if not colon:
+        try:
+            found = find_user(passwd, groups, f"{user}:{user}")
+        except NotFound:
+            found = find_user(passwd, groups, user)
+    else:
+        found = find_user(passwd, groups, text)
+    return found.uid, found.gid
+
+
+def make_directory(path: str, upper: Path, lower: list[Path]) -> None:
+    """WORKDIR's directory, when it isn't there."""
+    with Upper(upper, lower) as made:
+        parts = made.tree.resolve(path)
+        if made.tree.status(parts) is None:
+            os.close(made.directory(parts))

@@ -1,0 +1,71 @@
+"""What `build` is asked for, and what came of it: plain values between the command line and the engine."""
+
+# Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
+
+import msgspec
+
+from minidock.model import HostConfig
+
+
+class SecretSource(msgspec.Struct, frozen=True):
+    """--secret: a file, or a variable of the environment."""
+
+    file: str = ""
+    env: str = ""
+
+
+class Output(msgspec.Struct, frozen=True):
+    """-o: `kind` is image, local, tar, oci or docker; `dest` a path, `-` for standard output."""
+
+    kind: str = "image"
+    dest: str = ""
+
+
+class BuildRequest(msgspec.Struct, frozen=True):
+    """`limits` are those of all RUNs; `epoch` is SOURCE_DATE_EPOCH."""
+
+    context: str
+    file: str = ""
+    tags: list[str] = []
+    build_args: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    target: str = ""
+    platform: str = ""
+    pull: bool = False
+    no_cache: bool = False
+    no_cache_stages: list[str] = []
+    cache_from: list[str] = []
+    inline_cache: bool = False
+    network: str = "default"
+    limits: HostConfig = HostConfig()
+    secrets: dict[str, SecretSource] = {}
+    ssh: dict[str, str] = {}
+    outputs: list[Output] = []
+    squash: bool = False
+    epoch: int | None = None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One finding of the lint rules."""
+
+    rule: str
+    message: str
+    line: int
+    excerpt: str
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """`is_error`: the Dockerfile asks for findings to count as errors."""
+
+    findings: list[Finding]
+    is_error: bool = False
+
+
+class Built(msgspec.Struct, frozen=True):
+    """`image_id` is empty when only files were asked for."""
+
+    image_id: str
+    manifest_digest: str = ""
+    names: list[str] = []
+    unused_args: list[str] = []
+    findings: list[Finding] = []

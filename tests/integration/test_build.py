@@ -1,0 +1,265 @@
+"""What `build` promises beyond what Docker's classic builder can: heredocs, mounts, secrets, new flags of COPY."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.builds import Build, build, everything_kept, shell
+from tests.support.instance import Minidock
+
+__all__ = ["build"]
+
+
+# Heredocs
+
+
+def test_heredocs(build: Build, minidock: Minidock) -> None:
+    build(
+        """FROM busybox
+ENV NAME=world
+RUN <<EOF
+echo one > /script
+for i in 2 3; do echo $i >> /script; done
+EOF
+RUN <<-EOF
+\techo "$NAME" > /chomped
+\tEOF
+RUN <<'END'
+#!/bin/busybox sh
+echo "$0 $1" > /shebang
+END
+RUN cat <<A <<B > /several && echo more >> /several
+first $NAME
+A
+second
+B
+COPY <<plain.txt <<'quoted.txt' /files/
+hello ${NAME:-nobody} "quoted" 'single' \\$kept
+plain.txt
+hello $NAME
+quoted.txt
+COPY --chmod=755 <<run /bin/own
+#!/bin/sh
+echo ran
+run
+"""
+    )
+    assert shell(minidock, "cat /script") == "one\n2\n3\n"
+    assert shell(minidock, "cat /chomped; own") == "world\nran\n"
+    assert shell(minidock, "cat /shebang") == "/dev/pipes/END \n"
+    assert shell(minidock, "cat /several") == "second\nmore\n"
+    assert shell(minidock, "cat /files/plain.txt") == "hello world \"quoted\" 'single' $kept\n"
+    assert shell(minidock, "cat /files/quoted.txt; stat -c %a /files/plain.txt") == "hello $NAME\n644\n"
+
+
+# Mounts
+
+
+def test_mounts(build: Build, minidock: Minidock) -> None:
+    """What a RUN has mounted, it sees; the image has neither it nor the place where it was."""
+    build(
+        """FROM busybox AS one
+RUN mkdir /d && echo from-stage > /d/f && ln -s f /d/l
+FROM busybox
+RUN --mount=type=bind,target=/ctx cat /ctx/file > /bound && ! touch /ctx/x
+RUN --mount=type=bind,source=dir,target=/rw,rw echo new > /rw/made && ls /rw > /listed
+RUN --mount=type=bind,from=one,source=/d,target=/m cat /m/l >> /bound
+RUN --mount=type=bind,source=file,target=/a/single cat /a/single >> /bound
+RUN --mount=type=tmpfs,target=/scratch,size=1m df /scratch | grep -c tmpfs >> /bound && touch /scratch/gone
+RUN --mount=target=/ctx ! test -e /ctx/ignored.log
+""",
+        files={"file": "from-context\n", "dir/inside": "", "ignored.log": "x", ".dockerignore": "*.log\n"},
+    )
+    assert shell(minidock, "cat /bound") == "from-context\nfrom-stage\nfrom-context\n1\n"
+    assert shell(minidock, "cat /listed") == "inside\nmade\n"
+    assert shell(minidock, "ls -d /ctx /rw /m /a /scratch 2>/dev/null || true") == ""
+
+
+def test_secrets_never_reach_a_layer(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cr3t-in-a-file")
+    told = build(
+        """FROM busybox
+RUN --mount=type=secret,id=token sha256sum < /run/secrets/token > /hash && stat -c %a /run/secrets/token > /mode
+RUN --mount=type=secret,id=token,target=/etc/deep/t,mode=0444,uid=5 stat -c '%a %u' /etc/deep/t > /other
+RUN --mount=type=secret,id=word,env=WORD echo -n "$WORD" | sha256sum >> /hash
+RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
+RUN ls /run/secrets /etc/deep 2>/dev/null | wc -l > /left
+""",
+        *("--secret", f"id=token,src={tmp_path / 'token'}", "--secret", "id=word,env=THE_WORD"),
+        env={"THE_WORD": "s3cr3t-in-a-variable"},
+    )
+    assert shell(minidock, "cat /mode /other /left") == "400\n444 5\n0\n"
+    assert shell(minidock, "grep -c . /hash") == "2\n"
+    kept = everything_kept(minidock)
+    assert b"s3cr3t" not in kept and "s3cr3t" not in told.stderr
+    assert "s3cr3t" not in minidock("image", "inspect", "out").stdout
+
+
+def test_a_secret_that_must_be_there(build: Build) -> None:
+    told = build("FROM busybox\nRUN --mount=type=secret,id=nine,required=true ls\n", check=False)
+    assert told.returncode == 1 and "secret nine: not found" in told.stderr and "--secret id=nine" in told.stderr
+
+
+def test_ssh_agent(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """The agent's socket is there for one RUN: that very one. Nothing of it is kept."""
+    path = str(tmp_path / "agent")
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(path)
+        agent.listen()
+        build(
+            """FROM busybox
+RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && stat -c %i "$SSH_AUTH_SOCK" > /inode
+RUN --mount=type=ssh,id=other,target=/run/my.sock test ! -e /run/my.sock
+RUN echo "${SSH_AUTH_SOCK-unset}" > /after
+""",
+            *("--ssh", f"default={path}"),
+        )
+    assert shell(minidock, "cat /after /inode; find / -xdev -type s") == f"unset\n{os.stat(path).st_ino}\n"
+    assert path.encode() not in everything_kept(minidock)
+
+
+# COPY and ADD
+
+
+def test_copy_parents_exclude_link_chmod(build: Build, minidock: Minidock) -> None:
+    build(
+        """FROM busybox
+COPY --parents a/b/one.txt a/c /p/
+COPY --parents a/./b/one.txt /pivot/
+COPY --exclude=*.log --exclude=deep/gone a /x/
+COPY --exclude=*.md w*.* /w/
+COPY --chmod=u=rwX,go=rX a/b /m
+RUN ln -s /elsewhere /link && mkdir /elsewhere
+COPY --link a/b/one.txt /link/
+""",
+        files={
+            **dict.fromkeys(("a/b/one.txt", "a/c/two", "a/x.log", "a/deep/gone/y", "a/deep/kept"), "x"),
+            "w1.txt": "",
+            "w2.md": "",
+        },
+    )
+    assert shell(minidock, "cd /p && find . -type f | sort") == "./a/b/one.txt\n./a/c/two\n"
+    assert shell(minidock, "cd /pivot && find . -type f") == "./b/one.txt\n"
+    assert shell(minidock, "cd /x && find . -type f | sort") == "./b/one.txt\n./c/two\n./deep/kept\n"
+    assert shell(minidock, "ls /w; stat -c %a /m /m/one.txt") == "w1.txt\n755\n644\n"
+    assert shell(minidock, "test -L /link || ls /link; ls /elsewhere") == "one.txt\n"
+
+
+def test_nothing_comes_from_outside_the_context(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """By `..`, by symlinks in the context, by symlinks in its directories: all stay inside."""
+    (tmp_path / "outside").write_text("secret-of-the-host")
+    context = tmp_path / "context"
+    (context / "up").symlink_to("../outside")
+    (context / "absolute").symlink_to(tmp_path / "outside")
+    (context / "dir").symlink_to("..")
+    for source in ("../outside", "/../../outside", "up", "absolute", "dir/outside", "x/../../outside"):
+        told = build(f"FROM busybox\nCOPY {source} /taken\n", check=False)
+        assert told.returncode == 1 and "file not found" in told.stderr, (source, told.stderr)
+        assert re.search(r"\| +\^", told.stderr)
+    build("FROM busybox\nCOPY / /all/\n")
+    assert shell(minidock, "readlink /all/up") == "../outside\n"
+    assert b"secret-of-the-host" not in everything_kept(minidock)
+
+
+def test_a_stage_leads_nowhere_else(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """Symlinks in an image are followed inside of it, not on the host."""
+    (tmp_path / "host").write_text("of the host")
+    build(
+        f"""FROM busybox AS bad
+RUN mkdir -p {tmp_path} && echo of the image > {tmp_path}/host && ln -s {tmp_path} /way && ln -s ../../../../way /more
+FROM busybox
+COPY --from=bad /more/host /taken
+"""
+    )
+    assert shell(minidock, "cat /taken") == "of the image\n"
+
+
+def test_missing_sources(build: Build) -> None:
+    told = build("FROM busybox\nRUN true\nCOPY hello nosuch /x/\n", files={"hello": ""}, check=False)
+    assert "COPY failed: nosuch: file not found" in told.stderr
+    assert "   3 | >>> COPY hello nosuch /x/\n     |                ^~~~~~" in told.stderr
+    told = build("FROM busybox\nCOPY gone /x\n", files={"gone": "", ".dockerignore": "gone"}, check=False)
+    assert ".dockerignore leaves it out" in told.stderr
+    told = build("FROM busybox\nCOPY --from=nosuch:1 a /x\n", check=False)
+    assert told.returncode == 1 and "nosuch:1: " in told.stderr.splitlines()[-1]
+
+
+# Failures
+
+
+def test_failing_run(build: Build, minidock: Minidock) -> None:
+    """Its exit code, the line with a caret, its last words; no image, no container, and what came before is cached."""
+    dockerfile = "FROM busybox\nRUN echo before\nRUN echo some words; exit 7\n"
+    told = build(dockerfile, check=False)
+    assert told.returncode == 1
+    assert " > [3/3] RUN echo some words; exit 7:\nsome words\n------" in told.stderr
+    assert "   3 | >>> RUN echo some words; exit 7\n     |         ^" in told.stderr
+    said = 'process "/bin/sh -c echo some words; exit 7" did not complete successfully: exit code: 7'
+    assert told.stderr.rstrip().endswith(f"ERROR: failed to build: failed to solve: {said}")
+    assert minidock("images", "-q", "out").stdout == "" and minidock("ps", "-aq").stdout == ""
+    assert not list((minidock.layout.root / "builds").iterdir())
+    again = build(dockerfile, check=False)
+    assert re.search(r"RUN echo before\n#\d+ CACHED", again.stderr)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "said"),
+    [
+        ('FROM busybox\nRUN ["nosuch"]\n', 'exec: "nosuch": executable file not found'),
+        ("FROM busybox\nUSER nosuch\nRUN id\n", "unable to find user nosuch"),
+        ("FROM busybox\nCOPY --chown=nosuch Dockerfile /x\n", "unable to find user nosuch"),
+        ("FROM busybox\nCOPY --chmod=9 Dockerfile /x\n", "invalid chmod parameter: '9'"),
+        ("FROM busybox\nCOPY Dockerfile /etc/passwd/x\n", "cannot copy to non-directory: /etc/passwd"),
+        ("FROM busybox\nCOPY . /etc/passwd\n", "cannot copy to non-directory: /etc/passwd"),
+        ("FROM busybox\nEXPOSE many\n", "Invalid containerPort: many"),
+        ("FROM busybox\nSTOPSIGNAL loud\n", "Invalid signal: loud"),
+        ("FROM busybox\nENV A=${B:?is missing}\n", "can't find = in"),
+        ("FROM busybox\nENV A=${B:?missing}\n", "B: missing"),
+        ("FROM nosuchimage:1\n", "failed to solve: nosuchimage:1: "),
+        ("FROM UPPER\n", "must be lowercase"),
+        ("FROM busybox\nADD --checksum=sha256:0 Dockerfile /x\n", "--checksum is for addresses only"),
+        ("FROM busybox\nADD http://127.0.0.1:1/x /x\n", "failed to load http://127.0.0.1:1/x"),
+    ],
+)
+def test_impossible(build: Build, minidock: Minidock, dockerfile: str, said: str) -> None:
+    told = build(dockerfile, check=False)
+    assert told.returncode == 1 and said in told.stderr and "Traceback" not in told.stderr
+    assert minidock("ps", "-aq").stdout == ""
+
+
+def test_out_of_memory_is_told(build: Build) -> None:
+    told = build("FROM busybox\nRUN head -c 60m /dev/zero > /dev/shm/x\n", "--memory", "16m", check=False)
+    assert told.returncode == 1 and "exit code: 137" in told.stderr and "memory" in told.stderr.splitlines()[-1]
+
+
+# What RUN is run with
+
+
+def test_limits_and_network(build: Build, minidock: Minidock) -> None:
+    build(
+        "FROM busybox\nRUN ulimit -n > /n; df -k /dev/shm | tail -1 > /shm; grep friend /etc/hosts > /hosts\n"
+        "RUN --network=none ip link | grep -c LOOPBACK > /links\nRUN --network=none ls /sys/class/net > /nets\n",
+        *("--ulimit", "nofile=77:88", "--shm-size", "8m", "--add-host", "friend:10.9.8.7", "--network", "host"),
+    )
+    assert shell(minidock, "cat /n /hosts; grep -c 8192 /shm; cat /links") == "77\n10.9.8.7\tfriend\n1\n1\n"
+    assert shell(minidock, "cat /nets") == "lo\n"
+
+
+def test_explain(build: Build) -> None:
+    """The steps of each RUN's container, as `run --explain` tells them."""
+    told = build("FROM busybox\nRUN true\n", "--explain")
+    assert len(re.findall(r"^\[ *\d+\] +[\d.]+ ms  ", told.stderr, flags=re.MULTILINE)) > 20
+    assert "mount a new proc at /proc" in told.stderr
+
+
+def test_build_containers_are_nobodys_business(build: Build, minidock: Minidock) -> None:
+    build("FROM busybox\nRUN true\n")
+    events = minidock("events", "--since", "1", "--until", "0s", check=True).stdout
+    assert not [line for line in events.splitlines() if " container " in line]
+    assert [line for line in events.splitlines() if " image tag " in line and "name=out:latest" in line]
+    assert minidock("ps", "-aq").stdout == "" and os.listdir(minidock.layout.containers) == []

@@ -1,0 +1,124 @@
+"""Builds that don't end well: Ctrl-C, kill -9, a full disk. Nothing is left but the cache."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.builds import Build, build, cached
+from tests.support.instance import Minidock, settled
+
+__all__ = ["build"]
+
+SLOW = "FROM busybox\nRUN echo first > /1\nRUN echo started; sleep 1000\n"
+
+
+def start(minidock: Minidock, tmp_path: Path, dockerfile: str) -> subprocess.Popen[bytes]:
+    (tmp_path / "context" / "Dockerfile").write_text(dockerfile)
+    return minidock.popen(
+        *("build", "-t", "out", "--progress", "plain", str(tmp_path / "context")),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def await_line(process: subprocess.Popen[bytes], word: bytes) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.rstrip().endswith(word):
+            return
+    raise AssertionError(f"the build ended before {word!r}")
+
+
+def remains(minidock: Minidock) -> list[str]:
+    """What of containers and unfinished work is there."""
+    layout = minidock.layout
+    places = [layout.containers, layout.root / "builds", layout.images / "tmp", layout.run / "containers"]
+    places += [layout.run / "secrets"]
+    return [f"{place}/{name}" for place in places if place.is_dir() for name in os.listdir(place)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(build: Build, minidock: Minidock, tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C reaches the whole group, `kill` only the command: both times everything ends and is removed."""
+    process = start(minidock, tmp_path, SLOW)
+    await_line(process, b" started")
+    begun = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130 and b"canceled" in told and b"Traceback" not in told
+    assert time.monotonic() - begun < 15
+    assert remains(minidock) == []
+    assert cached(build("FROM busybox\nRUN echo first > /1\n")) == ["1", "2"]
+
+
+def test_killed(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """kill -9 of the command: the stage's process sees it and cleans up."""
+    process = start(minidock, tmp_path, SLOW)
+    await_line(process, b" started")
+    process.kill()
+    process.communicate(timeout=30)
+    assert settled(lambda: remains(minidock)[:9] if _containers(minidock) else [], 15) == []
+    assert cached(build("FROM busybox\nRUN echo first > /1\n")) == ["1", "2"]
+    assert remains(minidock) == []
+
+
+def _containers(minidock: Minidock) -> list[str]:
+    return os.listdir(minidock.layout.containers)
+
+
+def test_all_killed(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """kill -9 of everything that builds: the next command ends the container, and removes it."""
+    process = start(minidock, tmp_path, SLOW)
+    await_line(process, b" started")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    minidock("ps", "-a", check=True)
+    assert settled(lambda: _containers(minidock), 15) == []
+    assert cached(build("FROM busybox\nRUN echo first > /1\n")) == ["1", "2"]
+    assert remains(minidock) == []
+
+
+def test_killed_at_random(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """At any moment: what is in the cache is whole, and the next build works."""
+    dockerfile = "FROM busybox\nCOPY file /f\nRUN echo x > /x && rm /etc/passwd\nWORKDIR /w\nRUN cat /f > /g\n"
+    (tmp_path / "context" / "file").write_text("text" * 1000)
+    chance = random.Random(5)
+    for _ in range(8):
+        process = start(minidock, tmp_path, dockerfile)
+        time.sleep(chance.uniform(0.05, 0.6))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
+    build(dockerfile)
+    out = minidock("run", "--rm", "--network", "none", "out", "sh", "-c", "cmp /f /g && cat /x && ls /etc", check=True)
+    assert out.stdout.startswith("x\n") and "passwd" not in out.stdout
+    assert settled(lambda: remains(minidock), 10) == []
+
+
+def test_full_disk(minidock: Minidock, busybox_image: Path, tmp_path: Path) -> None:
+    """A root on a file system of 24 MB: the error says so, and after making room the same build works."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)], check=True)
+    small = Minidock(type(minidock.layout)(disk / "root"))
+    try:
+        small("load", "-q", "-i", str(busybox_image), check=True)
+        (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY big /big\n")
+        (tmp_path / "big").write_bytes(os.urandom(1 << 20) * 30)
+        told = small("build", "-t", "out", str(tmp_path))
+        assert told.returncode == 1 and "No space left on device" in told.stderr and "Traceback" not in told.stderr
+        assert remains(small) == []
+        (tmp_path / "big").write_bytes(b"small")
+        small("build", "-t", "out", str(tmp_path), check=True)
+    finally:
+        small.close()
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,142 @@
+"""What a build shows: lines in a pipe, a view that is painted over on a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+
+import pyte
+import pytest
+
+from minidock.cli.build_flags import cache_source, output, secret
+from minidock.cli.build_progress import Live, Plain, choose
+from minidock.engine.build_request import Output, SecretSource
+from minidock.errors import UsageError
+
+
+def test_plain() -> None:
+    out = io.StringIO()
+    plain = Plain(out)
+    plain.begin("a", "[1/2] FROM busybox")
+    plain.done("a", cached=True)
+    plain.begin("b", "[2/2] RUN make")
+    plain.log("b", b"one\ntw")
+    plain.log("b", b"o\n10%\r20%\rdone\r\n\nrest")
+    plain.done("b", error="exit code: 3")
+    told = re.sub(r"\d+\.\d{3}", "T", out.getvalue())
+    assert told.splitlines() == [
+        "#1 [1/2] FROM busybox",
+        "#1 CACHED",
+        "",
+        "#2 [2/2] RUN make",
+        "#2 T one",
+        "#2 T two",
+        "#2 T done",
+        "#2 T",
+        "#2 T rest",
+        "#2 ERROR: exit code: 3",
+        "",
+    ]
+    assert plain.failed_text == "[2/2] RUN make"
+
+
+def test_steps_side_by_side_keep_their_numbers() -> None:
+    out = io.StringIO()
+    plain = Plain(out)
+    plain.begin("a", "A")
+    plain.begin("b", "B")
+    plain.log("a", b"from a\n")
+    plain.log("b", b"from b\n")
+    assert re.findall(r"#(\d) \S+ from (.)", out.getvalue()) == [("1", "a"), ("2", "b")]
+
+
+def screen_of(show: object) -> list[str]:
+    """What is on a terminal of 60 columns and 10 rows."""
+    ours, theirs = pty.openpty()
+    screen = pyte.Screen(60, 10)
+    stream = pyte.ByteStream(screen)
+    try:
+        with os.fdopen(os.dup(theirs), "w") as out:
+            os.set_blocking(ours, False)
+            import fcntl
+            import struct
+            import termios
+
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+            show(out)  # type: ignore[operator]
+        while True:
+            try:
+                stream.feed(os.read(ours, 65536))
+            except BlockingIOError:
+                break
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return [line.rstrip() for line in screen.display if line.strip()]
+
+
+def test_live() -> None:
+    def show(out: io.TextIOBase) -> None:
+        live = Live(out)  # type: ignore[arg-type]
+        live.begin("a", "[1/2] FROM busybox")
+        live.done("a", cached=True)
+        live.begin("b", "[2/2] RUN make \x1b[31mred")
+        live.log("b", b"compiling\n\x1b[2Jlinking\n")
+        live.paint()
+
+    lines = screen_of(show)
+    assert re.fullmatch(r"\[\+\] Building \d\.\ds \(1/2\)", lines[0])
+    assert re.fullmatch(r" => CACHED \[1/2\] FROM busybox +0\.0s", lines[1])
+    assert re.fullmatch(r" => \[2/2\] RUN make  \[31mred +\d\.\ds", lines[2])
+    assert lines[3:] == [" => => # compiling", " => => #  [2Jlinking"]
+
+
+def test_live_keeps_to_the_screen() -> None:
+    def show(out: io.TextIOBase) -> None:
+        live = Live(out)  # type: ignore[arg-type]
+        for number in range(40):
+            live.begin(str(number), f"step {number}")
+            live.done(str(number))
+        live.close()
+
+    lines = screen_of(show)
+    assert len(lines) <= 10 and "FINISHED" in lines[0] and "step 39" in lines[-1]
+
+
+def test_choice() -> None:
+    assert isinstance(choose("auto", out=io.StringIO()), Plain)
+    assert choose("quiet", out=io.StringIO()).is_quiet
+    with pytest.raises(UsageError, match="invalid progress mode"):
+        choose("fancy", out=io.StringIO())
+    with pytest.raises(UsageError, match="no terminal"):
+        choose("tty", out=io.StringIO())
+
+
+# The flags with values of their own
+
+
+def test_outputs() -> None:
+    assert output("dir") == Output("local", "dir") and output("-") == Output("tar", "-")
+    assert output("type=oci,dest=x.tar") == Output("oci", "x.tar") and output("type=docker") == Output("image", "")
+    for bad in ("type=moon", "type=local", "type=tar,dest=x,compression=zstd"):
+        with pytest.raises(UsageError):
+            output(bad)
+
+
+def test_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "x")
+    assert secret("id=a,src=/f") == ("a", SecretSource("/f"))
+    assert secret("id=a,env=TOKEN") == ("a", SecretSource("", "TOKEN"))
+    assert secret("type=env,id=TOKEN,env=TOKEN") == ("TOKEN", SecretSource("", "TOKEN"))
+    assert secret("id=TOKEN") == ("TOKEN", SecretSource("", "TOKEN"))
+    for bad in ("type=moon,id=a", "what=x", ""):
+        with pytest.raises(UsageError):
+            secret(bad)
+
+
+def test_cache_sources() -> None:
+    assert cache_source("a:1") == "a:1" and cache_source("type=registry,ref=b") == "b"
+    with pytest.raises(UsageError):
+        cache_source("type=gha")
