@@ -73,7 +73,10 @@ def test_a_daemon_pulls_and_pushes_with_what_is_kept_here(
             assert f"Status: Downloaded newer image for {name}\n{name}\n" in pulled.stdout, pulled
             client("rmi", name)
             ran = client("run", "--rm", name, "echo", "from afar")
-            assert ran.stdout == "from afar\n" and f"Unable to find image '{name}' locally" in ran.stderr, (ran.stdout, ran.stderr)
+            assert ran.stdout == "from afar\n" and f"Unable to find image '{name}' locally" in ran.stderr, (
+                ran.stdout,
+                ran.stderr,
+            )
             assert client("logout", guarded.address).returncode == 0
             assert client("pull", name).returncode == 1
     finally:

@@ -17,6 +17,9 @@ from minidock.errors import Unsupported
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
+    from minidock.build.state import Tell
+    from minidock.engine.build_cache import BuildCacheRow
+    from minidock.engine.build_request import BuildRequest, Built
     from minidock.model import (
         Commit,
         ContainersPruned,
@@ -299,6 +302,39 @@ class RemoteEngine(Engine):
         return images.import_tar(
             self.api, source, reference=reference, message=message, changes=changes, platform=platform
         )
+
+    # building
+
+    def build(
+        self,
+        request: BuildRequest,
+        *,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        tell: Tell,
+        tick: Callable[[], None],
+        narrator: Narrator = SILENT,
+    ) -> Built:
+        from minidock.daemon.client import building
+
+        if narrator is not SILENT:
+            raise _only_here("build --explain works")
+        return building.build(self.api, request, stdin=stdin, tell=tell, tick=tick)
+
+    def check_build(self, request: BuildRequest, *, stdin: BinaryIO) -> NoReturn:
+        raise _only_here("build --check works")
+
+    def build_cache(self) -> list[BuildCacheRow]:
+        from minidock.daemon.client import building
+
+        return building.cache(self.api)
+
+    def prune_build_cache(
+        self, *, all: bool, older_than: float | None = None, keep_bytes: int = 0
+    ) -> tuple[list[str], int]:
+        from minidock.daemon.client import building
+
+        return building.prune(self.api, everything=all, older_than=older_than, keep_bytes=keep_bytes)
 
     # volumes
 
