@@ -285,6 +285,8 @@ def test_nobody_there_is_told_as_docker_tells_it(tmp_path: Path) -> None:
     sentence = f"Cannot connect to the Docker daemon at unix://{tmp_path}/nope. Is the docker daemon running?\n"
     listed = remote("ps")
     assert (listed.returncode, listed.stderr) == (1, sentence)
+    both = remote("version")
+    assert both.stdout.startswith("Client:\n") and (both.returncode, both.stderr) == (1, sentence)
     ran = remote("run", "busybox")
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (125, f"minidock: {sentence}".strip())
 
