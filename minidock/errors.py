@@ -11,6 +11,7 @@
     │   ├── ImageInUse
     │   ├── PortInUse
     │   └── NotRunning
+    ├── InvalidReference             1    a name that no image can have
     ├── InvalidImage                 1    an archive, manifest, layer or digest that can't be trusted
     ├── RegistryError                1    a registry said no
     │   └── Unreachable              1    or did not answer
@@ -99,6 +100,10 @@ class PortInUse(Conflict):
 class NotRunning(Conflict):
     def __init__(self, container: str) -> None:
         super().__init__(f"Container {container} is not running")
+
+
+class InvalidReference(MinidockError):
+    """A name, tag or digest that no image can have."""
 
 
 class InvalidImage(MinidockError):

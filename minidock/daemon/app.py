@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from minidock import __version__
 from minidock.daemon.happenings import Happenings
@@ -62,6 +63,7 @@ DAEMON = web.AppKey("daemon", Daemon)
 def application(daemon: Daemon) -> web.Application:
     from minidock.daemon.routes import (
         absent,
+        builds,
         containers,
         execs,
         images,
@@ -75,7 +77,7 @@ def application(daemon: Daemon) -> web.Application:
 
     app = web.Application(middlewares=[answers], client_max_size=0)
     app[DAEMON] = daemon
-    for module in (system, containers, steering, trees, execs, images, registries, networks, volumes, absent):
+    for module in (system, containers, steering, trees, execs, images, registries, builds, networks, volumes, absent):
         for method, path, handler in module.ROUTES:
             for prefix in ("", r"/v{version:\d+\.\d+}"):
                 app.router.add_route(method, prefix + path, _bound(daemon, handler))
@@ -96,6 +98,8 @@ async def answers(
     """Every answer carries Docker's headers; every failure is {"message": …}, and never a traceback."""
     try:
         _check_version(request)
+        if "\0" in request.path or any("\0" in word for pair in request.query.items() for word in pair):
+            raise Refused(400, "invalid address: no name and no path has a null byte in it")
         response = await handler(request)
     except Refused as refused:
         response = failure(refused.status, refused.message)
@@ -161,6 +165,12 @@ def nothing() -> web.Response:
 # Listeners
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """What is no HTTP is the client's mistake, and answered: the log is for ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
 async def serve(daemon: Daemon, sites: Callable[[web.AppRunner], list[web.BaseSite]]) -> None:
     """Until SIGTERM or SIGINT. Containers go on; open streams are cut after a moment."""
     import signal
@@ -169,6 +179,7 @@ async def serve(daemon: Daemon, sites: Callable[[web.AppRunner], list[web.BaseSi
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     daemon.open()
     runner = web.AppRunner(
         application(daemon),

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import socket
+import sys
+import termios
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -28,15 +32,39 @@ async def taken_over(request: web.Request, content_type: str) -> AsyncIterator[S
     first = "HTTP/1.1 101 UPGRADED" if upgrade else "HTTP/1.1 200 OK"
     rows = [first, f"Content-Type: {content_type}", *(f"{name}: {value}" for name, value in HEADERS.items())]
     rows += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else []
-    # The header goes out alone: docker-py throws away whatever comes in the same packet.
     transport.write("\r\n".join([*rows, "", ""]).encode("latin-1"))
+    # At once: a client that has nothing to send says so as soon as it has the header.
     reader, writer = _streams(transport, early=_early(request))
     try:
+        await _taken(transport)
         yield reader, writer
     finally:
         with contextlib.suppress(ConnectionError):
             await writer.drain()
         writer.close()
+
+
+PATIENCE = 1.0
+"""Seconds for a client to read the header; then it has to be one that keeps what comes after it."""
+
+
+async def _taken(transport: asyncio.Transport) -> None:
+    """Until the client has read the header: docker-py throws away whatever comes with it in one read(2).
+
+    A unix socket knows what its other end hasn't read yet (unix(7), SIOCOUTQ); TCP knows only what has arrived there.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    while not transport.is_closing() and _unread(sock.fileno()) and loop.time() < until:
+        await asyncio.sleep(0.001)
+
+
+def _unread(fd: int) -> int:
+    answer = fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _streams(transport: asyncio.Transport, early: bytes) -> Streams:

@@ -46,7 +46,7 @@ def filters(request: web.Request) -> dict[str, list[str]]:
     try:
         found = json.loads(text)
         return {str(name): [str(value) for value in values] for name, values in _pairs(found)}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise Refused(400, f"invalid filter: {text[:200]!r}") from None
 
 
@@ -97,6 +97,8 @@ async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]
         found = json.loads(raw)
     except ValueError as error:
         raise Refused(400, f"invalid JSON: {error}") from None
+    except RecursionError:
+        raise Refused(400, "invalid JSON: nested too deeply") from None
     if not isinstance(found, dict):
         raise Refused(400, "invalid JSON: an object is expected")
     return found

@@ -15,6 +15,7 @@ wants more. An answer is one line of JSON, then the body; descriptors that it ca
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gc
 import os
@@ -28,7 +29,16 @@ from typing import Any, NoReturn
 import msgspec
 
 from minidock.engine import Engine
-from minidock.errors import Conflict, MinidockError, NotFound, NotRunning, RegistryError, Unsupported, UsageError
+from minidock.errors import (
+    Conflict,
+    InvalidReference,
+    MinidockError,
+    NotFound,
+    NotRunning,
+    RegistryError,
+    Unsupported,
+    UsageError,
+)
 from minidock.paths import Layout
 
 MOST_DESCRIPTORS = 8
@@ -37,6 +47,7 @@ STATUS = (
     (NotRunning, 409),
     (Conflict, 409),
     (UsageError, 400),
+    (InvalidReference, 400),
     (Unsupported, 501),
     (MinidockError, 500),
 )
@@ -144,7 +155,8 @@ def refusal(error: Exception) -> Answer:
         return Answer(status, f"{error.message} ({error.hint})" if told else error.message)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
-        return Answer(500, f"{where}{error.strerror.lower()}")
+        status = 400 if error.errno == errno.ENAMETOOLONG else 500  # a name that nothing can have
+        return Answer(status, f"{where}{error.strerror.lower()}")
     if isinstance(error, msgspec.ValidationError):
         return Answer(400, f"invalid JSON: {error}")
     import traceback

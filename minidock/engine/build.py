@@ -177,7 +177,15 @@ def _image(layout: Layout, request: BuildRequest, say: Callable[[str], None], na
         if not progress.current:  # how far it has come is for a bar, not for lines
             say(f"{progress.id}: {progress.status}".removeprefix(": "))
 
-    ensure(layout, name, policy=policy, platform=platform or request.platform, say=say, tell=tell)
+    ensure(
+        layout,
+        name,
+        policy=policy,
+        platform=platform or request.platform,
+        say=say,
+        tell=tell,
+        auth=_auth(request, name),
+    )
     store = ImageStore(layout)
     image = store.find(name)
     blobs = store.manifest(image).layers
@@ -191,6 +199,15 @@ def _image(layout: Layout, request: BuildRequest, say: Callable[[str], None], na
         os=image.os,
         variant=image.variant,
     )
+
+
+def _auth(request: BuildRequest, name: str) -> dict[str, str] | None:
+    """Who a client is at the registry of that name; nobody where it hasn't said."""
+    if request.auths is None:
+        return None
+    domain = reference.parse(name).domain
+    keys = [domain, "https://index.docker.io/v1/", "index.docker.io"] if domain == "docker.io" else [domain]
+    return next((request.auths[key] for key in keys if key in request.auths), {})
 
 
 # What it ends with

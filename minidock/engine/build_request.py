@@ -43,6 +43,8 @@ class BuildRequest(msgspec.Struct, frozen=True):
     outputs: list[Output] = []
     squash: bool = False
     epoch: int | None = None
+    auths: dict[str, dict[str, str]] | None = None
+    """API `AuthConfig`s by registry, from a client; None asks config.json."""
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ def ensure(
     platform: str,
     say: Callable[[str], None],
     tell: Callable[[Progress], None],
+    auth: dict[str, str] | None = None,
 ) -> None:
     """Have the image: it is here, or a recipe makes it, or a registry has it. Raises ImageNotFound, RegistryError.
 
@@ -42,7 +43,7 @@ def ensure(
     from minidock.engine import registries
 
     try:
-        registries.pull(layout, name, platform=platform, tell=tell, auth=None)
+        registries.pull(layout, name, platform=platform, tell=tell, auth=auth)
     except Unreachable as error:
         if not _recipe(name):
             from minidock.image import builtin

@@ -11,6 +11,7 @@ from minidock import __version__
 from minidock.engine.record import Records, refresh
 from minidock.image.store import ImageStore
 from minidock.kernel import cgroups
+from minidock.kernel.cgroup_files import Hierarchies
 from minidock.paths import Layout
 
 API_VERSION = "1.44"
@@ -29,6 +30,10 @@ def version() -> dict[str, Any]:
         "Arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(facts.machine, facts.machine),
         "KernelVersion": facts.release,
         "PythonVersion": platform.python_version(),
+        "GoVersion": "",
+        "GitCommit": "",
+        "BuildTime": "",
+        "Experimental": False,
     }
 
 
@@ -65,7 +70,51 @@ def info(layout: Layout) -> dict[str, Any]:
         "Name": facts.nodename,
         "Swarm": {"LocalNodeState": "inactive"},
         "Warnings": [],
+        **_possible(hierarchies),
+        **WHAT_CLIENTS_EXPECT,
     }
+
+
+def _possible(hierarchies: Hierarchies) -> dict[str, bool]:
+    """Which limits this host can keep: Docker's client warns of each that is missing."""
+    there = {*hierarchies.v1, *hierarchies.v2_controllers}
+    return {
+        "MemoryLimit": "memory" in there,
+        "SwapLimit": "memory" in there and os.path.exists("/proc/swaps"),
+        "CpuCfsPeriod": "cpu" in there,
+        "CpuCfsQuota": "cpu" in there,
+        "CPUShares": "cpu" in there,
+        "CPUSet": "cpuset" in there,
+        "PidsLimit": "pids" in there,
+        "OomKillDisable": "memory" in hierarchies.v1,
+        "IPv4Forwarding": _switched_on("/proc/sys/net/ipv4/ip_forward"),
+        "BridgeNfIptables": True,
+        "BridgeNfIp6tables": True,
+    }
+
+
+def _switched_on(path: str) -> bool:
+    try:
+        return Path(path).read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return False
+
+
+WHAT_CLIENTS_EXPECT: dict[str, Any] = {
+    "Debug": False,
+    "ExperimentalBuild": False,
+    "LiveRestoreEnabled": True,
+    "IndexServerAddress": "https://index.docker.io/v1/",
+    "RegistryConfig": {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {}, "Mirrors": []},
+    "DriverStatus": [],
+    "Labels": [],
+    "NFd": 0,
+    "NGoroutines": 0,
+    "NEventsListener": 0,
+    "Isolation": "",
+    "InitBinary": "minidock-init",
+}
+"""Members that hold for every instance, and those that only Docker's own daemon has something to say in."""
 
 
 def _operating_system() -> str:

@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from minidock.errors import MinidockError
+from minidock.errors import InvalidReference
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
@@ -65,20 +65,20 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 def parse(text: str) -> Reference:
-    """Read a name as people write it. Raises MinidockError with Docker's words."""
+    """Read a name as people write it. Raises InvalidReference with Docker's words."""
     if re.fullmatch(_IDENTIFIER, text):
-        raise _invalid(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
+        raise InvalidReference(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
     rest, digest = _cut_digest(text)
     domain, path = _split_domain(rest)
     path, colon, tag = path.partition(":")
     if path != path.lower():
-        raise _invalid(f"invalid reference format: repository name ({path}) must be lowercase")
+        raise InvalidReference(f"invalid reference format: repository name ({path}) must be lowercase")
     if colon and not re.fullmatch(_TAG, tag):
-        raise _invalid("invalid reference format")
+        raise InvalidReference("invalid reference format")
     if not re.fullmatch(_PATH, path) or not re.fullmatch(_DOMAIN, domain):
-        raise _invalid("invalid reference format")
+        raise InvalidReference("invalid reference format")
     if len(domain) + 1 + len(path) > MAX_NAME:
-        raise _invalid(f"repository name must not be more than {MAX_NAME} characters")
+        raise InvalidReference(f"repository name must not be more than {MAX_NAME} characters")
     return Reference(domain, path, tag, digest)
 
 
@@ -87,10 +87,10 @@ def _cut_digest(text: str) -> tuple[str, str]:
     if not at:
         return text, ""
     if not re.fullmatch(_DIGEST, digest):
-        raise _invalid("invalid reference format")
+        raise InvalidReference("invalid reference format")
     if not re.fullmatch(_SHA256, digest):
         known = digest.startswith("sha256:")
-        raise _invalid("invalid reference format" if known else "unsupported digest algorithm")
+        raise InvalidReference("invalid reference format" if known else "unsupported digest algorithm")
     return rest, digest
 
 
@@ -106,10 +106,6 @@ def _split_domain(text: str) -> tuple[str, str]:
     if domain == DEFAULT_DOMAIN and "/" not in path:
         path = f"library/{path}"
     return domain, path
-
-
-def _invalid(message: str) -> MinidockError:
-    return MinidockError(message)
 
 
 def is_digest(text: str) -> bool:

@@ -22,6 +22,12 @@ def test_output_input_and_exit_code_come_through(daemon: Daemon) -> None:
     assert daemon.docker("ps", "-aq").stdout == ""
 
 
+def test_what_a_short_command_says_is_never_lost(daemon: Daemon) -> None:
+    """Its client has nothing to send, and says so as soon as it has the answer's head."""
+    for _ in range(10):
+        assert daemon.docker("run", "--rm", "busybox", "echo", "hi").stdout == "hi\n"
+
+
 def test_a_command_that_is_not_there_is_127_and_leaves_nothing(daemon: Daemon) -> None:
     result = daemon.docker("run", "--rm", "busybox", "nosuch")
     assert result.returncode == 127 and 'exec: "nosuch": executable file not found in $PATH' in result.stderr

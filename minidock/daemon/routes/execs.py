@@ -19,6 +19,14 @@ _running: dict[str, Shim] = {}
 """By id, while its client is connected: `resize` uses that connection."""
 
 
+class StartBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """Body of POST /exec/ID/start; `console_size` is rows and columns."""
+
+    detach: bool = False
+    tty: bool = False
+    console_size: tuple[int, int] | None = None
+
+
 async def create(daemon: Daemon, request: web.Request) -> web.Response:
     arguments = {"ref": request.match_info["ref"], "body": await query.body(request)}
     return json((await daemon.workers.call("exec_create", arguments)).body, status=201)
@@ -26,18 +34,21 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
 
 async def start(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     """With `Detach` answered at once; else the connection becomes the command's streams."""
-    body = await query.body(request)
+    try:
+        body = msgspec.convert(await query.body(request), StartBody)
+    except msgspec.ValidationError as error:
+        raise Refused(400, f"invalid JSON: {error}") from None
     identity = request.match_info["id"]
     facts = msgspec.json.decode((await daemon.workers.call("exec_inspect", {"id": identity})).body)
     if facts["Running"] or facts["ExitCode"] is not None:
         raise Refused(409, f"Error: Exec command {identity} is already running")
-    arguments = {"id": identity, "detach": bool(body.get("Detach")), "size": body.get("ConsoleSize") or [0, 0]}
+    arguments = {"id": identity, "detach": body.detach, "size": body.console_size or (0, 0)}
     if arguments["detach"]:
         await daemon.workers.call("exec_start", arguments)
         return web.Response()
     tty = facts["ProcessConfig"]["tty"]
     keys = wire.parse_detach_keys(facts["DetachKeys"])
-    framed = not body.get("Tty")  # it is this answer's shape, whatever the command has
+    framed = not body.tty  # it is this answer's shape, whatever the command has
     wish = Wish(tty, facts["OpenStdin"], facts["OpenStdout"] or tty, facts["OpenStderr"], keys, framed)
     kind = FRAMED if framed and version(request) >= (1, 42) else RAW
     async with taken_over(request, kind) as client:

@@ -6,7 +6,7 @@ descriptors that came with the call.
 
 from __future__ import annotations
 
-from minidock.daemon.verbs import containers, images, registries
+from minidock.daemon.verbs import builds, containers, images, networks, registries
 from minidock.daemon.verbs.common import Verb, plainly
 from minidock.engine import Engine
 
@@ -14,6 +14,8 @@ VERBS: dict[str, Verb] = {
     **containers.VERBS,
     **images.VERBS,
     **registries.VERBS,
+    **builds.VERBS,
+    **networks.VERBS,
     "version": plainly(Engine.version),
     "info": plainly(Engine.info),
     "restore": plainly(Engine.restore),

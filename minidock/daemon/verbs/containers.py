@@ -5,31 +5,46 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+from typing import Any
 
 import msgspec
 
 from minidock.daemon.lines import body
 from minidock.daemon.spawner import Answer, Reply
-from minidock.daemon.verbs.common import Arguments, Verb, plainly, said
+from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
 from minidock.engine import Engine
 from minidock.model import Commit, ContainerConfig, CreateRequest, EndpointSettings, ExecRequest, HostConfig
 
 
+class CreateBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """What POST /containers/create has beside the configuration. A command may be one word."""
+
+    host_config: dict[str, Any] = {}
+    networking_config: dict[str, Any] = {}
+    cmd: list[str] | str | None = None
+    entrypoint: list[str] | str | None = None
+
+
+class NetworkingConfig(msgspec.Struct, frozen=True, rename="pascal"):
+    endpoints_config: dict[str, EndpointSettings] = {}
+
+
 def create(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` as of POST /containers/create: the configuration, with HostConfig and NetworkingConfig in it."""
-    body = said(given["body"])
-    for name in ("Cmd", "Entrypoint"):
-        if isinstance(body.get(name), str):
-            body[name] = [body[name]]
-    wishes = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
+    beside = read(given["body"], CreateBody)
+    words = {"Cmd": _words(beside.cmd), "Entrypoint": _words(beside.entrypoint)}
     request = CreateRequest(
-        config=msgspec.convert(body, ContainerConfig),
-        host_config=msgspec.convert(body.get("HostConfig", {}), HostConfig),
+        config=msgspec.convert({**members(given["body"], ContainerConfig), **words}, ContainerConfig),
+        host_config=read(beside.host_config, HostConfig),
         name=given["name"].removeprefix("/"),
         platform=given["platform"],
-        endpoints=msgspec.convert(wishes, dict[str, EndpointSettings]),
+        endpoints=read(beside.networking_config, NetworkingConfig).endpoints_config,
     )
     return engine.create(request)
+
+
+def _words(command: list[str] | str | None) -> list[str] | None:
+    return [command] if isinstance(command, str) else command
 
 
 def start(engine: Engine, given: Arguments, reply: Reply) -> object:
@@ -57,7 +72,7 @@ def start(engine: Engine, given: Arguments, reply: Reply) -> object:
 
 def update(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` has members of HostConfig; those that aren't in it stay as they are."""
-    body = said(given["body"])
+    body = members(given["body"], HostConfig)
     wanted = msgspec.convert(body, HostConfig)
     names = zip(HostConfig.__struct_fields__, HostConfig.__struct_encode_fields__, strict=True)
     changes = {field: getattr(wanted, field) for field, member in names if member in body}
@@ -102,22 +117,36 @@ def _frame(stream: int, payload: bytes) -> bytes:
 # Exec
 
 
+class ExecBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """Body of POST /containers/ID/exec."""
+
+    cmd: list[str] | str = []
+    tty: bool = False
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    detach: bool = False
+    detach_keys: str = ""
+    env: list[str] = []
+    user: str = ""
+    working_dir: str = ""
+    privileged: bool = False
+
+
 def exec_create(engine: Engine, given: Arguments, reply: Reply) -> object:
-    body = said(given["body"])
-    command = body.get("Cmd", [])
+    body = read(given["body"], ExecBody)
     request = ExecRequest(
-        cmd=[command] if isinstance(command, str) else command,
-        tty=bool(body.get("Tty")),
-        attach_stdin=bool(body.get("AttachStdin")),
-        detach=bool(body.get("Detach")),
-        detach_keys=body.get("DetachKeys", ""),
-        env=body.get("Env", []),
-        user=body.get("User", ""),
-        working_dir=body.get("WorkingDir", ""),
-        privileged=bool(body.get("Privileged")),
+        cmd=_words(body.cmd) or [],
+        tty=body.tty,
+        attach_stdin=body.attach_stdin,
+        detach=body.detach,
+        detach_keys=body.detach_keys,
+        env=body.env,
+        user=body.user,
+        working_dir=body.working_dir,
+        privileged=body.privileged,
     )
-    outputs = (bool(body.get("AttachStdout")), bool(body.get("AttachStderr")))
-    return {"Id": engine.exec_create(given["ref"], request, outputs=outputs)}
+    return {"Id": engine.exec_create(given["ref"], request, outputs=(body.attach_stdout, body.attach_stderr))}
 
 
 def exec_start(engine: Engine, given: Arguments, reply: Reply) -> object:
@@ -155,7 +184,7 @@ def export(engine: Engine, given: Arguments, reply: Reply) -> object:
 
 def commit(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` is a configuration, whose members win over the container's where they are given."""
-    config = msgspec.convert(said(given.pop("body")), ContainerConfig)
+    config = read(given.pop("body"), ContainerConfig)
     return {"Id": engine.commit(given.pop("ref"), Commit(**given, config=config))}
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from minidock.daemon.lines import lines
 from minidock.daemon.spawner import Reply
-from minidock.daemon.verbs.common import Arguments, Verb, plainly, said
+from minidock.daemon.verbs.common import Arguments, Verb, plainly, read
 from minidock.engine import Engine
 from minidock.errors import UsageError
 from minidock.model import Progress
@@ -61,7 +61,7 @@ class LoginWish(msgspec.Struct, frozen=True):
 
 def login(engine: Engine, given: Arguments, reply: Reply) -> object:
     """Check only: it is the client that keeps them."""
-    who = msgspec.convert(said(given["body"]), LoginWish)
+    who = read(given["body"], LoginWish)
     token = engine.check_login(who.serveraddress, msgspec.to_builtins(who))
     return {"Status": "Login Succeeded", "IdentityToken": token}
 
