@@ -531,7 +531,7 @@ class VolumeUsage(Api, frozen=True):
 
 
 class BuildCache(Api, frozen=True):
-    """One entry of the build cache. `shared`: an image has its layer too; times as everywhere, empty if not known."""
+    """One entry of the build cache. `shared`: an image has its layer too."""
 
     id: str = msgspec.field(name="ID")
     type: str

@@ -27,7 +27,15 @@ def rows(layout: Layout) -> list[BuildCache]:
         size = 0 if diff_id in seen else entry.size
         seen.add(diff_id)
         found.append(
-            BuildCache(path.stem, "regular", entry.text, size, diff_id in shared, entry.created, timestamp(used))
+            BuildCache(
+                path.stem,
+                "regular",
+                entry.text,
+                size,
+                diff_id in shared,
+                entry.created or timestamp(used),
+                timestamp(used),
+            )
         )
     return found + [_mount_row(path) for path in _mounts(layout)]
 
@@ -52,7 +60,7 @@ def _mount_row(path: Path) -> BuildCache:
     name = path.with_suffix(".name")
     said = name.read_text().strip() if name.exists() else path.name
     last = timestamp(path.stat().st_mtime)
-    return BuildCache(path.name, "exec.cachemount", f"cached mount {said}", size, False, "", last)
+    return BuildCache(path.name, "exec.cachemount", f"cached mount {said}", size, False, last, last)
 
 
 def prune(layout: Layout, *, everything: bool, older_than: float | None, keep_bytes: int) -> tuple[list[str], int]:
