@@ -289,7 +289,7 @@ def test_nobody_there_is_told_as_docker_tells_it(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (125, f"minidock: {sentence}".strip())
 
 
-# What minidock's own daemon may not serve yet, on dockerd alone
+# Compared with what Docker's client says of the same daemon
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from minidock.daemon.client import containers, images
+from minidock.daemon.client import volumes as volume_store
 from minidock.daemon.client.api import Api, without_nulls
 from minidock.model import BuildCache, ContainerSummary, DiskUsage, Pruned, VolumeUsage
 
@@ -52,5 +53,4 @@ def _build_cache(api: Api, everything: bool, filters: Filters) -> tuple[list[str
 
 def _volumes(api: Api, filters: Filters) -> tuple[list[str], int]:
     kept = {name: values for name, values in filters.items() if name != "until"}  # a volume has no such time
-    found = without_nulls(api.json("POST", "/volumes/prune", {"filters": kept}))
-    return found.get("VolumesDeleted", []), found.get("SpaceReclaimed", 0)
+    return volume_store.prune(api, kept)
