@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
     from minidock.build.state import Tell
-    from minidock.engine.build_cache import BuildCacheRow
 
 STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 IMAGE = "sha256:"
@@ -165,25 +164,6 @@ class _Steps:
             self.end(error.message)
             raise BuildFailed(error.message, output=output) from error
         self.end()
-
-
-def cache(api: Api) -> list[BuildCacheRow]:
-    """Rows of GET /system/df."""
-    from minidock.engine.build_cache import BuildCacheRow
-    from minidock.engine.durations import unix
-
-    return [
-        BuildCacheRow(
-            id=row["ID"],
-            type=row.get("Type", ""),
-            description=row.get("Description", ""),
-            size=row.get("Size", 0),
-            shared=row.get("Shared", False),
-            created=row.get("CreatedAt", ""),
-            used=unix(row["LastUsedAt"]) if row.get("LastUsedAt") else 0,
-        )
-        for row in without_nulls(api.json("GET", "/system/df")).get("BuildCache", [])
-    ]
 
 
 def prune(api: Api, *, everything: bool, older_than: float | None, keep_bytes: int) -> tuple[list[str], int]:

@@ -18,9 +18,9 @@ from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
     from minidock.build.state import Tell
-    from minidock.engine.build_cache import BuildCacheRow
     from minidock.engine.build_request import BuildRequest, Built
     from minidock.model import (
+        BuildCache,
         Commit,
         ContainersPruned,
         ContainerStats,
@@ -324,10 +324,10 @@ class RemoteEngine(Engine):
     def check_build(self, request: BuildRequest, *, stdin: BinaryIO) -> NoReturn:
         raise _only_here("build --check works")
 
-    def build_cache(self) -> list[BuildCacheRow]:
-        from minidock.daemon.client import building
+    def build_cache(self) -> list[BuildCache]:
+        from minidock.daemon.client import usage
 
-        return building.cache(self.api)
+        return usage.disk_usage(self.api).build_cache
 
     def prune_build_cache(
         self, *, all: bool, older_than: float | None = None, keep_bytes: int = 0
