@@ -530,6 +530,20 @@ class VolumeUsage(Api, frozen=True):
     size: int
 
 
+class BuildCache(Api, frozen=True):
+    """One entry of the build cache. `shared`: an image has its layer too."""
+
+    id: str = msgspec.field(name="ID")
+    type: str
+    description: str
+    size: int
+    shared: bool
+    created_at: str
+    last_used_at: str
+    in_use: bool = False
+    usage_count: int = 1
+
+
 class DiskUsage(Api, frozen=True):
     """Answer to GET /system/df."""
 
@@ -537,12 +551,15 @@ class DiskUsage(Api, frozen=True):
     images: list[ImageSummary]
     containers: list[ContainerSummary]
     volumes: list[VolumeUsage]
+    build_cache: list[BuildCache]
 
 
 class Pruned(msgspec.Struct, frozen=True):
     """What a prune took away: ids, names, rows of ("Untagged" | "Deleted", what), and bytes."""
 
     containers: list[str]
+    networks: list[str]
     volumes: list[str]
     images: list[tuple[str, str]]
+    build_cache: list[str]
     space: int

@@ -21,14 +21,19 @@ LEAST_MEMORY = 6 << 20
 NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 
 
-def check(request: CreateRequest) -> list[str]:
-    """Warnings, for what is done differently than asked. Raises UsageError for what can't be done."""
+def check(request: CreateRequest, *, here: bool = True) -> list[str]:
+    """Warnings, for what is done differently than asked. Raises UsageError for what can't be done.
+
+    Not `here`: another daemon's host has other processors, and Docker has other log drivers; it will say so itself.
+    """
     config, host = request.config, request.host_config
     _check_text(request)
     check_name(request.name)
     _check_memory(host)
     _check_processors(host)
     _check_process(config, host)
+    if here:
+        _check_what_is_here(host)
     _check_namespaces(config, host)
     _check_addresses(request)
     _check_targets(config, host)
@@ -75,15 +80,19 @@ def _check_processors(host: HostConfig) -> None:
         raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if host.nano_cpus and host.cpu_quota:
         raise UsageError("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
-    here = os.cpu_count() or 1
-    if host.nano_cpus < 0 or host.nano_cpus > here * 10**9:
-        raise UsageError(f"Range of CPUs is from 0.01 to {here}.00, as there are only {here} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise UsageError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host.cpu_quota < 1000:
         raise UsageError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     if host.cpu_shares < 0:
         raise UsageError(f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer")
+
+
+def _check_what_is_here(host: HostConfig) -> None:
+    there = os.cpu_count() or 1
+    if host.nano_cpus < 0 or host.nano_cpus > there * 10**9:
+        raise UsageError(f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available")
+    check_log_config(host.log_config)
     _check_set("cpuset cpus", host.cpuset_cpus, "Requested CPUs are not available", "/sys/devices/system/cpu/online")
     _check_set(
         "cpuset mems", host.cpuset_mems, "Requested memory nodes are not available", "/sys/devices/system/node/online"
@@ -126,7 +135,6 @@ def _check_process(config: ContainerConfig, host: HostConfig) -> None:
         raise UsageError(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
     check_signal(config.stop_signal)
     _check_health(config)
-    check_log_config(host.log_config)
     _check_restart(host.restart_policy)
 
 

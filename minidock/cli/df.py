@@ -16,7 +16,7 @@ from .tables import FORMAT_HELP, Columns, Listing
 from .units import human_size
 
 if TYPE_CHECKING:
-    from ..model import ContainerSummary, DiskUsage, ImageSummary, VolumeUsage
+    from ..model import BuildCache, ContainerSummary, DiskUsage, ImageSummary, VolumeUsage
 
 HEADERS = {
     "Type": "TYPE",
@@ -61,8 +61,8 @@ def df(format: str, verbose: bool) -> None:
     Listing("ContainerContext", container_list.HEADERS).show(_containers(usage), CONTAINER_COLUMNS, "")
     print("\nLocal Volumes space usage:\n")
     Listing("VolumeContext", VOLUME_HEADERS).show(map(_volume, usage.volumes), list(VOLUME_HEADERS), "")
-    print("\nBuild cache usage: 0B\n")
-    Listing("BuildCacheContext", CACHE_HEADERS).show([], list(CACHE_HEADERS), "")
+    print(f"\nBuild cache usage: {human_size(_cached(usage), digits=4)}\n")
+    Listing("BuildCacheContext", CACHE_HEADERS).show(map(_entry, usage.build_cache), list(CACHE_HEADERS), "")
     return None
 
 
@@ -73,6 +73,7 @@ def summary(usage: DiskUsage) -> list[Columns]:
     unique = sum(image.size - image.shared_size for image in usage.images if image.containers)
     written = sum(row.size_rw for row in usage.containers)
     idle = sum(row.size_rw for row in usage.containers if row.state not in ACTIVE)
+    cached = _cached(usage)
     kept = sum(volume.size for volume in usage.volumes)
     unlinked = sum(volume.size for volume in usage.volumes if not volume.links)
     return [
@@ -81,7 +82,13 @@ def summary(usage: DiskUsage) -> list[Columns]:
         ),
         _row("Containers", _count(row.state in ACTIVE for row in usage.containers), written, idle),
         _row("Local Volumes", _count(volume.links for volume in usage.volumes), kept, unlinked),
-        _row("Build Cache", (0, 0), 0, 0, percent=False),
+        _row(
+            "Build Cache",
+            _count(row.in_use for row in usage.build_cache),
+            cached,
+            cached,
+            percent=False,
+        ),
     ]
 
 
@@ -138,6 +145,29 @@ def _volume(volume: VolumeUsage) -> Columns:
     }
 
 
+def _cached(usage: DiskUsage) -> int:
+    """Bytes that no image has as well."""
+    return sum(row.size for row in usage.build_cache if not row.shared)
+
+
+def _entry(row: BuildCache) -> Columns:
+    from ..engine.durations import human_duration, unix
+
+    def ago(moment: str) -> str:
+        return f"{human_duration(time.time() - unix(moment))} ago" if moment else ""
+
+    return {
+        "ID": lambda: row.id[:12],
+        "CacheType": lambda: row.type,
+        "Size": lambda: human_size(row.size, digits=4),
+        "CreatedSince": lambda: ago(row.created_at),
+        "LastUsedSince": lambda: ago(row.last_used_at),
+        "UsageCount": lambda: str(row.usage_count),
+        "Shared": lambda: str(row.shared).lower(),
+        "Description": lambda: row.description,
+    }
+
+
 def _verbose_templated(usage: DiskUsage, form: str) -> None:
     """The lists as one object, for a template."""
     from .gotemplate import parse, render
@@ -149,6 +179,6 @@ def _verbose_templated(usage: DiskUsage, form: str) -> None:
         "Images": plain(_images(usage)),
         "Containers": plain(_containers(usage)),
         "Volumes": plain(map(_volume, usage.volumes)),
-        "BuildCache": [],
+        "BuildCache": plain(map(_entry, usage.build_cache)),
     }
     print(render(parse("{{json .}}" if form == "json" else form), thing))

@@ -13,6 +13,7 @@ from .flags import boolean, many, number, text
 from .parse_env import key_values
 from .parse_networks import link as parse_link
 from .parse_networks import pools, words_of
+from .prune import until_moment
 from .tables import Columns, Listing, group_filters, parse_filter
 from .volumes import label_method
 
@@ -223,7 +224,7 @@ def rm(arguments: list[str], force: bool) -> None:
     examples="minidock network prune -f",
 )
 def prune(filter: list[tuple[str, str]], force: bool) -> None:
-    filters = group_filters(filter, dict.fromkeys(("label", "label!", "until")))
+    filters = until_moment(group_filters(filter, dict.fromkeys(("label", "label!", "until"))))
     if not force and not context.confirm(
         "WARNING! This will remove all custom networks not used by at least one container."
     ):

@@ -27,15 +27,20 @@ FORCE = boolean("force", "f", "Do not prompt for confirmation")
     """,
 )
 def container_prune(filter: list[tuple[str, str]], force: bool) -> None:
-    filters = group_filters(filter, dict.fromkeys(("label", "label!", "until")))
-    if "until" in filters:
-        filters["until"] = [_moment(value) for value in filters["until"]]
+    filters = until_moment(group_filters(filter, dict.fromkeys(("label", "label!", "until"))))
     if not force and not context.confirm("WARNING! This will remove all stopped containers."):
         return
     pruned = context.engine().prune_containers(filters)
     if pruned.containers_deleted:
         print("Deleted Containers:", *pruned.containers_deleted, "", sep="\n")
     print(f"Total reclaimed space: {human_size(pruned.space_reclaimed, digits=4)}")
+
+
+def until_moment(filters: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The same with `until` in seconds since 1970."""
+    if "until" in filters:
+        filters["until"] = [_moment(value) for value in filters["until"]]
+    return filters
 
 
 def _moment(raw: str) -> str:
@@ -95,8 +100,10 @@ def system_prune(all: bool, filter: list[tuple[str, str]], force: bool, volumes:
         return
     gone = context.engine().prune(all=all, volumes=volumes, filters=filters)
     tell("Deleted Containers:", gone.containers)
+    tell("Deleted Networks:", gone.networks)
     tell("Deleted Volumes:", gone.volumes)
     tell("Deleted Images:", _images(gone.images))
+    tell("Deleted build cache objects:", gone.build_cache)
     print(f"Total reclaimed space: {human_size(gone.space, digits=4)}")
 
 

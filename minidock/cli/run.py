@@ -111,7 +111,7 @@ def _request(arguments: list[str], flags: dict[str, FlagValue]) -> tuple[CreateR
         request = build(arguments[0], arguments[1:], flags)
     except UsageError as error:
         raise complaint(error) from error
-    return request, check(request)
+    return request, check(request, here=context.is_here())
 
 
 def _create(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue], warnings: list[str]) -> str:

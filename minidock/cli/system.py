@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from ..errors import NoDaemon
 from . import context
 from .commands import verb
 from .inspect import FORMAT
@@ -24,35 +26,53 @@ from .units import human_size
     """,
 )
 def version(format: str) -> None:
-    from .. import __version__
-
-    engine = context.engine().version()
-    api = engine.get("ApiVersion", "")
-    client = {
-        "Version": __version__,
-        "ApiVersion": api,
-        "DefaultAPIVersion": api,
-        "Os": engine["Os"],
-        "Arch": engine["Arch"],
-        "Context": context.name(),
-    }
+    try:
+        engine = context.engine().version()
+    except NoDaemon:  # of the client there is something to tell all the same
+        if not format:
+            _show_version("Client:", _client(API_VERSION))
+        raise
+    client = _client(engine.get("ApiVersion", ""))
     if format:
         return _templated(format, {"Client": client, "Server": engine})
-    for title, facts in (("Client:", client), (f"Server: {_whose(engine)}", engine)):
-        click.echo(title)
-        for label, key in (
-            ("Version:", "Version"),
-            ("API version:", "ApiVersion"),
-            ("Python version:", "PythonVersion"),
-            ("Go version:", "GoVersion"),
-            ("Kernel version:", "KernelVersion"),
-        ):
-            if facts.get(key):
-                click.echo(f" {label:<18}{facts[key]}")
-        click.echo(f" {'OS/Arch:':<18}{facts['Os']}/{facts['Arch']}")
-        if facts is client:
-            click.echo()
+    _show_version("Client:", client)
+    click.echo()
+    _show_version(f"Server: {_whose(engine)}", engine)
     return None
+
+
+API_VERSION = "1.44"
+"""The newest that we speak."""
+
+
+def _client(api: str) -> dict[str, Any]:
+    from .. import __version__
+
+    here = os.uname()
+    return {
+        "Version": __version__,
+        "ApiVersion": api,
+        "DefaultAPIVersion": API_VERSION,
+        "Os": "linux",
+        "Arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(here.machine, here.machine),
+        "Context": context.name(),
+    }
+
+
+def _show_version(title: str, facts: dict[str, Any]) -> None:
+    click.echo(title)
+    for label, key in (
+        ("Version:", "Version"),
+        ("API version:", "ApiVersion"),
+        ("Python version:", "PythonVersion"),
+        ("Go version:", "GoVersion"),
+        ("Kernel version:", "KernelVersion"),
+    ):
+        if facts.get(key):
+            click.echo(f" {label:<18}{facts[key]}")
+    click.echo(f" {'OS/Arch:':<18}{facts['Os']}/{facts['Arch']}")
+    if facts.get("Context"):
+        click.echo(f" {'Context:':<18}{facts['Context']}")
 
 
 def _whose(engine: dict[str, Any]) -> str:

@@ -10,9 +10,9 @@ from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
     from minidock.build.state import Tell
-    from minidock.engine.build_cache import BuildCacheRow
     from minidock.engine.build_request import BuildRequest, Built, Checked
     from minidock.model import (
+        BuildCache,
         Commit,
         ContainersPruned,
         ContainerStats,
@@ -614,7 +614,7 @@ class Engine:
 
         return build.check(self.layout, request, stdin=stdin)
 
-    def build_cache(self) -> list[BuildCacheRow]:
+    def build_cache(self) -> list[BuildCache]:
         """Every entry of the build cache: for `system df`."""
         from minidock.engine import build_cache
 
@@ -655,7 +655,8 @@ class Engine:
         return usage.disk_usage(self.layout)
 
     def prune(self, *, all: bool = False, volumes: bool = False, filters: Filters | None = None) -> Pruned:
-        """Containers that don't run, images without name or use, anonymous volumes."""
+        """Containers that don't run, networks without any, images without name or use, the build cache; with `volumes`
+        anonymous volumes."""
         from minidock.engine import usage
 
         return usage.prune(self.layout, everything=all, volumes=volumes, filters=filters or {})

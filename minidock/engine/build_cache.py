@@ -1,35 +1,22 @@
 """The build cache as people see it: how much it holds, and forgetting it."""
 
-# Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
+from __future__ import annotations
 
 import fcntl
 import os
 from pathlib import Path
 
-import msgspec
-
 from minidock import files
 from minidock.build import cache
+from minidock.engine.create import timestamp
 from minidock.image import buildcache
 from minidock.image.store import ImageStore
 from minidock.image.trees import tree_size
+from minidock.model import BuildCache
 from minidock.paths import Layout
 
 
-class BuildCacheRow(msgspec.Struct, frozen=True):
-    """API `BuildCache`, as far as it means something here. `shared`: an image has the layer too; `used` in seconds
-    since 1970."""
-
-    id: str
-    type: str
-    description: str
-    size: int
-    shared: bool
-    created: str
-    used: float
-
-
-def rows(layout: Layout) -> list[BuildCacheRow]:
+def rows(layout: Layout) -> list[BuildCache]:
     """Entries, and the directories of cache mounts; layers that several entries name count once."""
     store = ImageStore(layout)
     shared = _layers_of_images(store)
@@ -39,7 +26,17 @@ def rows(layout: Layout) -> list[BuildCacheRow]:
         diff_id = entry.layer.diff_id if entry.layer else ""
         size = 0 if diff_id in seen else entry.size
         seen.add(diff_id)
-        found.append(BuildCacheRow(path.stem, "regular", entry.text, size, diff_id in shared, entry.created, used))
+        found.append(
+            BuildCache(
+                path.stem,
+                "regular",
+                entry.text,
+                size,
+                diff_id in shared,
+                entry.created or timestamp(used),
+                timestamp(used),
+            )
+        )
     return found + [_mount_row(path) for path in _mounts(layout)]
 
 
@@ -54,7 +51,7 @@ def _mounts(layout: Layout) -> list[Path]:
         return []
 
 
-def _mount_row(path: Path) -> BuildCacheRow:
+def _mount_row(path: Path) -> BuildCache:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         size = tree_size(fd)
@@ -62,7 +59,8 @@ def _mount_row(path: Path) -> BuildCacheRow:
         os.close(fd)
     name = path.with_suffix(".name")
     said = name.read_text().strip() if name.exists() else path.name
-    return BuildCacheRow(path.name, "exec.cachemount", f"cached mount {said}", size, False, "", path.stat().st_mtime)
+    last = timestamp(path.stat().st_mtime)
+    return BuildCache(path.name, "exec.cachemount", f"cached mount {said}", size, False, last, last)
 
 
 def prune(layout: Layout, *, everything: bool, older_than: float | None, keep_bytes: int) -> tuple[list[str], int]:

@@ -95,7 +95,7 @@ def send(source: tuple[_Place, str], end: End, target: str, *, own: bool) -> int
     """`source` as local_source gives it."""
     found, shown = source
     directory, name = _where(found, shown, _remote_target(end, target))
-    return _through_pipe(
+    return through_pipe(
         lambda write: _pack_local(found.path, name, write),
         lambda read: end.write(directory, read, own),
     )
@@ -116,7 +116,7 @@ def fetch(end: End, source: str, target: str, *, follow: bool) -> int:
         path, found, shown = _remote_source(end, source, follow)
         directory, name = _where(found, shown, _local_target(target))
         base = os.fsencode(os.path.realpath(directory))
-        return _through_pipe(
+        return through_pipe(
             lambda write: end.read(path, write, name),
             lambda read: extract(read, root, base, owner=(os.geteuid(), os.getegid())),
         )
@@ -249,7 +249,7 @@ def _pack_local(path: str, name: str, write: Write) -> None:
         os.close(parent)
 
 
-def _through_pipe(produce: Callable[[Write], object], consume: Callable[[Read], object]) -> int:
+def through_pipe(produce: Callable[[Write], object], consume: Callable[[Read], object]) -> int:
     """Run both at once; what the producer raises is told, unless the consumer has failed first."""
     reading, writing = os.pipe()
     problems: list[BaseException] = []

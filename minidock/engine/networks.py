@@ -13,6 +13,7 @@ import msgspec
 
 from minidock import network, steps
 from minidock.engine import events
+from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, NetworkNotFound, UsageError
 from minidock.model import EndpointSettings, NetworkRequest
@@ -157,6 +158,7 @@ PREDICATES: dict[str, Callable[[Network, str], bool]] = {
     "id": lambda found, value: found.id.startswith(value),
     "name": lambda found, value: value in found.name,
     "scope": lambda found, value: value == "local",
+    "until": lambda found, value: found.created != "" and unix(found.created) < float(value),
 }
 
 

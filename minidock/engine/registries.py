@@ -253,6 +253,13 @@ def auth_of_server(server: str) -> dict[str, str]:
     return {**known, "serveraddress": server_key(server)} if known else {}
 
 
+def all_auths() -> dict[str, dict[str, str]]:
+    """API `X-Registry-Config`: of every registry that config.json knows, for a build that may pull from any."""
+    from minidock.image.registry.config import DockerConfig
+
+    return {server: auth for server in DockerConfig().servers() if (auth := auth_of_server(server))}
+
+
 def keep(server: str, username: str, password: str, identity_token: str) -> str:
     """Write down what a daemon has checked; the file in which it newly stands bare, or nothing."""
     from minidock.image.registry import config

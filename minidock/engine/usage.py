@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 
 import msgspec
 
-from minidock.engine import image_list, image_remove, ps, volume_store
+from minidock.engine import build_cache, image_list, image_remove, networks, ps, volume_store
 from minidock.engine.image_list import Filters
 from minidock.engine.prune import containers as prune_containers
 from minidock.engine.record import Records
@@ -24,6 +25,7 @@ def disk_usage(layout: Layout) -> DiskUsage:
         images=_images(layout),
         containers=ps.containers(layout, everything=True, last=0, filters={}, size=True),
         volumes=_volumes(layout),
+        build_cache=build_cache.rows(layout),
     )
 
 
@@ -59,16 +61,30 @@ def content_size(layout: Layout, image_id: str) -> int:
 
 
 def prune(layout: Layout, *, everything: bool, volumes: bool, filters: Filters) -> Pruned:
-    """Stopped containers, images, and volumes when asked; those first that keep the others in use."""
+    """Stopped containers, networks, images, the build cache, and volumes when asked; those first that keep the others
+    in use. What has no labels stays when those are asked for."""
     unknown = set(filters) - {"label", "label!", "until"}
     if unknown:
         raise UsageError(f"Invalid filter '{min(unknown)}'")
     stopped = prune_containers(layout, filters)
     gone, more = prune_volumes(layout, filters) if volumes else ([], 0)
+    apart = networks.prune(layout, filters)
     dangling = {"dangling": ["false" if everything else "true"]}
     images, most = image_remove.prune(layout, {**filters, **dangling})
-    space = stopped.space_reclaimed + more + most
-    return Pruned(containers=stopped.containers_deleted, volumes=gone, images=images, space=space)
+    forgotten, rest = ([], 0) if set(filters) - {"until"} else _prune_build_cache(layout, everything, filters)
+    return Pruned(
+        containers=stopped.containers_deleted,
+        networks=apart,
+        volumes=gone,
+        images=images,
+        build_cache=forgotten,
+        space=stopped.space_reclaimed + more + most + rest,
+    )
+
+
+def _prune_build_cache(layout: Layout, everything: bool, filters: Filters) -> tuple[list[str], int]:
+    older = time.time() - float(filters["until"][-1]) if "until" in filters else None
+    return build_cache.prune(layout, everything=everything, older_than=older, keep_bytes=0)
 
 
 def prune_volumes(layout: Layout, filters: Filters) -> tuple[list[str], int]:

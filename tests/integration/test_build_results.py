@@ -67,6 +67,23 @@ def test_prune(build: Build, minidock: Minidock) -> None:
     assert cached(build(CACHED)) == ["1"]
 
 
+def test_the_system_counts_the_cache_and_prunes_it_with_the_rest(build: Build, minidock: Minidock) -> None:
+    build(CACHED, files={"file": "1" * 5000})
+    minidock("rmi", "out", check=True)
+    minidock("network", "create", "lonely", check=True)
+    size = minidock("system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}", check=True).stdout.splitlines()[
+        -1
+    ]
+    assert re.fullmatch(r"Build Cache [4-9] (\d+\.?\d*kB)", size)
+    assert (
+        minidock("system", "prune", "-f", "--filter", "until=24h", check=True).stdout == "Total reclaimed space: 0B\n"
+    )
+    assert minidock("network", "prune", "-f", "--filter", "until=24h", check=True).stdout == ""
+    told = minidock("system", "prune", "-af", check=True).stdout
+    assert "Deleted Networks:\nlonely\n" in told and "Deleted build cache objects:\n" in told
+    assert minidock("system", "df", "--format", "{{.Size}}", check=True).stdout.splitlines()[-1] == "0B"
+
+
 def test_prune_leaves_what_images_have(build: Build, minidock: Minidock) -> None:
     build(CACHED, files={"file": "1"})
     minidock("builder", "prune", "-f", check=True)

@@ -8,7 +8,8 @@
     failures    what the daemon says went wrong → the tree in minidock/errors.py
     carry       the other half of ssh://: standard streams as a connection (system dial-stdio)
     remote      the engine's verbs, table of contents of the rest:
-    containers, attached, files, stats, images, registries, usage    one file a noun
+    containers, attached, files, stats, images, registries, networks, volumes, building, usage    one
+                file a noun
 
 Nothing of this is imported by a command that works on its own root directory.
 """

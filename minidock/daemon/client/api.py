@@ -193,7 +193,8 @@ class Api:
                     raise  # else it has stopped listening, and may have said why
             return connection.getresponse()
         except (http.client.HTTPException, OSError) as error:
-            raise self._lost() from error
+            # A broken pipe as a cause means elsewhere that nobody reads our stdout; this one is the daemon's.
+            raise self._lost() from (None if isinstance(error, BrokenPipeError) else error)
 
     def _lost(self) -> NoDaemon:
         if self._version:

@@ -17,7 +17,10 @@ from minidock.errors import Unsupported
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
+    from minidock.build.state import Tell
+    from minidock.engine.build_request import BuildRequest, Built
     from minidock.model import (
+        BuildCache,
         Commit,
         ContainersPruned,
         ContainerStats,
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
         Created,
         CreateRequest,
         DiskUsage,
+        EndpointSettings,
         Event,
         ExecRequest,
         HistoryRow,
         ImageSummary,
+        NetworkRequest,
         Progress,
         Pruned,
+        Volume,
     )
 
 
@@ -296,6 +302,106 @@ class RemoteEngine(Engine):
         return images.import_tar(
             self.api, source, reference=reference, message=message, changes=changes, platform=platform
         )
+
+    # building
+
+    def build(
+        self,
+        request: BuildRequest,
+        *,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        tell: Tell,
+        tick: Callable[[], None],
+        narrator: Narrator = SILENT,
+    ) -> Built:
+        from minidock.daemon.client import building
+
+        if narrator is not SILENT:
+            raise _only_here("build --explain works")
+        return building.build(self.api, request, stdin=stdin, tell=tell, tick=tick)
+
+    def check_build(self, request: BuildRequest, *, stdin: BinaryIO) -> NoReturn:
+        raise _only_here("build --check works")
+
+    def build_cache(self) -> list[BuildCache]:
+        from minidock.daemon.client import usage
+
+        return usage.disk_usage(self.api).build_cache
+
+    def prune_build_cache(
+        self, *, all: bool, older_than: float | None = None, keep_bytes: int = 0
+    ) -> tuple[list[str], int]:
+        from minidock.daemon.client import building
+
+        return building.prune(self.api, everything=all, older_than=older_than, keep_bytes=keep_bytes)
+
+    # volumes
+
+    def create_volume(self, name: str, *, driver: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
+        from minidock.daemon.client import volumes
+
+        return volumes.create(self.api, name, driver, options, labels)
+
+    def volumes(self, *, filters: Filters | None = None) -> list[Volume]:
+        from minidock.daemon.client import volumes
+
+        return volumes.listed(self.api, filters or {})
+
+    def inspect_volume(self, name: str) -> Volume:
+        from minidock.daemon.client import volumes
+
+        return volumes.inspect(self.api, name)
+
+    def remove_volume(self, name: str, *, force: bool = False) -> None:
+        from minidock.daemon.client import volumes
+
+        volumes.remove(self.api, name, force=force)
+
+    def prune_volumes(self, *, filters: Filters | None = None) -> tuple[list[str], int]:
+        from minidock.daemon.client import volumes
+
+        return volumes.prune(self.api, filters or {})
+
+    # networks
+
+    def create_network(self, asked: NetworkRequest) -> str:
+        from minidock.daemon.client import networks
+
+        return networks.create(self.api, asked)
+
+    def networks(self, *, filters: Filters | None = None) -> list[dict[str, Any]]:
+        from minidock.daemon.client import networks
+
+        return networks.listed(self.api, filters or {})
+
+    def inspect_network(self, ref: str) -> dict[str, Any]:
+        from minidock.daemon.client import networks
+
+        return networks.inspect(self.api, ref)
+
+    def remove_network(self, ref: str, *, force: bool = False) -> None:
+        from minidock.daemon.client import networks
+
+        networks.remove(self.api, ref)
+
+    def prune_networks(self, *, filters: Filters | None = None) -> list[str]:
+        from minidock.daemon.client import networks
+
+        return networks.prune(self.api, filters or {})
+
+    def connect_network(self, network: str, ref: str, asked: EndpointSettings) -> None:
+        from minidock.daemon.client import networks
+
+        networks.connect(self.api, network, ref, asked)
+
+    def disconnect_network(self, network: str, ref: str, *, force: bool = False) -> None:
+        from minidock.daemon.client import networks
+
+        networks.disconnect(self.api, network, ref, force=force)
+
+    def examine_network(self) -> NoReturn:
+        raise _only_here("doctor network works")
 
     # registries: the daemon goes there, with what is kept here
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from minidock.daemon.lines import body, lines
 from minidock.daemon.spawner import Reply
 from minidock.daemon.verbs.common import Arguments, Verb, plainly
 from minidock.engine import Engine
-from minidock.engine.build_cache import BuildCacheRow
 from minidock.errors import UsageError
 from minidock.model import VolumeUsage
 
@@ -82,24 +80,8 @@ def disk_usage(engine: Engine, given: Arguments, reply: Reply) -> object:
     if "volume" in wanted:
         answer["Volumes"] = [_volume(row) for row in used.volumes]
     if "build-cache" in wanted:
-        answer["BuildCache"] = [_cached(row) for row in engine.build_cache()]
+        answer["BuildCache"] = used.build_cache
     return answer
-
-
-def _cached(row: BuildCacheRow) -> dict[str, object]:
-    used = datetime.fromtimestamp(row.used, UTC).isoformat().replace("+00:00", "Z")
-    return {
-        "ID": row.id,
-        "Type": row.type,
-        "Description": row.description,
-        "InUse": False,
-        "Shared": row.shared,
-        "Size": row.size,
-        "CreatedAt": row.created or used,
-        "LastUsedAt": used,
-        "UsageCount": 1,
-        "Parents": None,
-    }
 
 
 def _volume(used: VolumeUsage) -> dict[str, object]:

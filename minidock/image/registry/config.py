@@ -78,6 +78,10 @@ class DockerConfig:
             raise MinidockError(f"{self.path}: not the name of a credential helper: {name!r}")
         return str(name)
 
+    def servers(self) -> list[str]:
+        """Those that somebody has logged in to."""
+        return [*self._section("auths"), *(name for name in self._section("credHelpers"))]
+
     def credentials(self, server: str) -> Credentials:
         """Of a domain or server; NOBODY when there are none."""
         key = server_key(server)

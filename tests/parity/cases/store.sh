@@ -116,11 +116,13 @@ docker rm -f $C-2 >/dev/null
 docker system prune -a -f --filter label=case=$C | sed 's/: .*//' | uniq
 
 ### system-df: the table
+docker builder prune -af >/dev/null 2>&1
 docker system df | awk '{print $1}'; docker system df --format '{{.Type}}'
 docker system df | grep Build
 
 ### system-df-verbose: its headings
-docker system df -v | grep -e usage: -e '^[A-Z ]*$'
+docker builder prune -af >/dev/null 2>&1
+docker system df -v | grep -e usage: -e '^[A-Z ]*$' | tr -s ' '
 
 ### system-df-containers: what a container wrote
 docker run --name $C busybox sh -c 'head -c 5000 /dev/zero > /f'
