@@ -9,6 +9,7 @@
     hijack     a connection that stops being HTTP (attach, exec)
     bridge     the bytes between such a connection and a container's shim
     happenings the instance's events, for everybody who waits for one
+    carrier    TLS by a thread, so that either direction of a connection can end alone
     client/    the other side of all this, for a command line that drives another daemon
 
 The daemon itself never calls what could fork, clone or join a namespace, and never blocks: it moves bytes. Containers
