@@ -8,6 +8,8 @@
     streams    bodies that flow through a pipe to or from a worker
     hijack     a connection that stops being HTTP (attach, exec)
     bridge     the bytes between such a connection and a container's shim
+    births     who attaches before the start
+    lines      what a worker tells while it works
     happenings the instance's events, for everybody who waits for one
     carrier    TLS by a thread, so that either direction of a connection can end alone
     client/    the other side of all this, for a command line that drives another daemon

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
@@ -19,6 +20,9 @@ from minidock import __version__
 from minidock.daemon.happenings import Happenings
 from minidock.daemon.workers import Refused, Workers
 from minidock.paths import Layout
+
+if TYPE_CHECKING:
+    from minidock.daemon.births import Birth
 
 NEWEST, OLDEST = (1, 44), (1, 24)
 LONGEST_PATH = 64 * 1024
@@ -34,7 +38,7 @@ class Daemon:
         self.layout = layout
         self.workers = Workers(layout)
         self.happenings = Happenings(layout)
-        self.starting: dict[str, asyncio.Future[int]] = {}
+        self.starting: dict[str, Birth] = {}
         """By id of a container that isn't running: who attached to it waits here for the shim's connection."""
 
     def open(self) -> None:

@@ -55,17 +55,17 @@ class Shim:
 async def carry(shim: Shim, client: Streams, wish: Wish) -> bool:
     """Until the container ends (True), or the client leaves: by its keys, or without a word."""
     reader, writer = client
-    inward = asyncio.create_task(_inward(shim, reader, wish))
+    typing = asyncio.create_task(inward(shim, reader, wish))
     outward = asyncio.create_task(_outward(shim, writer, wish))
     try:
-        await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
-        if inward.done() and not outward.done() and not inward.result():
+        await asyncio.wait({typing, outward}, return_when=asyncio.FIRST_COMPLETED)
+        if typing.done() and not outward.done() and not typing.result():
             await outward  # the client has closed its sending half only
         return outward.done() and not outward.cancelled() and outward.exception() is None and outward.result()
     except ConnectionError:
         return False
     finally:
-        for task in (inward, outward):
+        for task in (typing, outward):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await task
@@ -84,7 +84,7 @@ async def _outward(shim: Shim, writer: asyncio.StreamWriter, wish: Wish) -> bool
     return True
 
 
-async def _inward(shim: Shim, reader: asyncio.StreamReader, wish: Wish) -> bool:
+async def inward(shim: Shim, reader: asyncio.StreamReader, wish: Wish) -> bool:
     """True when the client has typed its detach keys. The beginning of them is kept back only for a moment."""
     keys = wire.DetachKeys(wish.keys) if wish.keys and wish.tty else None
     while True:

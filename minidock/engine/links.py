@@ -9,6 +9,7 @@ from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, ContainerNotFound, UsageError
 from minidock.paths import Layout
 
+ON_THE_DEFAULT_NETWORK = ("", "default", "bridge")
 IGNORED = ("HOME", "PATH")
 
 
@@ -24,6 +25,8 @@ def check(layout: Layout, links: list[str]) -> None:
 
 def linked(layout: Layout, record: Record) -> list[tuple[str, Record]]:
     """The containers by their aliases. Raises Conflict for one that doesn't run."""
+    if record.host_config.network_mode not in ON_THE_DEFAULT_NETWORK:
+        return []  # compose asks twice, here and in the network's settings
     rows = []
     for link in record.host_config.links:
         name, _, alias = link.partition(":")

@@ -182,14 +182,22 @@ def distribution(layout: Layout, text: str, auth: dict[str, str] | None) -> dict
     from minidock.image.registry.pull import closing
 
     name = reference.parse(text).tagged()
-    (repository,) = client.repositories(layout, name, credentials=_credentials(auth))
-    with closing(repository):
-        found = repository.manifest(name.digest or name.tag)
-        document = json.loads(found.raw)
-        if "manifests" in document:
-            platforms = [one["platform"] for one in document["manifests"] if "platform" in one]
-        else:
-            platforms = [_described(repository, found, name.familiar)["Descriptor"]["platform"]]
+    refused = RegistryError(f"nobody to ask about {text}")
+    for repository in client.repositories(layout, name, mirrors=True, credentials=_credentials(auth)):
+        with closing(repository):
+            try:
+                return _found_there(repository, repository.manifest(name.digest or name.tag), name.familiar)
+            except RegistryError as error:
+                refused = error
+    raise refused
+
+
+def _found_there(repository: Any, found: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+    document = json.loads(found.raw)
+    if "manifests" in document:
+        platforms = [one["platform"] for one in document["manifests"] if "platform" in one]
+    else:
+        platforms = [_described(repository, found, name)["Descriptor"]["platform"]]
     descriptor = {"mediaType": found.media_type, "digest": found.digest, "size": len(found.raw)}
     return {"Descriptor": descriptor, "Platforms": platforms}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json, nothing, version
+from minidock.daemon.births import expected
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, taken_over
 from minidock.daemon.streams import flowing, prepared
@@ -34,22 +35,20 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
 async def start(daemon: Daemon, request: web.Request) -> web.Response:
     """Whoever has attached to it beforehand is given the shim's first connection, and misses nothing."""
     ref = request.match_info["ref"]
-    waiting = daemon.starting.pop(await identity(daemon, ref), None) if daemon.starting else None
+    container_id = await identity(daemon, ref) if daemon.starting else ""
+    waiting = daemon.starting.pop(container_id, None)
     try:
         result = await daemon.workers.call("start", {"ref": ref, "held": waiting is not None})
-    except Refused as refused:
-        if waiting is not None and not waiting.done():
-            waiting.set_exception(refused)
+    except Refused:
+        if waiting is not None:
+            waiting.give_up()
         raise
     if result.value() is not True:
         if waiting is not None:
-            waiting.cancel()
+            waiting.give_up()
         return web.Response(status=304)
     if waiting is not None:
-        if waiting.done():  # it has gone meanwhile
-            await _let_go(result.descriptors[0])
-        else:
-            waiting.set_result(result.descriptors[0])
+        waiting.begin(daemon, container_id, result.descriptors[0])
     return nothing()
 
 
@@ -155,12 +154,12 @@ async def attach(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
     async with contextlib.AsyncExitStack() as stack:
         # Before the answer begins: once they have it, clients start the container.
-        birth = stack.enter_context(_birth(daemon, facts["Id"])) if stream and not running else None
+        birth = stack.enter_context(expected(daemon, facts["Id"])) if stream and not running else None
         client = await stack.enter_async_context(taken_over(request, kind))
         if past:
             await _past(daemon, facts["Id"], wish, client[1])
         if birth is not None:
-            await _from_birth(daemon, facts["Id"], wish, client, birth)
+            await birth.follow(client, wish)
         elif stream:
             await _running(daemon, facts["Id"], wish, client)
     return web.Response()
@@ -179,53 +178,6 @@ async def _running(daemon: Daemon, container_id: str, wish: Wish, client: tuple[
         await carry(shim, client, wish)
     finally:
         shim.close()
-
-
-class Birth(msgspec.Struct, frozen=True):
-    """The shim's first connection, when somebody starts the container. The first who waits for it gets it."""
-
-    connection: asyncio.Future[int]
-    mine: bool
-
-
-@contextlib.contextmanager
-def _birth(daemon: Daemon, container_id: str) -> Iterator[Birth]:
-    mine: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    before = daemon.starting.setdefault(container_id, mine)
-    try:
-        yield Birth(before, before is mine)
-    finally:
-        if daemon.starting.get(container_id) is mine:
-            mine.cancel()
-            del daemon.starting[container_id]
-
-
-async def _from_birth(daemon: Daemon, container_id: str, wish: Wish, client: tuple[Any, Any], birth: Birth) -> None:
-    """Wait until somebody starts it. With the first connection comes the promise to clean up, which we keep."""
-    try:
-        fd = await asyncio.shield(birth.connection)
-    except Refused:
-        return None
-    if not birth.mine:
-        return await _running(daemon, container_id, wish, client)
-    shim = await Shim.of(fd)
-    try:
-        ended = await carry(shim, client, wish)
-        if ended:
-            await asyncio.shield(daemon.workers.call("cleanup", {"container_id": container_id}))
-        else:
-            shim.send(wire.OWNER, b"\0")
-            await shim.writer.drain()
-    finally:
-        shim.close()
-    return None
-
-
-async def _let_go(fd: int) -> None:
-    shim = await Shim.of(fd)
-    shim.send(wire.OWNER, b"\0")
-    await shim.writer.drain()
-    shim.close()
 
 
 async def resize(daemon: Daemon, request: web.Request) -> web.Response:
