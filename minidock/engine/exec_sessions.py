@@ -111,6 +111,14 @@ def _find(layout: Layout, exec_id: str) -> Session:
     raise NotFound(f"No such exec instance: {exec_id}")
 
 
+def whole_id(directory: Path) -> str:
+    """Of an exec by its directory, which is named with the first twelve digits; one of `exec` itself has no more."""
+    try:
+        return files.read_json(directory / execs.WRITTEN_DOWN, Session).id
+    except FileNotFoundError:
+        return directory.name
+
+
 def _write(layout: Layout, session: Session) -> None:
     path = execs.session_of(layout, session.container_id, session.id) / execs.WRITTEN_DOWN
     files.write_json(path, session, durable=False)

@@ -60,11 +60,17 @@ def _log_path(layout: Layout, record: Record) -> str:
 
 
 def _execs(layout: Layout, record: Record) -> list[str] | None:
-    """The first twelve digits of those that run."""
+    """Those that run and, of those that came through the API, the ones that can still be asked about."""
+    directory = layout.container_run(record.id) / "exec"
     try:
-        return sorted(os.listdir(layout.container_run(record.id) / "exec")) or None
+        names = sorted(os.listdir(directory))
     except FileNotFoundError:
         return None
+    if not names:
+        return None
+    from minidock.engine import exec_sessions
+
+    return [exec_sessions.whole_id(directory / name) for name in names]
 
 
 OMITTED_WHEN_EMPTY = ("StorageOpt", "Tmpfs", "Sysctls", "Annotations", "Mounts", "Init")

@@ -115,3 +115,11 @@ def test_containers_that_should_be_up_are_started_with_the_daemon(daemon: Daemon
     while daemon.docker("ps", "-q").stdout == "" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert daemon.docker("ps", "--format", "{{.Names}}").stdout == "one\n"
+
+
+def test_inspect_names_the_execs_by_their_whole_ids(client: docker.DockerClient) -> None:
+    container = client.containers.run("busybox", ["sleep", "1000"], detach=True)
+    made = client.api.exec_create(container.id, ["sleep", "1000"])["Id"]
+    client.api.exec_start(made, detach=True)
+    container.reload()
+    assert container.attrs["ExecIDs"] == [made]

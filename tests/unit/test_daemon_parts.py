@@ -1,0 +1,62 @@
+"""Parts of the daemon that need neither root nor a socket."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from minidock.daemon.verbs.builds import Classic, classic_failure
+from minidock.daemon.verbs.common import members, read
+from minidock.daemon.verbs.containers import CreateBody, ExecBody
+from minidock.daemon.verbs.registries import bar
+from minidock.engine.durations import moment_of
+from minidock.errors import UsageError
+from minidock.model import HostConfig
+
+
+class Told:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def stream(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_members_are_read_in_any_case_and_nulls_as_not_said() -> None:
+    body = read({"cmd": "ls", "TTY": True, "Env": None, "detachKeys": "ctrl-p"}, ExecBody)
+    assert (body.cmd, body.tty, body.env, body.detach_keys) == ("ls", True, [], "ctrl-p")
+    assert members({"memory": 5, "Unknown": {"a": None}}, HostConfig) == {"Memory": 5, "Unknown": {}}
+    assert read({"entrypoint": ["a"], "HostConfig": {"x": 1}}, CreateBody).host_config == {"x": 1}
+    with pytest.raises(UsageError, match="an object is expected"):
+        members(["a"], HostConfig)
+
+
+def test_moments_are_ago_dates_or_seconds() -> None:
+    assert moment_of("12.5") == 12.5
+    assert abs(time.time() - 5400 - moment_of("1h30m")) < 5
+    assert moment_of("2026-01-01T00:00:00Z") == moment_of("2026-01-01T00:00:00") == 1767225600
+    for text in ("", "soon", "1x", "10 m"):
+        with pytest.raises(ValueError):
+            moment_of(text)
+
+
+def test_builds_are_told_as_the_classic_builder_does() -> None:
+    told = Told()
+    classic = Classic(told, quiet=False)  # type: ignore[arg-type]
+    classic.begin("definition", "[internal] load build definition")
+    classic.log("definition", b"reading\n")
+    classic.begin("0/1", "[1/2] FROM busybox:latest")
+    classic.done("0/1", cached=True)
+    classic.begin("0/2", "[stage 2/2] RUN make")
+    classic.log("0/2", b"said\n")
+    classic.done("0/2", cached=True)
+    assert told.lines == ["Step 1/2 : FROM busybox:latest\n", "Step 2/2 : RUN make\n", "said\n", " ---> Using cache\n"]
+    words = 'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7'
+    assert classic_failure(words) == (7, "The command '/bin/sh -c exit 7' returned a non-zero code: 7")
+    assert classic_failure("something else") == (1, "something else")
+
+
+def test_the_bar_is_as_long_as_dockers() -> None:
+    assert bar(0, 2000) == "[>" + " " * 49 + "]      0B/2kB"
+    assert bar(2000, 2000) == "[" + "=" * 50 + "]     2kB/2kB"
