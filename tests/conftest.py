@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from minidock.paths import Layout
 from tests.support.dockerd import Docker
@@ -74,6 +75,11 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def probe_image(probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive with the image `probe`, which holds nothing else (tests/support/probe.py)."""
     return probe_archive(tmp_path_factory.mktemp("images") / "probe.tar", probe)
+
+
+# A machine that does other things meanwhile is slow, and nothing is wrong with that
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 # Order, and what goes to which process of pytest-xdist

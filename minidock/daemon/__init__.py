@@ -11,6 +11,7 @@
     births     who attaches before the start
     lines      what a worker tells while it works
     happenings the instance's events, for everybody who waits for one
+    carrier    TLS by a thread, so that either direction of a connection can end alone
     client/    the other side of all this, for a command line that drives another daemon
 
 The daemon itself never calls what could fork, clone or join a namespace, and never blocks: it moves bytes. Containers

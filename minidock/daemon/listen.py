@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import grp
 import ipaddress
 import logging
@@ -16,6 +17,9 @@ import socket
 import ssl
 import stat
 import sys
+import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,12 +28,14 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon.app import Daemon, serve
+from minidock.daemon.carrier import Carrier
 from minidock.errors import Conflict, MinidockError, UsageError
 from minidock.paths import Layout
 
 DEFAULT = "unix:///run/minidock.sock"
 GROUP = "minidock"
 PORT, TLS_PORT = 2375, 2376
+HANDSHAKE_SECONDS = 20
 
 
 class Tls(msgspec.Struct, frozen=True):
@@ -49,12 +55,12 @@ def start(layout: Layout, hosts: Sequence[str], tls: Tls | None) -> None:
     with contextlib.ExitStack() as stack:
         listening = [stack.enter_context(_listen(host, tls)) for host in hosts or [DEFAULT]]
         context = _context(tls) if tls else None
+        local = [sock for sock in listening if sock.family == socket.AF_UNIX]
+        tcp = [sock for sock in listening if sock.family != socket.AF_UNIX]
 
         def sites(runner: web.AppRunner) -> list[web.BaseSite]:
-            return [
-                web.SockSite(runner, sock, ssl_context=None if sock.family == socket.AF_UNIX else context)
-                for sock in listening
-            ]
+            plain = [stack.enter_context(_behind_tls(sock, context)) if context else sock for sock in tcp]
+            return [web.SockSite(runner, sock) for sock in (*plain, *local)]
 
         for host in hosts or [DEFAULT]:
             print(f"minidock: the API listens on {host}", file=sys.stderr, flush=True)
@@ -77,6 +83,43 @@ def _listen(host: str, tls: Tls | None) -> contextlib.AbstractContextManager[soc
         except OSError as error:
             raise Conflict(f"can't listen on {host}: {(error.strerror or str(error)).lower()}") from error
     raise UsageError(f"invalid address {host}", hint="unix:///path or tcp://address:port")
+
+
+@contextlib.contextmanager
+def _behind_tls(outer: socket.socket, context: ssl.SSLContext) -> Iterator[socket.socket]:
+    """Where the connections of `outer` arrive decrypted: a socket in a directory that is ours alone."""
+    with tempfile.TemporaryDirectory(prefix="minidock-tls-") as directory, socket.socket(socket.AF_UNIX) as inner:
+        path = f"{directory}/plain.sock"
+        inner.bind(path)
+        inner.listen(128)
+        threading.Thread(target=_accept, args=(outer, path, context), daemon=True).start()
+        yield inner
+
+
+def _accept(outer: socket.socket, path: str, context: ssl.SSLContext) -> None:
+    while True:
+        try:
+            plain, _ = outer.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                time.sleep(0.1)  # until somebody leaves
+                continue
+            if error.errno == errno.ECONNABORTED:
+                continue
+            return  # closed: the daemon ends
+        threading.Thread(target=_carry, args=(plain, path, context), daemon=True).start()
+
+
+def _carry(plain: socket.socket, path: str, context: ssl.SSLContext) -> None:
+    """One client. Who doesn't finish the handshake in time, or isn't trusted, never reaches the API."""
+    with plain, contextlib.suppress(OSError):
+        plain.settimeout(HANDSHAKE_SECONDS)
+        with socket.socket(socket.AF_UNIX) as inner:
+            carrier = Carrier(plain, inner, context)
+            carrier.shake_hands()
+            inner.connect(path)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            carrier.run()
 
 
 def _warn_of_plain(name: str) -> None:

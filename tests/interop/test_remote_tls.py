@@ -105,6 +105,9 @@ def test_a_daemon_over_tls_knows_its_clients(
             time.sleep(0.1)
         ran = _client(url, "--tlsverify", *options, "run", "--rm", "busybox", "sh", "-c", "echo out; exit 4")
         assert (ran.stdout, ran.returncode) == ("out\n", 4), ran.stderr
+        script = "cat; sleep 0.5; echo after"  # our half has ended by then
+        heard = _client(url, "--tlsverify", *options, "run", "-i", "--rm", "busybox", "sh", "-c", script, input="in\n")
+        assert heard.stdout == "in\nafter\n", heard.stderr
         variables = {"DOCKER_HOST": url, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
         assert _client("", "ps", "-q", env=variables).returncode == 0
         made = f"host={url},ca={certificates}/ca.pem,cert={certificates}/cert.pem,key={certificates}/key.pem"
@@ -119,13 +122,15 @@ def test_a_daemon_over_tls_knows_its_clients(
         daemon.wait(15 * SLOWNESS)
 
 
-def _client(url: str, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _client(
+    url: str, *words: str, input: str = "", env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     where = ["-H", url] if url else []
     return subprocess.run(
         [*COMMAND, *where, *words],
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=input,
         env={**os.environ, **(env or {})},
         timeout=60 * SLOWNESS,
     )
