@@ -14,7 +14,7 @@ CLOSING = re.compile(r"^=+ (.*\b\d+ (?:passed|failed|error).*) =+$", re.MULTILIN
 
 
 @pytest.mark.skipif(IN_VM, reason="this is the VM")
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_what_is_marked_vm_passes_on_a_cgroup2_machine(record_property: Callable[[str, object], None]) -> None:
     require_root()
     result = subprocess.run([REPOSITORY / "scripts" / "test", "vm"], capture_output=True, text=True, errors="replace")
