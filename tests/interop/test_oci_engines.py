@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.dockerd import OCI, PATIENCE, Docker
 from tests.support.instance import REPOSITORY
-from tests.support.needs import require_root, require_tool
+from tests.support.needs import require_root, require_tool, short_directory
 from tests.support.tasks import kill_below
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -86,7 +86,7 @@ def podman(tmp_path: Path, busybox_layer_tar: bytes) -> Iterator[Run]:
     """podman on directories of its own; afterwards its containers are gone."""
     require_root()
     program = require_tool("podman")
-    places = [f"--root={tmp_path}/graph", f"--runroot={tmp_path}/run", f"--tmpdir={tmp_path}/tmp"]
+    places = [f"--root={tmp_path}/graph", f"--runroot={short_directory()}", f"--tmpdir={tmp_path}/tmp"]
     options = [*places, "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=file"]
     limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"]  # its defaults need CAP_SYS_RESOURCE
     (tmp_path / "layer.tar").write_bytes(busybox_layer_tar)

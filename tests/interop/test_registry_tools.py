@@ -16,6 +16,7 @@ from minidock.image.store import ImageStore
 from minidock.paths import Layout
 from tests.conftest import Docker, require_root, require_tool
 from tests.support.instance import COMMAND
+from tests.support.needs import short_directory
 from tests.support.registry import Registry
 
 
@@ -26,7 +27,7 @@ class Clients:
         self.docker = docker
         self.layout = layout
         self.directory = directory
-        store = ["--root", str(directory / "podman"), "--runroot", str(directory / "run"), "--storage-driver", "vfs"]
+        store = ["--root", str(directory / "podman"), "--runroot", short_directory(), "--storage-driver", "vfs"]
         self.podman = ["env", "-u", "DOCKER_CONFIG", require_tool("podman"), *store]  # it insists on the file
         self.skopeo = require_tool("skopeo")
 

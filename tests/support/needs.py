@@ -6,12 +6,14 @@ except for the features listed in ALLOWED_SKIPS: a machine without skopeo must n
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,6 +37,13 @@ def require_tool(name: str) -> str:
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     if path is None:
         pytest.skip(f"needs the tool {name}: sudo scripts/setup test installs it")
+    return path
+
+
+def short_directory() -> str:
+    """A directory of this process's own, gone at its end: podman refuses a --runroot of more than 50 bytes."""
+    path = tempfile.mkdtemp(prefix="mdt-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
 
