@@ -336,7 +336,7 @@ def push_debian(bench: Bench, times: int) -> Samples:
 
 
 def pull_memory(bench: Bench, times: int) -> Samples:
-    """The peak of a pull whose one layer has 2 GiB of noise; the measure is the process's, as wait4(2) tells it."""
+    """The peak of a pull whose one layer has 2 GiB of noise; the measure is the process's, as getrusage(2) tells it."""
     registry = Registry(bench.directory / "registry-large")
     registry.start()
     name = f"{registry.address}/large:1"
@@ -358,12 +358,14 @@ def pull_memory(bench: Bench, times: int) -> Samples:
 
 
 def _peak(command: list[str]) -> float:
-    """MiB that a command had resident at most."""
-    pid = os.posix_spawn(command[0], command, os.environ)
-    _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)}: exit {os.waitstatus_to_exitcode(status)}")
-    return usage.ru_maxrss / 1024
+    """MiB that a command had resident at most.
+
+    Measured by a small process between: execve(2) keeps the peak of what called it, and we are large by now.
+    """
+    ask = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)"
+    told = "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    done = subprocess.run([sys.executable, "-c", f"{ask}; {told}", *command], check=True, stdout=subprocess.PIPE)
+    return int(done.stdout) / 1024
 
 
 BUILD = """\

@@ -43,14 +43,15 @@ def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool =
     record = running(layout, ref)
     with _announced(layout, record, request) as exec_id:
         client, process = born(layout, record, request, exec_id)
-        if request.detach:
-            client.close()
-            return 0
-        code = _stream(client, record, request, process, session_of(layout, record.id, exec_id), sig_proxy)
-    if code is None:
-        events.container(layout, record, "exec_detach", {"execID": exec_id})
-    else:
-        _ended(layout, record, exec_id, code)
+        with client:
+            if request.detach:
+                return 0
+            code = _stream(client, record, request, process, session_of(layout, record.id, exec_id), sig_proxy)
+            if code is None:
+                attach.own(client, False)  # from now on it is the shim's
+                events.container(layout, record, "exec_detach", {"execID": exec_id})
+            else:
+                _ended(layout, record, exec_id, code)  # as long as we are there, the shim leaves that to us
     return code
 
 
@@ -90,7 +91,7 @@ def capture(layout: Layout, record: Record, request: ExecRequest, *, seconds: fl
                 _signal(process, signal.SIGKILL)
                 attach.own(client, False)  # its end is the shim's to tell
                 return Captured(None, b"", False)
-    _ended(layout, record, exec_id, code)
+            _ended(layout, record, exec_id, code)
     return Captured(code, bytes(said[:limit]), len(said) > limit)
 
 
@@ -197,10 +198,7 @@ def _stream(
         on_signal=(lambda number: _signal(process, number)) if sig_proxy else None,
     )
     if outcome.detached:
-        attach.own(client, False)  # from now on it is the shim's
-        client.close()
         return None
-    client.close()
     if outcome.exit_code is None:
         ended = shim.read_exit(session)
         if ended is None:

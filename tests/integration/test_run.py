@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.instance import Minidock
+from tests.support.instance import Minidock, leftovers, settled
 
 pytestmark = pytest.mark.vm
 
@@ -204,3 +206,28 @@ def test_container_id_network_is_shared(box: Minidock) -> None:
     pid = inspect(box, "first")["State"]["Pid"]
     shown = box("run", "--rm", "--network", "container:first", "busybox", "readlink", "/proc/self/ns/net", check=True)
     assert shown.stdout.strip() == os.readlink(f"/proc/{pid}/ns/net")
+
+
+WITH_A_MARK = """
+import sys
+from pathlib import Path
+from minidock.engine import execs
+from minidock.model import ExecRequest
+from minidock.paths import Layout
+execs.cleanup_command = lambda layout, container: ["/bin/sh", "-c", f"echo >> {sys.argv[2]}"]
+layout = Layout(Path(sys.argv[1]))
+for detach in sys.argv[3:]:
+    assert execs.execute(layout, "one", ExecRequest(["true"], detach=detach == "-d")) == 0
+"""
+
+
+@pytest.mark.parametrize(("how", "cleaned"), [(["", ""], 0), (["", "-d"], 1)])
+def test_an_exec_with_somebody_attached_costs_no_second_process_to_clean_up(
+    box: Minidock, tmp_path: Path, how: list[str], cleaned: int
+) -> None:
+    """Its shim becomes `container cleanup`, an interpreter's start, only where nobody else has cleaned up."""
+    box("run", "-d", "--name", "one", "--network", "none", "busybox", "sleep", "60", check=True)
+    mark = tmp_path / "mark"
+    subprocess.run([sys.executable, "-c", WITH_A_MARK, str(box.layout.root), str(mark), *how], check=True)
+    assert not settled(lambda: [line for line in leftovers(box.layout) if "shim" in line][1:])
+    assert not settled(lambda: [] if (mark.read_text().count("\n") if mark.exists() else 0) == cleaned else ["mark"])

@@ -1,0 +1,55 @@
+"""Modules that are put off: not loaded by a start, and whole for whoever needs them, however he asks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from minidock.late import LATE
+
+START = "import sys; from minidock import late; late.put_off(); import click, msgspec, pathlib, uuid\n"
+
+ASKED = {
+    "inspect": ("import inspect", "inspect.cleandoc('  x')", "'x'"),
+    "textwrap": ("from textwrap import dedent", "dedent(' x')", "'x'"),
+    "ntpath": ("import ntpath", "ntpath.join('a', 'b')", r"'a\\b'"),
+    "urllib.parse": ("import urllib.parse", "urllib.parse.quote('a b')", "'a%20b'"),
+    "platform": ("import platform", "platform.python_implementation()", "'CPython'"),
+    "typing_extensions": ("from typing_extensions import TypedDict", "TypedDict.__module__", "'typing_extensions'"),
+}
+
+
+def said(code: str) -> str:
+    return subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path}\n{code}"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+
+
+def test_the_libraries_that_every_command_loads_leave_them_alone() -> None:
+    assert said(START + "print([name for name in late.LATE if type(sys.modules[name]) is not late.Late])") == "[]"
+
+
+def test_each_has_a_row_here() -> None:
+    assert set(ASKED) == set(LATE)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_it_is_there_for_who_asks(name: str) -> None:
+    how, what, answer = ASKED[name]
+    assert said(f"{START}{how}\nprint(repr({what}))") == answer
+
+
+def test_it_is_there_for_who_imported_it_before_it_was_loaded() -> None:
+    assert (
+        said(START + "import inspect as early; import inspect\ninspect.cleandoc('')\nprint(early.cleandoc('  x'))")
+        == "x"
+    )
+    assert (
+        said(START + "print(pathlib.Path('/a b').as_uri(), pathlib.PureWindowsPath('a', 'b'))") == r"file:///a%20b a\b"
+    )
+    assert said(START + "print(uuid.UUID(int=1).version, click.core.inspect.isfunction(print))") == "None False"
+
+
+def test_what_it_does_not_have_is_an_attribute_error() -> None:
+    assert said(START + "import inspect\nprint(hasattr(inspect, 'nonsense'))") == "False"
