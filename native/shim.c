@@ -57,10 +57,10 @@ enum { FAREWELL_MS = 2000 };
 static struct {
     const char *id, *dir;
     long pid;
-    int listen_fd, client_fd;
+    int listen_fd, client_fd, dns_udp_fd, dns_tcp_fd;
     bool stdin_once; /* the container's stdin ends with the client that gave it (docker run -i) */
     char **cleanup;  /* the command to become at the end, or NULL */
-} options = {.listen_fd = -1, .client_fd = -1};
+} options = {.listen_fd = -1, .client_fd = -1, .dns_udp_fd = -1, .dns_tcp_fd = -1};
 
 static int run_dir = -1;     /* RUNDIR; open, so that we know when it is gone or another one */
 static int exit_code = -1;   /* of the container's init; -1 while it lives */
@@ -69,6 +69,7 @@ static char old_oom_score[16];
 
 static bool init_alive(void) { return exit_code < 0; }
 static void clients_send(unsigned char type, const void *payload, size_t length);
+static bool dns_open(int udp, int tcp);
 static void become(char **command);
 
 /* A file in RUNDIR, whole or not at all (rename(2)). A failure is nobody's to hear: we have no terminal. */
@@ -166,7 +167,8 @@ static void open_streams(void)
         client_add(options.client_fd)->gives_input = true;
     if (the_log.path != NULL)
         log_open(0);
-    dns_open();
+    if (options.dns_udp_fd >= 0 && (!dns_open(options.dns_udp_fd, options.dns_tcp_fd) || dns.udp.fd < 0))
+        usage_error("can't watch the sockets of ", "--dns-config");
 }
 
 #include "shim_end.c"

@@ -5,7 +5,14 @@
  * Types 1 and 2 are Docker's own multiplexed stream. A client that reads slowly gets a queue; when that is long, we
  * stop reading from the container, which then waits in write(2): nothing is ever lost. Part of shim.c. */
 
-enum frame { FRAME_STDIN = 0, FRAME_CLOSE_STDIN = 10, FRAME_RESIZE = 11, FRAME_OWNER = 12, FRAME_EXIT = 20 };
+enum frame {
+    FRAME_STDIN = 0,
+    FRAME_CLOSE_STDIN = 10,
+    FRAME_RESIZE = 11,
+    FRAME_OWNER = 12,
+    FRAME_NAMES = 13,
+    FRAME_EXIT = 20
+};
 enum { MAX_CLIENTS = 128, QUEUE_LIMIT = 1024 * 1024, HEADER = 8 };
 
 static struct client {
@@ -21,6 +28,17 @@ static struct client {
     size_t header_length;
     uint32_t size, left;
 } clients[MAX_CLIENTS];
+
+static int passed[2] = {-1, -1}; /* descriptors that came with the bytes that are being read */
+
+static void passed_close(void)
+{
+    for (int index = 0; index < 2; index++) {
+        if (passed[index] >= 0)
+            close(passed[index]);
+        passed[index] = -1;
+    }
+}
 
 static void client_drop(struct client *client)
 {
@@ -97,6 +115,7 @@ static bool frame_allowed(const struct client *client)
     if (header[1] != 0 || header[2] != 0 || header[3] != 0)
         return false;
     return header[0] == FRAME_STDIN || (header[0] == FRAME_CLOSE_STDIN && client->size == 0)
+        || (header[0] == FRAME_NAMES && client->size == 0)
         || (header[0] == FRAME_RESIZE && client->size == 4) || (header[0] == FRAME_OWNER && client->size == 1);
 }
 
@@ -110,6 +129,8 @@ static void frame_complete(struct client *client)
         terminal_resize((unsigned)payload[0] << 8 | payload[1], (unsigned)payload[2] << 8 | payload[3]);
     else if (client->header[0] == FRAME_OWNER)
         client->owner = payload[0] != 0;
+    else if (client->header[0] == FRAME_NAMES && dns_open(passed[0], passed[1]))
+        passed[0] = passed[1] = -1;
 }
 
 /* Bytes from a client, in whatever pieces they come. False: they aren't frames, or there is no memory for them. */
@@ -148,12 +169,19 @@ static bool client_take(struct client *client, const unsigned char *bytes, size_
 static void client_read(struct client *client)
 {
     static unsigned char bytes[16 * 1024];
-    ssize_t length = recv(client->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    char control[CMSG_SPACE(sizeof passed)];
+    struct iovec payload = {bytes, sizeof bytes};
+    struct msghdr message = {.msg_iov = &payload, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t length = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *header = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    if (header != NULL && header->cmsg_type == SCM_RIGHTS)
+        memcpy(passed, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
     if (length <= 0 || !client_take(client, bytes, (size_t)length))
         client_drop(client);
+    passed_close();
 }
 
 /* A free place, or NULL: then new clients wait in the socket's backlog. */

@@ -246,15 +246,29 @@ static void tcp_ready(struct source *source, uint32_t events)
         asker_end(asker);
 }
 
-static void dns_open(void)
+/* No more questions: nobody is left to ask. Our sockets hold the container's network namespace, and with it the
+ * cable between that and the bridge. */
+static void dns_close(void)
 {
-    if (dns_config == NULL || dns.udp.fd < 0 || dns.tcp.fd < 0)
-        return;
-    dns.timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    dns.udp.ready = udp_ready;
-    dns.tcp.ready = tcp_ready;
-    dns.timer.ready = timer_ready;
-    fcntl(dns.tcp.fd, F_SETFL, O_NONBLOCK);
+    struct source *sources[] = {&dns.udp, &dns.tcp, &dns.timer};
+
+    for (int index = 0; index < 3; index++) {
+        if (sources[index]->fd >= 0)
+            close(sources[index]->fd);
+        sources[index]->fd = -1;
+    }
+}
+
+/* Answer at these sockets from now on. True when they are ours: whoever brought them must not close them. */
+static bool dns_open(int udp, int tcp)
+{
+    if (dns_config == NULL || udp < 0 || tcp < 0 || dns.udp.fd >= 0)
+        return false;
+    fcntl(tcp, F_SETFL, O_NONBLOCK);
+    dns.udp = (struct source){udp, udp_ready};
+    dns.tcp = (struct source){tcp, tcp_ready};
+    dns.timer = (struct source){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), timer_ready};
     if (!net_watch(&dns.udp, EPOLLIN) || !net_watch(&dns.tcp, EPOLLIN) || !net_watch(&dns.timer, EPOLLIN))
-        usage_error("can't watch the sockets of ", "--dns-config");
+        dns_close();
+    return true;
 }

@@ -36,6 +36,7 @@ static void init_has_ended(int status)
     exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     exit_code = WIFSIGNALED(status) ? 128 + exit_signal : WEXITSTATUS(status);
     format_now(now);
+    dns_close();
     drain();
     int length = snprintf(text, sizeof text, "{\"exitCode\":%d,\"signal\":%d,\"finishedAt\":\"%s\"}\n", exit_code,
                           exit_signal, now);

@@ -52,8 +52,8 @@ static const struct {
     {"--client-fd", .descriptor = &options.client_fd},
     {"--hold-fd", .descriptor = &held},
     {"--dns-config", .text = &dns_config},
-    {"--dns-udp-fd", .descriptor = &dns.udp.fd},
-    {"--dns-tcp-fd", .descriptor = &dns.tcp.fd},
+    {"--dns-udp-fd", .descriptor = &options.dns_udp_fd},
+    {"--dns-tcp-fd", .descriptor = &options.dns_tcp_fd},
 };
 
 static void set_option(const char *name, const char *value)

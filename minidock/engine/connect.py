@@ -29,6 +29,8 @@ def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -
         wanted.pop("none", None)
         changed = replace(record, requested=wanted, isolated=False)
         if alive(record):
+            if found.name != "bridge":
+                services.answer_names(layout.container_run(record.id), record.state.pid)
             shown_there, made = connection.join(layout, found, asked, record.id, record.name, record.state.pid)
             journal = [*_journal(layout, record), *made]
             _write_journal(layout, record, journal)

@@ -6,8 +6,11 @@ import os
 import socket
 from pathlib import Path
 
-from minidock import network
+from minidock import files, network
+from minidock.errors import MinidockError
 from minidock.network import Attachment, names
+from minidock.runtime import attach
+from minidock.runtime.shim import attach_socket
 
 DNS_CONFIG = "dns.conf"
 
@@ -50,8 +53,26 @@ class Services:
                 fd = one.detach()
                 os.set_inheritable(fd, True)
                 words += [option, str(fd)]
-            words += ["--dns-config", str(self.run_dir / DNS_CONFIG)]
-        return words
+        return [*words, "--dns-config", str(self.run_dir / DNS_CONFIG)]
+
+
+def answer_names(run_dir: Path, pid: int) -> None:
+    """Make the shim of a running container its name server, unless it is one already.
+
+    Containers in the default network alone ask the host's servers. Sockets in there would be in the way at their end:
+    the kernel takes 15 ms to forget one that was bound, and so long the namespace stays. Raises MinidockError.
+    """
+    if dns_port(run_dir):
+        return
+    port = names.draw_port()
+    try:
+        with attach.connect(attach_socket(run_dir)) as shim:
+            udp, tcp = names.open_sockets(pid, port)
+            with udp, tcp:
+                attach.answer_names(shim, udp, tcp)
+    except OSError as error:
+        raise MinidockError("nobody would answer for names in the container: its shim was killed") from error
+    files.write_atomic(run_dir / DNS_CONFIG, names.config(port, {}, [], []).encode(), durable=False)
 
 
 def dns_port(run_dir: Path) -> int:

@@ -50,8 +50,8 @@ NETNSA_NSID = 1  # linux/net_namespace.h
 NETNSA_PID = 2
 RTGENMSG = bytes(4)  # struct rtgenmsg: a family, padded
 
-PATIENCE = 0.012
-"""Seconds to wait for a namespace to die: less than what deleting the cable takes."""
+PATIENCE = 0.02
+"""Seconds to wait for a namespace to die: not much more than what deleting the cable takes."""
 
 
 class CreateVeth(Step, frozen=True):
@@ -121,7 +121,7 @@ class CreateVeth(Step, frozen=True):
         Deleting means to wait 15 ms for what is going to happen anyway. But a namespace that another container has
         joined (`--network container:ID`) lives on, and there the cable must go: the address is somebody else's soon.
         """
-        # A socket that was closed in there a moment ago still holds the namespace: netlink(7) frees its own by RCU.
+        # A bound socket that was closed in there still holds the namespace for some 15 ms: it is freed by RCU.
         deadline = time.monotonic() + PATIENCE
         while index_of(self.name) and is_alive(number_of(self.name)):
             if time.monotonic() > deadline:

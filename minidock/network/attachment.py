@@ -21,7 +21,7 @@ from minidock.kernel.link import LinkUp
 from minidock.kernel.route import AddDefaultRoute
 from minidock.kernel.veth import CreateVeth
 from minidock.model import ContainerConfig, EndpointSettings, HostConfig, PortBinding
-from minidock.network import addresses, endpoint, ports, store, subnets
+from minidock.network import addresses, endpoint, names, ports, store, subnets
 from minidock.network.addresses import Claim, Published
 from minidock.network.endpoint import Endpoint
 from minidock.network.names import AnswerNames
@@ -30,7 +30,6 @@ from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Step
 
-DNS_PORTS = range(32768, 61000)
 """Where the shim's name server listens inside: one of those, by lot."""
 
 
@@ -57,7 +56,7 @@ class Attachment(msgspec.Struct, frozen=True):
     reaches_out: bool = False
     """Whether there is a way out: questions for foreign names are passed on."""
     dns_port: int = 0
-    """Where inside the shim answers them; 0 when the container has no network of its own."""
+    """Where inside the shim answers them; 0 when nobody asks: that may change when it is connected to a network."""
 
     @property
     def hosts_address(self) -> str:
@@ -88,10 +87,8 @@ def plan(
         return Attachment(endpoints={"host": EndpointSettings(network_id=network_id(layout, "host"))})
     if mode == "none":
         none = EndpointSettings(network_id=network_id(layout, "none"))
-        # One that has lost its networks may get others while it runs, and then has to find names.
-        port = _dns_port() if "none" in endpoints else 0
-        shown = {} if port else {"none": none}
-        return Attachment(child=[LinkUp("lo")], endpoints=shown, ports=ports.shown(config, []), dns_port=port)
+        shown = {} if "none" in endpoints else {"none": none}
+        return Attachment(child=[LinkUp("lo")], endpoints=shown, ports=ports.shown(config, []))
     asked = wanted(layout, mode, endpoints, dry_run=dry_run)
     if dry_run:
         claimed = _claims(layout, container_id, name, asked, config, host, dry_run=True)
@@ -220,16 +217,12 @@ def gateway_of(asked: list[tuple[Network, EndpointSettings]]) -> Network | None:
 # Steps
 
 
-def _dns_port() -> int:
-    return DNS_PORTS[int.from_bytes(os.urandom(4), "big") % len(DNS_PORTS)]
-
-
 def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) -> Attachment:
     pairs = [(end.network, end.asked) for end in endpoints]
     way_out = gateway_of(pairs)
     published = [port for end in endpoints for port in end.claim.ports]
     named = [end.network.name for end in endpoints if end.network.name != "bridge"]
-    dns_port = _dns_port()
+    dns_port = names.draw_port() if named else 0
     macs = {end.network.name: end.asked.mac_address or "" for end in endpoints}
     if config.mac_address and endpoints:
         macs[endpoints[0].network.name] = macs[endpoints[0].network.name] or config.mac_address

@@ -5,14 +5,16 @@ resolv.conf speaks of is the container's own shim (native/shim_dns.c): no furthe
 
     networks/NAME/hosts          who is called what, as lines of hosts(5): written whenever an address is taken or given
     run/containers/ID/dns.conf   what this container's shim needs: its networks, its links, the servers to pass on to
-    two sockets                  opened in the container's network namespace before its first process goes on, on a
-                                 port drawn by lot, so that a container may have a name server of its own at port 53
+    two sockets                  opened in the container's network namespace before its first process goes on, or when
+                                 it is connected to such a network, on a port drawn by lot, so that a container may have
+                                 a name server of its own at port 53
 
 docs/networking.md tells why it is done this way.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +27,7 @@ from minidock.kernel.link import LinkUp
 from minidock.steps import Live, Step
 
 SERVER = "127.0.0.11"
+PORTS = range(32768, 61000)
 
 RULES = """\
 add table ip minidock_names
@@ -58,6 +61,11 @@ class AnswerNames(Step, frozen=True):
     def apply(self, live: Live) -> None:
         with netns.entered(live.pid):
             nft.run(self.rules())
+
+
+def draw_port() -> int:
+    """Where inside a container its shim may listen: in the range of ports that the kernel gives to clients."""
+    return PORTS[int.from_bytes(os.urandom(4), "big") % len(PORTS)]
 
 
 def open_sockets(pid: int, port: int) -> list[socket.socket]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 HEADER = struct.Struct(">B3xI")
-STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, EXIT = 0, 1, 2, 10, 11, 12, 20
+STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, NAMES, EXIT = 0, 1, 2, 10, 11, 12, 13, 20
 
 CHUNK = 256 * 1024
 """Bytes read from the socket at once."""
@@ -67,6 +67,11 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
 def own(shim: socket.socket, promise: bool = True) -> None:
     """Promise to clean up after the exit; or take it back, and the shim will."""
     shim.sendall(frame(OWNER, bytes([promise])))
+
+
+def answer_names(shim: socket.socket, udp: socket.socket, tcp: socket.socket) -> None:
+    """Two sockets in the container's network, at which the shim is to answer questions for names from now on."""
+    socket.send_fds(shim, [frame(NAMES)], [udp.fileno(), tcp.fileno()])
 
 
 def resize(shim: socket.socket, rows: int, columns: int) -> None:

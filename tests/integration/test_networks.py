@@ -194,6 +194,41 @@ def test_who_is_called_what(loaded: Minidock) -> None:
     assert "nameserver 127.0.0.11\n" in text and "ndots:0" in text
 
 
+def bound_in(pid: int) -> list[str]:
+    """The sockets in the process's network namespace that are bound to 127.0.0.11."""
+    rows = [row.split() for kind in ("udp", "tcp") for row in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()]
+    return [row[1] for row in rows if row[1].startswith("0B00007F:")]
+
+
+@pytest.mark.parametrize("network", ["bridge", "none"])
+def test_names_are_answered_from_the_first_network_with_names_on(loaded: Minidock, network: str) -> None:
+    """Before, nobody in there asks 127.0.0.11: and a bound socket keeps a namespace for 15 ms at its end."""
+    loaded("network", "create", "shop", check=True)
+    start(loaded, "web", "--network", "shop")
+    pid = start(loaded, "client", "--network", network)
+    assert bound_in(pid) == []
+    if network == "none":
+        loaded("network", "disconnect", "none", "client", check=True)
+    loaded("network", "connect", "shop", "client", check=True)
+    assert len(bound_in(pid)) == 2
+    for tcp in (False, True):
+        assert lookup(pid, "web", tcp=tcp) == (NOERROR, [address(loaded, "web", "shop")])
+    loaded("network", "disconnect", "shop", "client", check=True)
+    loaded("network", "connect", "shop", "client", check=True)
+    assert len(bound_in(pid)) == 2
+    assert lookup(pid, "client") == (NOERROR, [address(loaded, "client", "shop")])
+
+
+def test_without_its_shim_a_container_is_not_connected_where_names_are(loaded: Minidock) -> None:
+    loaded("network", "create", "shop", check=True)
+    pid = start(loaded, "client")
+    os.kill(int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1]), signal.SIGKILL)
+    refused = loaded("network", "connect", "shop", "client")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "Error: nobody would answer for names in the container: its shim was killed\n"
+    assert loaded("network", "inspect", "-f", "{{len .Containers}}", "shop", check=True).stdout == "0\n"
+
+
 def test_foreign_names_are_asked_of_the_servers_in_turn(loaded: Minidock) -> None:
     """Servers on the host's own loopback, as stubs are (127.0.0.53), can be asked: the shim is on the host."""
     loaded("network", "create", "shop", check=True)

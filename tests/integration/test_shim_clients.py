@@ -241,6 +241,19 @@ def test_a_client_that_does_not_speak_frames_is_dropped(start: Start, garbage: b
     echo(one, b"y")
 
 
+@pytest.mark.parametrize("kind", [attach.NAMES, attach.STDIN])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 30])
+def test_descriptors_that_the_shim_has_no_use_for_are_closed(start: Start, kind: int, count: int) -> None:
+    one = start("cat")
+    echo(one, b"started")
+    before = sorted(os.listdir(f"/proc/{one.pid}/fd"))
+    assert one.client is not None
+    for _ in range(20):
+        socket.send_fds(one.client, [attach.frame(kind)], [0] * count)
+    echo(one, b"well")
+    assert sorted(os.listdir(f"/proc/{one.pid}/fd")) == before
+
+
 def test_frames_may_come_byte_by_byte(start: Start) -> None:
     one = start("cat")
     assert one.client is not None
