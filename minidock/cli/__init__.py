@@ -47,6 +47,7 @@ TOP = {
     "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
     "doctor": Entry("doctor:doctor", "Find out what on this host is in the way", MANAGEMENT),
+    "lab": Entry("lab:lab", "Learn by writing a container runtime", MANAGEMENT),
     "network": Entry("networks:network", "Manage networks", MANAGEMENT),
     "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),
     "attach": Entry(

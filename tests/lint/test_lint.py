@@ -19,7 +19,7 @@ SCRIPTS = sorted(
     for path in REPOSITORY.glob(place)
     if path.is_file() and (path.suffix == ".sh" or path.read_bytes().startswith(b"#!/bin/sh"))
 )
-PYTHON = ["minidock", "tests", "scripts", "setup.py", "native"]
+PYTHON = ["minidock", "labs", "tests", "scripts", "setup.py", "native"]
 
 
 def clean(*command: str) -> None:

@@ -1,0 +1,117 @@
+"""The student's directory: ./minidock-labs, or what MINIDOCK_LABS names. Everything that is known of a student's progress
+is in there, in a file that he can read: `progress.json`. Who deletes the directory starts again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from minidock.errors import Conflict, MinidockError, NotFound
+from minidock.files import write_atomic
+from minidock.labs import catalogue
+from minidock.labs.catalogue import Lab
+
+
+class Progress(msgspec.Struct):
+    """By number of the lab: how many hints were taken, and which checks have been passed."""
+
+    hints: dict[str, int] = {}
+    done: list[str] = []
+
+
+class Workspace:
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or Path(os.environ.get("MINIDOCK_LABS") or "minidock-labs").absolute()
+
+    @property
+    def _file(self) -> Path:
+        return self.path / "progress.json"
+
+    def progress(self) -> Progress:
+        """Raises MinidockError for a file that nobody can read."""
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=Progress)
+        except FileNotFoundError:
+            return Progress()
+        except msgspec.MsgspecError as error:
+            raise MinidockError(
+                f"damaged {self._file}: {error}", hint="delete it: only your progress is in it"
+            ) from error
+
+    def keep(self, progress: Progress) -> None:
+        write_atomic(self._file, msgspec.json.format(msgspec.json.encode(progress)) + b"\n", mode=0o644)
+        self._give(self._file)
+
+    def program(self, lab: Lab) -> Path:
+        """The student's file. Raises NotFound when the lab has not been started."""
+        path = self.path / lab.file
+        if not path.exists():
+            raise NotFound(f"lab {lab.number} isn't in {self.path}", hint=f"minidock lab start {lab.number}")
+        return path
+
+    def start(self, lab: Lab) -> list[str]:
+        """Put the lab's files there; returns the labs before it that were missing, of which it gets the solution.
+
+        Raises Conflict when the student has such a file already: nobody's work is overwritten.
+        """
+        if (self.path / lab.file).exists():
+            raise Conflict(
+                f"{self.path / lab.file} is there already", hint=f"minidock lab reset {lab.number} begins it again"
+            )
+        self._put(lab.file, lab.skeleton())
+        self._put(lab.readme, lab.task())
+        return self._complete([one for one in catalogue.labs() if one.number < lab.number])
+
+    def _complete(self, labs: list[Lab]) -> list[str]:
+        missing = [lab for lab in labs if not (self.path / lab.file).exists()]
+        for lab in missing:
+            self._put(lab.file, lab.solution())
+        return [lab.number for lab in missing]
+
+    def reset(self, lab: Lab) -> Path:
+        """Begin again; the student's file is kept beside it, under the name returned."""
+        old = self.program(lab)
+        kept = next(path for n in range(1, 1000) if not (path := old.with_suffix(f".py.{n}")).exists())
+        os.rename(old, kept)
+        self._put(lab.file, lab.skeleton())
+        self._put(lab.readme, lab.task())
+        progress = self.progress()
+        progress.hints.pop(lab.number, None)
+        progress.done = [number for number in progress.done if number != lab.number]
+        self.keep(progress)
+        return kept
+
+    def hint(self, lab: Lab) -> tuple[int, int, str]:
+        """The next hint: its number, how many there are, and the hint; the last one again when there are no more."""
+        progress, hints = self.progress(), lab.hints()
+        number = min(progress.hints.get(lab.number, 0) + 1, len(hints))
+        progress.hints[lab.number] = number
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.keep(progress)
+        return number, len(hints), hints[number - 1]
+
+    def passed(self, lab: Lab) -> None:
+        progress = self.progress()
+        progress.done = sorted({*progress.done, lab.number})
+        self.keep(progress)
+
+    def put_solution(self, lab: Lab) -> Path:
+        """The solution beside the student's file, under another name."""
+        name = lab.file.removesuffix(".py") + "_solution.py"
+        self._put(name, lab.solution())
+        return self.path / name
+
+    def _put(self, name: str, text: str) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._give(self.path)
+        path = self.path / name
+        path.write_text(text, encoding="utf-8")
+        self._give(path)
+
+    def _give(self, path: Path) -> None:
+        """What sudo made is for the student to edit."""
+        if os.geteuid() == 0 and (uid := os.environ.get("SUDO_UID", "")).isdigit():
+            shutil.chown(path, int(uid), int(os.environ.get("SUDO_GID", uid)))

@@ -1,0 +1,132 @@
+"""Every lab can be solved, says what is missing when nothing is written, and knows what people do wrong.
+
+Each check runs the student's program in a sandbox (minidock/labs/sandbox.py) and asks the kernel.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from minidock.labs import catalogue, check
+from minidock.labs.bench import Fact
+from minidock.labs.catalogue import Lab, WrongAnswer
+from tests.support.instance import Minidock
+from tests.support.needs import require_root
+
+LABS = catalogue.labs()
+WRONG = [(lab, wrong) for lab in LABS for wrong in lab.wrong_answers()]
+
+
+def workplace(directory: Path) -> Path:
+    """A student's directory in which every lab is solved."""
+    for lab in LABS:
+        (directory / lab.file).write_text(lab.solution())
+    return directory
+
+
+def told(facts: list[Fact]) -> str:
+    return "\n".join(f"{fact.true} {fact.text}: {fact.found} ({fact.hint})" for fact in facts)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
+def test_the_solution_is_right(lab: Lab, tmp_path: Path) -> None:
+    require_root()
+    facts = check.check(lab, workplace(tmp_path) / lab.file)
+    assert facts and all(fact.true for fact in facts), told(facts)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
+def test_the_skeleton_says_what_is_missing(lab: Lab, tmp_path: Path) -> None:
+    require_root()
+    (workplace(tmp_path) / lab.file).write_text(lab.skeleton())
+    facts = check.check(lab, tmp_path / lab.file)
+    assert not facts[-1].true and facts[-1].text == "everything is written", told(facts)
+    assert lab.file in facts[-1].found and facts[-1].hint.startswith("to do: ")
+
+
+@pytest.mark.parametrize(("lab", "wrong"), WRONG, ids=[f"{lab.number}-{wrong.about}" for lab, wrong in WRONG])
+def test_a_wrong_answer_gets_its_hint(lab: Lab, wrong: WrongAnswer, tmp_path: Path) -> None:
+    require_root()
+    (workplace(tmp_path) / lab.file).write_text(wrong.of(lab.solution()))
+    facts = check.check(lab, tmp_path / lab.file)
+    last = facts[-1]
+    assert not last.true and wrong.hint in f"{last.text} {last.found} {last.hint}", told(facts)
+
+
+def test_every_lab_knows_several_wrong_answers() -> None:
+    assert len(LABS) == 12
+    for lab in LABS:
+        assert len(lab.wrong_answers()) >= 4, lab.name
+
+
+def test_a_student_s_way(minidock: Minidock, tmp_path: Path) -> None:
+    """start, check, hint, write, check, reset: as one types them."""
+    require_root()
+    env = {"MINIDOCK_LABS": str(tmp_path / "mine")}
+    started = minidock("lab", "start", "4", env=env, check=True)
+    assert "of lab 01, 02, 03 you get the solutions" in started.stdout and "## Hints" not in started.stdout
+    program = tmp_path / "mine" / "lab04_root.py"
+    assert "NotImplementedError" in program.read_text()
+    failed = minidock("lab", "check", "4", env=env)
+    assert failed.returncode == 1 and "FALSE  everything is written" in failed.stdout
+    hints = [minidock("lab", "hint", "4", env=env, check=True).stdout for _ in range(4)]
+    assert [hint[:11] for hint in hints] == ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3"]
+    again = minidock("lab", "start", "4", env=env)
+    assert again.returncode == 1 and "lab reset 04" in again.stderr
+    program.write_text(catalogue.find("4").solution())
+    passed = minidock("lab", "check", "root", env=env, check=True)
+    assert "Lab 04 is done: 4 facts, all true." in passed.stdout
+    listed = minidock("lab", "ls", env=env, check=True).stdout.splitlines()
+    assert len(listed) >= 12 and "done" in listed[3] and "started" in listed[2]
+    minidock("lab", "reset", "4", env=env, check=True)
+    assert program.with_suffix(".py.1").read_text() == catalogue.find("4").solution()
+    assert "NotImplementedError" in program.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["check", "3"], "minidock lab start 03"),
+        (["start", "99"], "No such lab: 99"),
+        (["start"], "requires 1 argument"),
+        (["hint", "../../etc"], "No such lab"),
+    ],
+)
+def test_bad_input(minidock: Minidock, tmp_path: Path, words: list[str], says: str) -> None:
+    result = minidock("lab", *words, env={"MINIDOCK_LABS": str(tmp_path)})
+    assert result.returncode == 1 and says in result.stderr and "Traceback" not in result.stderr
+
+
+def test_the_last_lab_runs_a_real_image(minidock: Minidock, tmp_path: Path) -> None:
+    """The one that minidock itself has made and saved."""
+    require_root()
+    work, layout = workplace(tmp_path), tmp_path / "layout"
+    layout.mkdir()
+    minidock("pull", "-q", "busybox")
+    minidock("save", "-o", str(tmp_path / "image.tar"), "busybox", check=True)
+    subprocess.run(["tar", "-x", "-f", str(tmp_path / "image.tar"), "-C", str(layout)], check=True)
+    check_file = tmp_path / "check.py"
+    check_file.write_text(
+        "def check(host):\n"
+        f"    said = host.run({str(layout)!r}, str(host.base / 'scratch'), 'sh', '-c', 'echo $0 $$; id -u')\n"
+        "    host.fact('it runs', said.out == 'sh 2\\n0\\n' and said.code == 0, found=f'{said.out}{said.err}')\n"
+    )
+    facts = check.facts_of(check_file, work / "lab12_image.py")
+    assert facts[-1].true, told(facts)
+
+
+def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Whatever the student's program does: here it fails in the middle, with a cgroup made and a process waiting."""
+    require_root()
+    lab = catalogue.find("6")
+    text = lab.solution().replace("    apply_all(plan.joined", "    raise OSError(pid)\n    apply_all(plan.joined")
+    (workplace(tmp_path) / lab.file).write_text(text)
+    before = Path("/proc/self/mountinfo").read_text()
+    facts = check.check(lab, tmp_path / lab.file)
+    assert not facts[-1].true
+    assert Path("/proc/self/mountinfo").read_text() == before
+    name = f"check-{os.getpid()}"
+    assert not [path for path in Path("/sys/fs/cgroup").glob(f"**/minidock-lab/{name}")]
+    assert not list(Path("/tmp").glob(f"minidock-lab-*/{name}"))
