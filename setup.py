@@ -44,8 +44,10 @@ class BuildNative(build_ext):
                 # Renamed, not overwritten: the old one may be running (ETXTBSY), or be about to be started.
                 fresh.replace(target / program)
         if base != HERE:
-            # An installed package has no repository beside it: the recipes of the built-in images go inside.
+            # An installed package has no repository beside it: the recipes of the built-in images and
+            # the labs go inside.
             shutil.copytree(HERE / "rootfs", base / "minidock" / "rootfs", dirs_exist_ok=True)
+            shutil.copytree(HERE / "labs", base / "minidock" / "labs" / "content", dirs_exist_ok=True)
 
 
 setup(cffi_modules=["native/build.py:ffi"], cmdclass={"build_ext": BuildNative})

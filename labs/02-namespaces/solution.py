@@ -31,7 +31,7 @@ def guarded(child: Callable[[], None]) -> NoReturn:
     """Fail closed: if anything goes wrong in the child, it ends here and never runs on as a second copy of us."""
     try:
         child()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is
         traceback.print_exc()
         print(getattr(error, "hint", ""), file=sys.stderr)
     finally:

@@ -37,10 +37,8 @@ def changes(layers: list[str], upper: str) -> list[str]:
             facts = os.lstat(f"{upper}/{path}")
             below = any(os.path.lexists(f"{layer}/{path}") for layer in layers)
             # lab: begin  the letter: D for a whiteout (a character device with number 0), C for what is below, too
-            if stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
-                letter = "D"
-            else:
-                letter = "C" if below else "A"
+            whiteout = stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0
+            letter = "D" if whiteout else "C" if below else "A"
             # lab: end
             found.append(f"{letter} /{path}")
     return sorted(found, key=lambda line: line[2:])

@@ -32,7 +32,7 @@ def hide() -> None:
 
 
 def call_filter() -> LoadFilter:
-    """Docker's filter for system calls, compiled. On the host: the compiler is Python files, and those won't be there."""
+    """Docker's filter for system calls, compiled; on the host, where the compiler's files are."""
     # lab: begin  seccomp.for_container("", the 14 capabilities) gives a profile, seccomp.load_filter the step for it
     profile = seccomp.for_container("", SETS.bounding)
     assert profile is not None

@@ -111,7 +111,7 @@ def _packets(host: Host, pid: int, world: int) -> None:
     )
 
 
-def _ask(pid: int, where: str, port: int, seconds: float = 2) -> str:
+def _ask(pid: int, where: str, port: int, seconds: float = 5) -> str:
     """Connect from the network namespace of a process; empty when nobody answers."""
     deadline = time.monotonic() + seconds
     with netns.entered(pid):

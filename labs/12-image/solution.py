@@ -84,7 +84,7 @@ def run(layout: Path, scratch: Path, command: list[str]) -> int:
         make_devices(root)
         change_root(root)
         hide()
-        # lab: begin  only the image's environment (Env, a list of KEY=value), its directory (WorkingDir); then give_up, then init
+        # lab: begin  only Env (KEY=value lines) as environment, WorkingDir; then give_up, then init
         os.environ.clear()
         os.environ.update(line.split("=", 1) for line in settings.get("Env") or [])
         os.chdir(settings.get("WorkingDir") or "/")

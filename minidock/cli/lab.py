@@ -1,4 +1,4 @@
-"""lab ls, start, check, hint, solution and reset: write a container runtime, and let the kernel say whether it is right."""
+"""lab: write a container runtime, and let the kernel say whether it is right."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Fact(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
-class Untrue(Exception):  # noqa: N818 - it is no error of ours
+class Untrue(Exception):
     """The last fact doesn't hold."""
 
 

@@ -83,7 +83,7 @@ def _checker(work: Callable[[Path, str], bytes], base: Path, name: str, tell: in
         while answer:
             answer = answer[os.write(tell, answer) :]
         status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - we are PID 1 of a sandbox: it ends here, whatever it is
         traceback.print_exc()
     finally:
         os._exit(status)

@@ -1,5 +1,8 @@
-"""The student's directory: ./minidock-labs, or what MINIDOCK_LABS names. Everything that is known of a student's progress
-is in there, in a file that he can read: `progress.json`. Who deletes the directory starts again."""
+"""The student's directory: ./minidock-labs, or what MINIDOCK_LABS names.
+
+All that is known of somebody's progress is in there, in a file that one can read: `progress.json`. Who deletes the
+directory starts again.
+"""
 
 from __future__ import annotations
 

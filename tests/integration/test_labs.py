@@ -104,7 +104,7 @@ def test_the_last_lab_runs_a_real_image(minidock: Minidock, tmp_path: Path) -> N
     require_root()
     work, layout = workplace(tmp_path), tmp_path / "layout"
     layout.mkdir()
-    minidock("pull", "-q", "busybox")
+    minidock("create", "busybox", check=True)
     minidock("save", "-o", str(tmp_path / "image.tar"), "busybox", check=True)
     subprocess.run(["tar", "-x", "-f", str(tmp_path / "image.tar"), "-C", str(layout)], check=True)
     check_file = tmp_path / "check.py"
@@ -128,5 +128,5 @@ def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not facts[-1].true
     assert Path("/proc/self/mountinfo").read_text() == before
     name = f"check-{os.getpid()}"
-    assert not [path for path in Path("/sys/fs/cgroup").glob(f"**/minidock-lab/{name}")]
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/minidock-lab/{name}"))
     assert not list(Path("/tmp").glob(f"minidock-lab-*/{name}"))
