@@ -40,6 +40,16 @@ def check(host: Host) -> None:
             man="umount2(2)",
             hint="after pivot_root the old root hangs below the new one: umount2 with MNT_DETACH lets it go",
         )
+        opened = {name: os.readlink(f"/proc/{it.pid}/fd/{name}") for name in os.listdir(f"/proc/{it.pid}/fd")}
+        more = {name: where for name, where in opened.items() if int(name) > 2}
+        host.fact(
+            "no open descriptor leads outside",
+            not more,
+            found=more,
+            look=f"ls -l /proc/{it.pid}/fd",
+            man="open(2)",
+            hint="only 0, 1 and 2 belong to the command: everything else must be close-on-exec (O_CLOEXEC)",
+        )
     said = host.run(str(root), "ls", "/proc/1/root/etc")
     host.fact(
         "the container works, and has its own /proc",

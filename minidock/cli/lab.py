@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .commands import Entry, Noun, verb
+from .commands import UNLIMITED, Entry, Noun, verb
 from .flags import boolean
 
 if TYPE_CHECKING:
     from ..labs.bench import Fact
-    from ..labs.catalogue import Lab
-    from ..labs.workspace import Workspace
+    from ..labs.workspace import Exercise, Workspace
 
 lab = Noun(
     "lab",
@@ -23,6 +22,7 @@ lab = Noun(
         "ls": Entry("lab:ls", "List the labs, and what you have done"),
         "start": Entry("lab:start", "Put a lab's task and program into ./minidock-labs"),
         "check": Entry("lab:check", "Ask the kernel whether your program does what it should"),
+        "run": Entry("lab:run", "Run your program by hand, in a sandbox"),
         "hint": Entry("lab:hint", "Show the next hint"),
         "solution": Entry("lab:solution", "Put a solution beside your program"),
         "reset": Entry("lab:reset", "Begin a lab again; your program is kept under another name"),
@@ -34,15 +34,17 @@ lab = Noun(
 
 @verb("ls", "List the labs, and what you have done", "", examples="minidock lab ls")
 def ls() -> None:
-    from ..labs import catalogue
+    from ..labs import catalogue, faults
     from ..labs.workspace import Workspace
 
     workspace = Workspace()
     progress = workspace.progress()
-    for one in catalogue.labs():
+    everything: list[Exercise] = [*catalogue.labs(), *faults.faults()]
+    for one in everything:
         started = "started" if (workspace.path / one.file).exists() else ""
         state = "done" if one.number in progress.done else started
-        print(f"{one.number}  {one.name:<12} {state:<8} {one.title}")
+        name = one.name if isinstance(one, catalogue.Lab) else ""
+        print(f"{one.number:<9} {name:<12} {state:<8} {one.title}".rstrip())
 
 
 @verb(
@@ -53,6 +55,7 @@ def ls() -> None:
     examples="""
         minidock lab start 1
         minidock lab start network
+        minidock lab start broken-1
     """,
 )
 def start(arguments: list[str]) -> None:
@@ -63,7 +66,7 @@ def start(arguments: list[str]) -> None:
     if given:
         print(f"You begin in the middle: of lab {', '.join(given)} you get the solutions.\n")
     print(one.task())
-    print(f"Your program:  {workspace.path / one.file}  (look for TODO)")
+    print(f"Your program:  {workspace.path / one.file}")
     print(f"Then:          sudo minidock lab check {one.number}     and for help: minidock lab hint {one.number}")
 
 
@@ -92,30 +95,52 @@ def check(arguments: list[str], watch: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _checked(one: Lab, workspace: Workspace) -> bool:
+def _checked(one: Exercise, workspace: Workspace) -> bool:
     from ..labs import check as checking
+    from ..labs.catalogue import Lab
 
     facts = checking.check(one, workspace.program(one))
     for fact in facts:
-        show(fact)
+        show(fact, hints=isinstance(one, Lab))
     right = all(fact.true for fact in facts)
     if right:
         workspace.passed(one)
-        print(f"\nLab {one.number} is done: {len(facts)} facts, all true.")
+        print(f"\n{one.number} is done: {len(facts)} facts, all true.")
     else:
         print(f"\nNot yet. After a change: sudo minidock lab check {one.number}")
     sys.stdout.flush()
     return right
 
 
-def show(fact: Fact) -> None:
-    """One line, and below a fact that isn't true what helps."""
+def show(fact: Fact, *, hints: bool = True) -> None:
+    """One line, and below a fact that isn't true what helps; the reason is to be found by oneself without `hints`."""
     print(f"  {'true ' if fact.true else 'FALSE'}  {fact.text}")
     if fact.true:
         return
-    for name in ("found", "look", "man", "hint"):
+    for name in ("found", "look", "man", "hint")[: 4 if hints else 3]:
         if text := getattr(fact, name):
             print(f"         {name + ':':<7} " + text.replace("\n", "\n" + " " * 17))
+
+
+@verb(
+    "run",
+    "Run your program by hand, in a sandbox",
+    "[OPTIONS] LAB [ARGUMENT...]",
+    flags=[boolean("host", "", "Not in a sandbox: on this machine, which then has the mounts, links and names, too")],
+    least=1,
+    most=UNLIMITED,
+    interspersed=False,
+    examples="""
+        minidock lab run 2 fresh hostname
+        minidock lab run --host 8 rootfs sleep 100
+    """,
+)
+def run(arguments: list[str], host: bool) -> None:
+    from ..labs import by_hand
+    from ..labs.workspace import Workspace
+
+    program = Workspace().program(_find(arguments))
+    raise click.exceptions.Exit(by_hand.run(program, arguments[1:], on_host=host))
 
 
 @verb("hint", "Show the next hint", "LAB", least=1, examples="minidock lab hint 4")
@@ -146,7 +171,7 @@ def reset(arguments: list[str]) -> None:
     print(f"Your program is now {Workspace().reset(_find(arguments))}")
 
 
-def _find(arguments: list[str]) -> Lab:
-    from ..labs import catalogue
+def _find(arguments: list[str]) -> Exercise:
+    from ..labs import faults
 
-    return catalogue.find(arguments[0])
+    return faults.find(arguments[0])

@@ -152,25 +152,35 @@ class Host:
         finally:
             self._end(pid)
 
+    def start(self, arguments: Sequence[str], directory: str, opened: Sequence[int] = (0, 1, 2)) -> int:
+        """The student's program in the small host, with these descriptors as 0, 1 and 2; its pid."""
+        return self._start(self.program, arguments, directory, opened)
+
     def _launch(self, arguments: Sequence[str], program: Path | None) -> tuple[int, list[Path]]:
         program = program or self.program
         self._count += 1
         files = [self.base / f"{name}{self._count}" for name in ("out", "err")]
         opened = [os.open("/dev/null", os.O_RDONLY), *(os.open(f, os.O_CREAT | os.O_WRONLY, 0o644) for f in files)]
-        environment = {**os.environ, "MINI_NAME": self.name, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(BaseException):
-                self._enter_small_host()
-                os.chdir(program.parent)
-                for number, fd in enumerate(opened):
-                    os.dup2(fd, number)
-                words = [sys.executable, "-B", "-s", program.name, *arguments]
-                os.execve(sys.executable, words, environment)
-            os._exit(125)
+        pid = self._start(program, arguments, str(program.parent), opened)
         for fd in opened:
             os.close(fd)
         return pid, files
+
+    def _start(self, program: Path, arguments: Sequence[str], directory: str, opened: Sequence[int]) -> int:
+        words = [sys.executable, "-B", "-s", str(program), *arguments]
+        packages = os.pathsep.join(filter(None, sys.path))
+        environment = {**os.environ, "MINI_NAME": self.name, "PYTHONPATH": packages}
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException):
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                self._enter_small_host()
+                os.chdir(directory)
+                for number, fd in enumerate(opened):
+                    os.dup2(fd, number)
+                os.execve(sys.executable, words, environment)
+            os._exit(125)
+        return pid
 
     def _enter_small_host(self) -> None:
         fd = os.open(f"/proc/{self.holder}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)

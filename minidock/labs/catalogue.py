@@ -39,8 +39,20 @@ class Lab(msgspec.Struct, frozen=True):
         return f"lab{self.number}_{self.name}.py"
 
     @property
-    def readme(self) -> str:
-        return f"lab{self.number}_{self.name}.md"
+    def check_file(self) -> Path:
+        return self.path / "check.py"
+
+    def files(self) -> dict[str, str]:
+        """What the student gets, by name."""
+        return {self.file: self.skeleton(), f"lab{self.number}_{self.name}.md": self.task()}
+
+    def answer(self) -> tuple[str, str]:
+        """The solution, under a name beside the student's."""
+        return self.file.removesuffix(".py") + "_solution.py", self.solution()
+
+    def missing_before(self) -> list[Lab]:
+        """The labs whose files this one imports."""
+        return [lab for lab in labs() if lab.number < self.number]
 
     def text(self) -> str:
         """lab.md."""
@@ -50,6 +62,7 @@ class Lab(msgspec.Struct, frozen=True):
         """lab.md without its hints: those are asked for one by one."""
         return re.sub(r"^## Hints\n.*?(?=^## |\Z)", "", self.text(), flags=re.MULTILINE | re.DOTALL)
 
+    @property
     def hints(self) -> list[str]:
         """The numbered list below `## Hints`."""
         found = re.search(r"^## Hints\n(.*?)(?=^## |\Z)", self.text(), flags=re.MULTILINE | re.DOTALL)

@@ -13,11 +13,12 @@ import msgspec
 from minidock.labs import sandbox
 from minidock.labs.bench import Fact, Host, Untrue
 from minidock.labs.catalogue import Lab
+from minidock.labs.faults import Fault
 
 
-def check(lab: Lab, program: Path) -> list[Fact]:
+def check(lab: Lab | Fault, program: Path) -> list[Fact]:
     """The facts in order, up to the first that isn't true. Raises MinidockError without root."""
-    return facts_of(lab.path / "check.py", program)
+    return facts_of(lab.check_file, program)
 
 
 def facts_of(file: Path, program: Path) -> list[Fact]:

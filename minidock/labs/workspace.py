@@ -14,8 +14,10 @@ import msgspec
 
 from minidock.errors import Conflict, MinidockError, NotFound
 from minidock.files import write_atomic
-from minidock.labs import catalogue
 from minidock.labs.catalogue import Lab
+from minidock.labs.faults import Fault
+
+Exercise = Lab | Fault
 
 
 class Progress(msgspec.Struct):
@@ -48,14 +50,14 @@ class Workspace:
         write_atomic(self._file, msgspec.json.format(msgspec.json.encode(progress)) + b"\n", mode=0o644)
         self._give(self._file)
 
-    def program(self, lab: Lab) -> Path:
+    def program(self, lab: Exercise) -> Path:
         """The student's file. Raises NotFound when the lab has not been started."""
         path = self.path / lab.file
         if not path.exists():
             raise NotFound(f"lab {lab.number} isn't in {self.path}", hint=f"minidock lab start {lab.number}")
         return path
 
-    def start(self, lab: Lab) -> list[str]:
+    def start(self, lab: Exercise) -> list[str]:
         """Put the lab's files there; returns the labs before it that were missing, of which it gets the solution.
 
         Raises Conflict when the student has such a file already: nobody's work is overwritten.
@@ -64,55 +66,51 @@ class Workspace:
             raise Conflict(
                 f"{self.path / lab.file} is there already", hint=f"minidock lab reset {lab.number} begins it again"
             )
-        self._put(lab.file, lab.skeleton())
-        self._put(lab.readme, lab.task())
-        return self._complete([one for one in catalogue.labs() if one.number < lab.number])
+        self._put(lab.files())
+        missing = [one for one in lab.missing_before() if not (self.path / one.file).exists()]
+        self._put({one.file: one.solution() for one in missing})
+        return [one.number for one in missing]
 
-    def _complete(self, labs: list[Lab]) -> list[str]:
-        missing = [lab for lab in labs if not (self.path / lab.file).exists()]
-        for lab in missing:
-            self._put(lab.file, lab.solution())
-        return [lab.number for lab in missing]
-
-    def reset(self, lab: Lab) -> Path:
+    def reset(self, lab: Exercise) -> Path:
         """Begin again; the student's file is kept beside it, under the name returned."""
         old = self.program(lab)
         kept = next(path for n in range(1, 1000) if not (path := old.with_suffix(f".py.{n}")).exists())
         os.rename(old, kept)
-        self._put(lab.file, lab.skeleton())
-        self._put(lab.readme, lab.task())
+        self._put(lab.files())
         progress = self.progress()
         progress.hints.pop(lab.number, None)
         progress.done = [number for number in progress.done if number != lab.number]
         self.keep(progress)
         return kept
 
-    def hint(self, lab: Lab) -> tuple[int, int, str]:
+    def hint(self, lab: Exercise) -> tuple[int, int, str]:
         """The next hint: its number, how many there are, and the hint; the last one again when there are no more."""
-        progress, hints = self.progress(), lab.hints()
+        progress, hints = self.progress(), lab.hints
         number = min(progress.hints.get(lab.number, 0) + 1, len(hints))
         progress.hints[lab.number] = number
         self.path.mkdir(parents=True, exist_ok=True)
         self.keep(progress)
         return number, len(hints), hints[number - 1]
 
-    def passed(self, lab: Lab) -> None:
+    def passed(self, lab: Exercise) -> None:
         progress = self.progress()
         progress.done = sorted({*progress.done, lab.number})
         self.keep(progress)
 
-    def put_solution(self, lab: Lab) -> Path:
+    def put_solution(self, lab: Exercise) -> Path:
         """The solution beside the student's file, under another name."""
-        name = lab.file.removesuffix(".py") + "_solution.py"
-        self._put(name, lab.solution())
+        name, text = lab.answer()
+        self._put({name: text})
         return self.path / name
 
-    def _put(self, name: str, text: str) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._give(self.path)
-        path = self.path / name
-        path.write_text(text, encoding="utf-8")
-        self._give(path)
+    def _put(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            path = self.path / name
+            for directory in (self.path, path.parent):
+                directory.mkdir(parents=True, exist_ok=True)
+                self._give(directory)
+            path.write_text(text, encoding="utf-8")
+            self._give(path)
 
     def _give(self, path: Path) -> None:
         """What sudo made is for the student to edit."""

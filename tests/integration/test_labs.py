@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from minidock.labs import catalogue, check
+from minidock.labs import catalogue, check, faults
 from minidock.labs.bench import Fact
 from minidock.labs.catalogue import Lab, WrongAnswer
+from minidock.labs.faults import Fault
+from minidock.labs.workspace import Workspace
 from tests.support.instance import Minidock
 from tests.support.needs import require_root
 
@@ -61,6 +63,30 @@ def test_every_lab_knows_several_wrong_answers() -> None:
         assert len(lab.wrong_answers()) >= 4, lab.name
 
 
+@pytest.mark.parametrize("fault", faults.faults(), ids=lambda fault: fault.number)
+def test_a_fault_shows_in_the_kernel_and_goes_with_its_line(fault: Fault, tmp_path: Path) -> None:
+    require_root()
+    workspace = Workspace(tmp_path)
+    workspace.start(fault)
+    program = workspace.program(fault)
+    facts = check.check(fault, program)
+    assert not facts[-1].true and facts[-1].found and facts[-1].look, told(facts)
+    assert "Traceback" not in facts[-1].found, "a broken engine runs: only what it does is wrong"
+    program.write_text(workspace.put_solution(fault).read_text())
+    facts = check.check(fault, program)
+    assert all(fact.true for fact in facts), told(facts)
+
+
+def test_a_fault_is_told_without_its_reason(minidock: Minidock, tmp_path: Path) -> None:
+    require_root()
+    env = {"MINIDOCK_LABS": str(tmp_path)}
+    assert "10.88.0.2 as sender" in minidock("lab", "start", "broken-8", env=env, check=True).stdout
+    result = minidock("lab", "check", "broken-8", env=env)
+    assert result.returncode == 1 and "FALSE  the world answers" in result.stdout and "hint:" not in result.stdout
+    assert "Hint 1 of 3" in minidock("lab", "hint", "broken-8", env=env, check=True).stdout
+    assert len(faults.faults()) >= 6
+
+
 def test_a_student_s_way(minidock: Minidock, tmp_path: Path) -> None:
     """start, check, hint, write, check, reset: as one types them."""
     require_root()
@@ -77,12 +103,22 @@ def test_a_student_s_way(minidock: Minidock, tmp_path: Path) -> None:
     assert again.returncode == 1 and "lab reset 04" in again.stderr
     program.write_text(catalogue.find("4").solution())
     passed = minidock("lab", "check", "root", env=env, check=True)
-    assert "Lab 04 is done: 4 facts, all true." in passed.stdout
+    assert "04 is done: 5 facts, all true." in passed.stdout
     listed = minidock("lab", "ls", env=env, check=True).stdout.splitlines()
     assert len(listed) >= 12 and "done" in listed[3] and "started" in listed[2]
     minidock("lab", "reset", "4", env=env, check=True)
     assert program.with_suffix(".py.1").read_text() == catalogue.find("4").solution()
     assert "NotImplementedError" in program.read_text()
+
+
+def test_a_program_runs_by_hand_in_a_sandbox(minidock: Minidock, tmp_path: Path) -> None:
+    require_root()
+    env = {"MINIDOCK_LABS": str(workplace(tmp_path))}
+    result = minidock("lab", "run", "2", "fresh", "sh", "-c", "hostname; cat; exit 3", env=env, input="from stdin\n")
+    assert (result.stdout, result.returncode) == ("fresh\nfrom stdin\n", 3), result.stderr
+    killed = minidock("lab", "run", "1", "sh", "-c", "kill -TERM $$", env=env)
+    assert killed.returncode == 143
+    assert minidock("lab", "run", "--host", "1", "echo", "out here", env=env, check=True).stdout == "out here\n"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +128,7 @@ def test_a_student_s_way(minidock: Minidock, tmp_path: Path) -> None:
         (["start", "99"], "No such lab: 99"),
         (["start"], "requires 1 argument"),
         (["hint", "../../etc"], "No such lab"),
+        (["start", "broken-99"], "No such fault: broken-99"),
     ],
 )
 def test_bad_input(minidock: Minidock, tmp_path: Path, words: list[str], says: str) -> None:
