@@ -2,7 +2,8 @@
 
 import os
 
-from minidock.labs.bench import Host, status_of
+from minidock.labs.bench import Host
+from minidock.labs.said import status_of
 
 WHERE = {"uts": "uts_namespaces(7)", "ipc": "ipc_namespaces(7)", "pid": "pid_namespaces(7)"}
 

@@ -43,8 +43,8 @@ class Fault(msgspec.Struct, frozen=True):
     def task(self) -> str:
         return (
             f"# {self.number}: {self.title}\n{self.report}\n"
-            f"The engine is in {self.number}/, all of it, and one thing in it is wrong. Don't read it from the top: run\n"
-            f"it (`minidock lab run {self.number} …`), look at what the kernel has of the container (/proc/PID/…,\n"
+            f"The engine is in {self.number}/, all of it, and one thing in it is wrong. Don't read it from the top:\n"
+            f"run it (`minidock lab run {self.number} …`), look at what the kernel has of the container (/proc/PID/…,\n"
             f"mountinfo, cgroups, nft), find what is not as it should be, and only then the line.\n"
             f"The report is about `{self.place.file}`.\n"
         )
