@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         minidock build -t app:1 .
         minidock build -t app:1 -f docker/Dockerfile --build-arg VERSION=2 --target release .
         minidock build --secret id=token,src=token.txt --progress plain .
+        minidock build --push -t registry.example.org:5000/team/app:1 .
         minidock build -o dist --target binaries .
         minidock build --check .
         minidock build - < Dockerfile
@@ -58,8 +59,20 @@ def build(arguments: list[str], **flags: FlagValue) -> None:
         _tell_failure(error, progress)
         raise
     progress.close()
+    if flags["push"]:
+        _push(built, quiet=progress.is_quiet)
     _report(built, flags, quiet=progress.is_quiet)
     return None
+
+
+def _push(built: Built, *, quiet: bool) -> None:
+    """Like the build's own progress on standard error: standard output has the image's id, or what -o sends there."""
+    from .progress import Display
+    from .registries import nothing
+
+    tell = nothing if quiet else Display(sys.stderr)
+    for name in built.names:
+        context.engine().push(name, all_tags=False, tell=tell)
 
 
 def _interrupted(number: int, _: object) -> NoReturn:
@@ -82,6 +95,10 @@ def make_request(path: str, flags: dict[str, FlagValue]) -> BuildRequest:
         raise UsageError("--rm=false is not supported by this version of minidock: what a RUN leaves is a layer")
     if not flags["disable_content_trust"]:
         raise UsageError("--disable-content-trust=false is not supported by this version of minidock")
+    if flags["push"] and not flags["tag"]:
+        raise UsageError("tag is needed when pushing to registry")
+    if flags["push"] and any(output.kind != "image" for output in flags["output"]):
+        raise UsageError("--push can't be used with an --output that makes no image")
     build_args = {name: given for name, given in flags["build_arg"] if given is not None}
     return BuildRequest(
         context=path,

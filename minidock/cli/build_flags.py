@@ -130,6 +130,7 @@ RESULT = [
     text("progress", "", 'Type of progress output ("auto", "plain", "tty", "quiet")', default="auto"),
     boolean("squash", "", "Squash newly built layers into a single new layer"),
     boolean("load", "", 'Shorthand for "--output=type=docker": what happens anyway'),
+    boolean("push", "", "Push the image under all its tags once it is built"),
     boolean("explain", "", "Tell each step of each RUN asked of the kernel as it happens"),
 ]
 
@@ -164,7 +165,6 @@ WITHOUT_EFFECT = [
 REFUSED: list[Flag] = [
     *(refused(name) for name in ("isolation", "builder", "build-context", "annotation", "allow", "attest", "call")),
     *(refused(name) for name in ("provenance", "sbom", "policy")),
-    refused("push", kind=""),
 ]
 
 FLAGS = [*WHAT, *CACHE, *RESULT, *RUNS, *WITHOUT_EFFECT, *REFUSED]

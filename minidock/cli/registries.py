@@ -92,13 +92,13 @@ def _lacks_tag(name: str) -> bool:
 
 def _display(quiet: bool) -> Callable[[Progress], None]:
     if quiet:
-        return _nothing
+        return nothing
     from .progress import Display
 
     return Display(sys.stdout)
 
 
-def _nothing(progress: Progress) -> None:
+def nothing(progress: Progress) -> None:
     """--quiet."""
 
 

@@ -76,6 +76,23 @@ def test_push_and_pull(images: Minidock, registry: Registry) -> None:
     assert check(ImageStore(images.layout)) == []
 
 
+def test_build_and_push(images: Minidock, registry: Registry, tmp_path: Path) -> None:
+    """Under all its tags, and nothing is built that couldn't be pushed."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo built > /made\n")
+    names = [f"{registry.address}/built:{tag}" for tag in ("1", "2")]
+    words = ("build", "--push", *(word for name in names for word in ("-t", name)), str(tmp_path))
+    done = images(*words, check=True)
+    assert "1: digest: sha256:" in done.stderr and "2: digest: sha256:" in done.stderr and done.stdout == ""
+    assert registry.digest("built", "1") == registry.digest("built", "2")
+    forget(images, *names)
+    assert images("run", "--rm", "--network=none", names[1], "cat", "/made", check=True).stdout == "built\n"
+    for wrong, why in (((), "tag is needed"), (("-t", names[0], "-o", str(tmp_path / "out")), "makes no image")):
+        refused = images("build", "--push", *wrong, str(tmp_path))
+        assert refused.returncode == 1 and why in refused.stderr and not (tmp_path / "out").exists()
+    failed = images("build", "-q", "--push", "-t", "127.0.0.1:1/nobody:1", str(tmp_path))
+    assert failed.returncode == 1 and failed.stdout == "" and "connection refused" in failed.stderr
+
+
 def test_pushed_again_as_it_came(images: Minidock, registry: Registry) -> None:
     """What was pulled goes out with the same digest, and none of its bytes is sent twice."""
     digest = push(images, f"{registry.address}/first:1")
