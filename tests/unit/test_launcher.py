@@ -7,6 +7,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONG_AGO = 1_000_000_000
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -65,6 +67,35 @@ def test_a_failed_set_up_ends_with_125(checkout: Path) -> None:
     (checkout / "scripts/setup").write_text("#!/bin/sh\nexit 1\n")
     ended = subprocess.run([checkout / "scripts/minidock", "ps"], capture_output=True)
     assert (ended.returncode, ended.stdout) == (125, b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.parametrize("stamp", ["missing", "old"])
+def test_who_may_only_read_the_checkout_is_told_what_root_must_do(stamp: str) -> None:
+    """No apt, no half-made directory: one line. It is in a directory of its own, as pytest's are closed to others."""
+    with tempfile.TemporaryDirectory() as made:
+        clone = Path(made)
+        clone.chmod(0o755)
+        for directory in ("scripts", ".venv", "build"):
+            (clone / directory).mkdir()
+        (clone / "pyproject.toml").touch()
+        for name in ("minidock", "setup"):
+            shutil.copy(REPOSITORY / "scripts" / name, clone / "scripts" / name)
+        if stamp == "old":
+            (clone / ".venv/.set-up-run").touch()
+            os.utime(clone / ".venv/.set-up-run", (LONG_AGO, LONG_AGO))
+        before = sorted(clone.rglob("*"))
+        ended = subprocess.run(
+            [clone / "scripts/minidock", "ps"],
+            capture_output=True,
+            text=True,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+        )
+        told = f"minidock: you may not write to {clone}: set it up with sudo {clone}/scripts/setup run\n"
+        assert (ended.returncode, ended.stdout, ended.stderr) == (125, "", told)
+        assert sorted(clone.rglob("*")) == before
 
 
 def test_it_adds_less_than_fifty_milliseconds(checkout: Path) -> None:
