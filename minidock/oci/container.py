@@ -23,7 +23,7 @@ from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
 from minidock.oci import texts
 from minidock.oci.birth import Creation, DirectBirth, stdio
-from minidock.runtime import support
+from minidock.oci.bundle import absolute, hook_state, listening, read_bundle, rootfs_of, socket_activation
 from minidock.steps import Live, Step
 
 ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
@@ -80,7 +80,7 @@ class Runtime:
 
         self._warn_of_rights(config)
         config = absolute(socket_activation(config), bundle)
-        rootfs = _rootfs(bundle, config)
+        rootfs = rootfs_of(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
         told = hook_state(config, container_id, bundle, "creating")
@@ -262,61 +262,6 @@ def check_id(container_id: str) -> None:
         raise UsageError("container id cannot be empty")
     if set(container_id) - ALLOWED or container_id in (".", "..") or len(container_id) > 1024:
         raise texts.invalid_id()
-
-
-def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Spec]:
-    """config.json, its bytes and what they mean, checked. Raises UsageError and Unsupported."""
-    try:
-        raw = (bundle / name).read_bytes()
-        config = spec.from_json(raw)
-    except FileNotFoundError:
-        raise UsageError(f"JSON specification file {name} not found") from None
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{bundle}/{name}: {error}") from error
-    support.check(config)
-    return raw, config
-
-
-def listening() -> int:
-    """How many sockets systemd or its like passes through us: sd_listen_fds(3)."""
-    count = os.environ.get("LISTEN_FDS", "")
-    return int(count) if count.isdigit() else 0
-
-
-def socket_activation(config: spec.Spec) -> spec.Spec:
-    """The container's first process is told of such sockets, by the pid that it has."""
-    if not listening() or config.process is None:
-        return config
-    env = [*config.process.env, f"LISTEN_FDS={listening()}", "LISTEN_PID=1"]
-    if names := os.environ.get("LISTEN_FDNAMES"):
-        env.append(f"LISTEN_FDNAMES={names}")
-    return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
-
-
-def absolute(config: spec.Spec, bundle: Path) -> spec.Spec:
-    """Sources of bind mounts are relative to the bundle: config.md, "Mounts"."""
-
-    def placed(mount: spec.Mount) -> spec.Mount:
-        bind = mount.type == "bind" or {"bind", "rbind"} & set(mount.options)
-        if not bind or mount.source.startswith("/"):
-            return mount
-        return msgspec.structs.replace(mount, source=os.path.normpath(bundle / mount.source))
-
-    return msgspec.structs.replace(config, mounts=[placed(mount) for mount in config.mounts])
-
-
-def _rootfs(bundle: Path, config: spec.Spec) -> str:
-    root = config.root.path if config.root else "rootfs"
-    rootfs = os.path.realpath(os.path.join(bundle, root))
-    if not os.path.isdir(rootfs):
-        raise UsageError(f"invalid rootfs: stat {rootfs}: no such file or directory")
-    return rootfs
-
-
-def hook_state(config: spec.Spec, container_id: str, bundle: Path, status: str) -> dict[str, Any]:
-    """What hooks read on their standard input; the pid is added by whoever runs them."""
-    told = {"ociVersion": config.oci_version, "id": container_id, "status": status, "bundle": str(bundle)}
-    return {**told, "annotations": config.annotations} if config.annotations else told
 
 
 def _still(bundle: str) -> str:

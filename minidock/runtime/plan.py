@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from minidock.errors import UsageError
-from minidock.kernel import bind, devices, mounts, namespaces, pivot, sysctl, user, uts
+from minidock.kernel import devices, mounts, namespaces, sysctl, user, uts
 from minidock.kernel.execute import Execute
-from minidock.spec import Capabilities, Device, Hook, Hooks, IdMapping, Mount, Process, Spec, TimeOffset
+from minidock.runtime import tree
+from minidock.runtime.tree import hook_steps
+from minidock.spec import Capabilities, Hooks, Process, Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
@@ -63,21 +65,6 @@ class Spawn(Step, frozen=True):
             from minidock.runtime import parent
 
             parent.kill(live.pid)
-
-
-class AskParent(Step, frozen=True):
-    """C waits here while A runs the hooks of the host, with every mount made and the root not yet swapped."""
-
-    man: ClassVar[str] = "unix(7)"
-
-    def describe(self) -> str:
-        return "let the hooks of the host run"
-
-    def shell(self) -> str:
-        return "# the script's hooks of the host would run here, beside it"
-
-    def apply(self, live: Live) -> None:
-        live.actions["hooks"]()
 
 
 class Extras(msgspec.Struct, frozen=True):
@@ -164,7 +151,7 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *_enter(spec, new, own_user, extras),
             *extras.child,
             *_names(spec),
-            *_tree(spec, process, rootfs, extras, cgroups.path, own_user),
+            *tree.steps(spec, process, rootfs, extras, cgroups.path, own_user),
             *_settle(spec, process, cache, extras),
         ],
         execute=Execute(process.args, process.env, process.cwd),
@@ -172,10 +159,10 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
         umask=0o022 if process.user.umask is None else process.user.umask,
         held=held(spec, process),
         host_hooks=[
-            *_hooks("prestart", hooks.prestart, extras.state, extras.state.get("bundle", "/")),
-            *_hooks("createRuntime", hooks.create_runtime, extras.state, extras.state.get("bundle", "/")),
+            *hook_steps("prestart", hooks.prestart, extras.state, extras.state.get("bundle", "/")),
+            *hook_steps("createRuntime", hooks.create_runtime, extras.state, extras.state.get("bundle", "/")),
         ],
-        start_hooks=_hooks("startContainer", hooks.start_container, {**extras.state, "status": "created"}, "."),
+        start_hooks=hook_steps("startContainer", hooks.start_container, {**extras.state, "status": "created"}, "."),
     )
 
 
@@ -184,12 +171,6 @@ def _by_parent(process: Process, extras: Extras) -> list[Step]:
     if not extras.remapped or process.oom_score_adj is None:
         return []
     return [sysctl.SetOomScoreAdj(process.oom_score_adj, by_parent=True)]
-
-
-def _root_ids(spec: Spec) -> tuple[int, int]:
-    """Who the user namespace's root is outside."""
-    uids, gids = spec.linux.uid_mappings, spec.linux.gid_mappings
-    return user.outside(uids, 0), user.outside(gids, 0)
 
 
 def _user_path(spec: Spec, extras: Extras) -> str:
@@ -201,14 +182,6 @@ def _paths(spec: Spec) -> dict[str, str]:
     """Namespaces to be entered, user last: with it go the rights over those that are the host's."""
     entries = [spec.linux.namespace(kind) for kind in reversed(namespaces.KINDS) if kind not in ("pid", "mount")]
     return {entry.type: entry.path for entry in entries if entry and entry.path}
-
-
-def _hooks(stage: str, wanted: list[Hook], state: dict[str, Any], cwd: str) -> list[RunHooks]:
-    if not wanted:
-        return []
-    from minidock.kernel.hooks import RunHooks
-
-    return [RunHooks(stage, wanted, state, cwd)]
 
 
 def _enter(spec: Spec, new: list[str], own_user: bool, extras: Extras) -> list[Step]:
@@ -236,118 +209,6 @@ def _names(spec: Spec) -> list[Step]:
     return steps
 
 
-def _tree(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
-    """The container's file system, and the pivot into it."""
-    # A copy is a peer of the host's mount only if it is taken before ours are cut off from the host's.
-    steps: list[Step] = [
-        bind.TakeMount(_place(mount), mount.source, mount.options)
-        for mount in spec.mounts
-        if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
-    ]
-    shared = spec.linux.rootfs_propagation.endswith("shared")
-    slave = "slave" in spec.linux.rootfs_propagation
-    steps.append(mounts.IsolateMounts("shared" if shared else "slave" if slave else "private"))
-    steps += extras.root or [pivot.BindRoot(rootfs)]
-    if shared:
-        steps.append(mounts.PrivateRoot(rootfs))
-    steps += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
-    steps += _devices(spec, rootfs, own_user, made=extras.remapped)
-    # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
-    steps += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
-    if process.oom_score_adj is not None and not extras.remapped:
-        steps.append(sysctl.SetOomScoreAdj(process.oom_score_adj))
-    hooks = spec.hooks or Hooks()
-    if hooks.prestart or hooks.create_runtime:
-        steps.append(AskParent())
-    steps += _hooks("createContainer", hooks.create_container, extras.state, rootfs)
-    steps.append(pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs))
-    return steps
-
-
-def _place(mount: Mount) -> str:
-    return os.path.normpath("/" + mount.destination.lstrip("/"))
-
-
-def _is_bind(mount: Mount) -> bool:
-    return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
-
-
-def _is_lent(mount: Mount, spec: Spec) -> bool:
-    return _is_mapped(mount) or spec.linux.namespace("user") is not None
-
-
-def _is_mapped(mount: Mount) -> bool:
-    return bool(mount.uid_mappings) or bool({"idmap", "ridmap"} & set(mount.options))
-
-
-def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) -> Step:
-    from minidock.kernel import cgroup_mount, cgroups
-
-    destination = _place(mount)
-    if _is_bind(mount):
-        options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
-        uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
-        gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
-        return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
-    if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
-        return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
-    if mount.type == "cgroup":
-        hierarchies = cgroups.discover()
-        if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
-            own = {os.path.basename(where): where + group for where in hierarchies.v1.values()}
-            return cgroup_mount.BindCgroup(
-                rootfs, destination, mount.options, own or {"": f"{hierarchies.v2_mount}{group}"}
-            )
-        if not hierarchies.v1:
-            return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
-        v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
-        return cgroup_mount.MountCgroupV1(rootfs, destination, mount.options, v1)
-    if "tmpcopyup" in mount.options:
-        from minidock.kernel.copy_up import MountFilled
-
-        return MountFilled(rootfs, destination, mount.type, mount.source, mount.options)
-    options = [word for word in mount.options if word != "ro"] if _late(mount) else mount.options
-    return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, options)
-
-
-def _late(mount: Mount) -> bool:
-    """A tmpfs becomes read-only in the end: other mounts hang in it, devices are made there."""
-    return mount.type == "tmpfs" and "ro" in mount.options and not _kind(mount).endswith("bind")
-
-
-def _kind(mount: Mount) -> str:
-    """`bind` or `rbind`, wherever the specification has it; else the file system's type."""
-    return next((word for word in mount.options if word in ("bind", "rbind")), mount.type)
-
-
-def _outside(number: int, mappings: list[IdMapping]) -> int:
-    """The id that the host knows somebody by."""
-    for line in mappings:
-        if line.container_id <= number < line.container_id + line.size:
-            return number - line.container_id + line.host_id
-    return 0
-
-
-def _nodes(spec: Spec) -> list[Device]:
-    asked = {device.path for device in spec.linux.devices}
-    return [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]
-
-
-def _devices(spec: Spec, rootfs: str, own_user: bool, *, made: bool) -> list[Step]:
-    bound = [mount for mount in spec.mounts if mount.destination.rstrip("/") == "/dev" and "bind" in _kind(mount)]
-    if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
-        return []
-    steps: list[Step] = []
-    for device in _nodes(spec) if not made else []:
-        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
-        owner = (device.uid or 0, device.gid or 0)
-        if own_user:  # made from outside, where users have other numbers
-            owner = (_outside(owner[0], spec.linux.uid_mappings), _outside(owner[1], spec.linux.gid_mappings))
-        path, numbers = device.path, (device.type, device.major, device.minor)
-        steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user))
-    return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
-
-
 def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) -> list[Step]:
     """After the pivot: what the command itself is to be. Rights go last, since every step before may need them."""
     from minidock.kernel import keyring, masks, pty, workdir
@@ -364,7 +225,7 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
     steps.append(workdir.OwnStandardStreams(process.user.uid))
     steps.append(workdir.EnterDirectory(process.cwd))
     steps += end
-    steps += [mounts.ReadonlyMount(mount.destination) for mount in spec.mounts if _late(mount)]
+    steps += [mounts.ReadonlyMount(mount.destination) for mount in spec.mounts if tree.late(mount)]
     if root and root.readonly:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]

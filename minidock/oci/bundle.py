@@ -1,0 +1,68 @@
+"""A bundle: the directory with config.json and the root file system. runtime-spec bundle.md, config.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from minidock import spec
+from minidock.errors import UsageError
+from minidock.runtime import support
+
+
+def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Spec]:
+    """config.json, its bytes and what they mean, checked. Raises UsageError and Unsupported."""
+    try:
+        raw = (bundle / name).read_bytes()
+        config = spec.from_json(raw)
+    except FileNotFoundError:
+        raise UsageError(f"JSON specification file {name} not found") from None
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{bundle}/{name}: {error}") from error
+    support.check(config)
+    return raw, config
+
+
+def listening() -> int:
+    """How many sockets systemd or its like passes through us: sd_listen_fds(3)."""
+    count = os.environ.get("LISTEN_FDS", "")
+    return int(count) if count.isdigit() else 0
+
+
+def socket_activation(config: spec.Spec) -> spec.Spec:
+    """The container's first process is told of such sockets, by the pid that it has."""
+    if not listening() or config.process is None:
+        return config
+    env = [*config.process.env, f"LISTEN_FDS={listening()}", "LISTEN_PID=1"]
+    if names := os.environ.get("LISTEN_FDNAMES"):
+        env.append(f"LISTEN_FDNAMES={names}")
+    return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
+
+
+def absolute(config: spec.Spec, bundle: Path) -> spec.Spec:
+    """Sources of bind mounts are relative to the bundle: config.md, "Mounts"."""
+
+    def placed(mount: spec.Mount) -> spec.Mount:
+        bind = mount.type == "bind" or {"bind", "rbind"} & set(mount.options)
+        if not bind or mount.source.startswith("/"):
+            return mount
+        return msgspec.structs.replace(mount, source=os.path.normpath(bundle / mount.source))
+
+    return msgspec.structs.replace(config, mounts=[placed(mount) for mount in config.mounts])
+
+
+def rootfs_of(bundle: Path, config: spec.Spec) -> str:
+    root = config.root.path if config.root else "rootfs"
+    rootfs = os.path.realpath(os.path.join(bundle, root))
+    if not os.path.isdir(rootfs):
+        raise UsageError(f"invalid rootfs: stat {rootfs}: no such file or directory")
+    return rootfs
+
+
+def hook_state(config: spec.Spec, container_id: str, bundle: Path, status: str) -> dict[str, Any]:
+    """What hooks read on their standard input; the pid is added by whoever runs them."""
+    told = {"ociVersion": config.oci_version, "id": container_id, "status": status, "bundle": str(bundle)}
+    return {**told, "annotations": config.annotations} if config.annotations else told

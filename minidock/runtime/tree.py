@@ -1,0 +1,155 @@
+"""The container's file system, from config.json to steps: mounts in the order given, devices, and the pivot into it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from minidock.kernel import bind, devices, mounts, pivot, sysctl, user
+from minidock.spec import Device, Hook, Hooks, IdMapping, Mount, Process, Spec
+from minidock.steps import Live, Step
+
+if TYPE_CHECKING:
+    from minidock.kernel.hooks import RunHooks
+    from minidock.runtime.plan import Extras
+
+
+class AskParent(Step, frozen=True):
+    """C waits here while A runs the hooks of the host, with every mount made and the root not yet swapped."""
+
+    man: ClassVar[str] = "unix(7)"
+
+    def describe(self) -> str:
+        return "let the hooks of the host run"
+
+    def shell(self) -> str:
+        return "# the script's hooks of the host would run here, beside it"
+
+    def apply(self, live: Live) -> None:
+        live.actions["hooks"]()
+
+
+def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
+    """All of it. `group` is the path of the container's cgroup."""
+    # A copy is a peer of the host's mount only if it is taken before ours are cut off from the host's.
+    made: list[Step] = [
+        bind.TakeMount(_place(mount), mount.source, mount.options)
+        for mount in spec.mounts
+        if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
+    ]
+    shared = spec.linux.rootfs_propagation.endswith("shared")
+    slave = "slave" in spec.linux.rootfs_propagation
+    made.append(mounts.IsolateMounts("shared" if shared else "slave" if slave else "private"))
+    made += extras.root or [pivot.BindRoot(rootfs)]
+    if shared:
+        made.append(mounts.PrivateRoot(rootfs))
+    made += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
+    made += _devices(spec, rootfs, own_user, made=extras.remapped)
+    # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
+    made += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
+    if process.oom_score_adj is not None and not extras.remapped:
+        made.append(sysctl.SetOomScoreAdj(process.oom_score_adj))
+    hooks = spec.hooks or Hooks()
+    if hooks.prestart or hooks.create_runtime:
+        made.append(AskParent())
+    made += hook_steps("createContainer", hooks.create_container, extras.state, rootfs)
+    made.append(pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs))
+    return made
+
+
+def _place(mount: Mount) -> str:
+    return os.path.normpath("/" + mount.destination.lstrip("/"))
+
+
+def _is_bind(mount: Mount) -> bool:
+    return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
+
+
+def _is_lent(mount: Mount, spec: Spec) -> bool:
+    return _is_mapped(mount) or spec.linux.namespace("user") is not None
+
+
+def _is_mapped(mount: Mount) -> bool:
+    return bool(mount.uid_mappings) or bool({"idmap", "ridmap"} & set(mount.options))
+
+
+def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) -> Step:
+    from minidock.kernel import cgroup_mount, cgroups
+
+    destination = _place(mount)
+    if _is_bind(mount):
+        options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
+        uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
+        gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
+        return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
+    if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
+        return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
+    if mount.type == "cgroup":
+        hierarchies = cgroups.discover()
+        if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
+            own = {os.path.basename(where): where + group for where in hierarchies.v1.values()}
+            return cgroup_mount.BindCgroup(
+                rootfs, destination, mount.options, own or {"": f"{hierarchies.v2_mount}{group}"}
+            )
+        if not hierarchies.v1:
+            return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
+        v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
+        return cgroup_mount.MountCgroupV1(rootfs, destination, mount.options, v1)
+    if "tmpcopyup" in mount.options:
+        from minidock.kernel.copy_up import MountFilled
+
+        return MountFilled(rootfs, destination, mount.type, mount.source, mount.options)
+    options = [word for word in mount.options if word != "ro"] if late(mount) else mount.options
+    return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, options)
+
+
+def late(mount: Mount) -> bool:
+    """A tmpfs becomes read-only in the end: other mounts hang in it, devices are made there."""
+    return mount.type == "tmpfs" and "ro" in mount.options and not _kind(mount).endswith("bind")
+
+
+def _kind(mount: Mount) -> str:
+    """`bind` or `rbind`, wherever the specification has it; else the file system's type."""
+    return next((word for word in mount.options if word in ("bind", "rbind")), mount.type)
+
+
+def _outside(number: int, mappings: list[IdMapping]) -> int:
+    """The id that the host knows somebody by."""
+    for line in mappings:
+        if line.container_id <= number < line.container_id + line.size:
+            return number - line.container_id + line.host_id
+    return 0
+
+
+def _nodes(spec: Spec) -> list[Device]:
+    asked = {device.path for device in spec.linux.devices}
+    return [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]
+
+
+def _root_ids(spec: Spec) -> tuple[int, int]:
+    """Who the user namespace's root is outside."""
+    uids, gids = spec.linux.uid_mappings, spec.linux.gid_mappings
+    return user.outside(uids, 0), user.outside(gids, 0)
+
+
+def _devices(spec: Spec, rootfs: str, own_user: bool, *, made: bool) -> list[Step]:
+    bound = [mount for mount in spec.mounts if mount.destination.rstrip("/") == "/dev" and "bind" in _kind(mount)]
+    if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
+        return []
+    steps: list[Step] = []
+    for device in _nodes(spec) if not made else []:
+        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
+        owner = (device.uid or 0, device.gid or 0)
+        if own_user:  # made from outside, where users have other numbers
+            owner = (_outside(owner[0], spec.linux.uid_mappings), _outside(owner[1], spec.linux.gid_mappings))
+        path, numbers = device.path, (device.type, device.major, device.minor)
+        steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user))
+    return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
+
+
+def hook_steps(stage: str, wanted: list[Hook], state: dict[str, Any], cwd: str) -> list[RunHooks]:
+    if not wanted:
+        return []
+    from minidock.kernel.hooks import RunHooks
+
+    return [RunHooks(stage, wanted, state, cwd)]
