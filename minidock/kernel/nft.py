@@ -76,6 +76,15 @@ def run(rules: str) -> str:
     return output
 
 
+def attempt(rules: str) -> bool:
+    """Whether it worked. All but "there is no such thing" shows when the table is next used."""
+    try:
+        run(rules)
+    except MinidockError:
+        return False
+    return True
+
+
 def generation() -> int:
     """How many transactions this network namespace's rules have seen: unchanged means that no rule has changed."""
     with Netlink(NETLINK_NETFILTER) as netlink:

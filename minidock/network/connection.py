@@ -13,7 +13,7 @@ from minidock.model import EndpointSettings
 from minidock.network import addresses, attachment, endpoint, subnets
 from minidock.network.addresses import Claim, HoldAddress, Published
 from minidock.network.endpoint import Endpoint
-from minidock.network.nat import PublishPorts
+from minidock.network.publish import PublishPorts
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Live, Step, apply_all

@@ -22,7 +22,7 @@ from minidock.model import EndpointSettings
 from minidock.network import addresses, nat
 from minidock.network.addresses import Claim, HoldAddress
 from minidock.network.firewall import PassFirewalls
-from minidock.network.nat import PublishPorts
+from minidock.network.publish import PublishPorts
 from minidock.network.store import network_id
 from minidock.network.subnets import Network
 from minidock.paths import Layout

@@ -1,28 +1,24 @@
-"""The instance's own nftables table: how a packet gets out of a container, and in through a published port.
+"""The instance's own nftables table: how a packet gets out of a container, and who may get in.
 
-One table for all networks of the instance: a network is an entry in its sets, a published port one in its maps. So a
-container that comes or goes changes an entry and no rule, and `nft list table inet minidock` shows at one glance what
-is open. docs/networking.md follows packets through it.
+One table for all networks of the instance: a network is an entry in its sets, a published port one in its maps
+(`publish.py`). So a container that comes or goes changes an entry and no rule, and `nft list table inet minidock` shows
+at one glance what is open. docs/networking.md follows packets through it.
 """
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
 from minidock import files
-from minidock.errors import MinidockError
-from minidock.kernel import conntrack, link, netns, nft
-from minidock.network import subnets
-from minidock.network.addresses import Published, networks, peek
+from minidock.kernel import link, netns, nft
+from minidock.network import publish, subnets
+from minidock.network.addresses import networks, peek
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Live, Step
-
-ANY = ("0.0.0.0", "::")  # noqa: S104
 
 TABLE = """\
 add table inet {table}
@@ -172,7 +168,9 @@ def _others(layout: Layout, bridge: str) -> str:
     """A flush took the elements too: those of other networks that are up, and of running containers, come back."""
     up = [other for other in subnets.everything(layout) if other.bridge != bridge and link.index_of(other.bridge)]
     running = [port for name in networks(layout) for claim in peek(layout, name) for port in claim.ports]
-    return "".join(set_up(layout, other).members("add") for other in up) + _elements("add", layout.nft_table, running)
+    return "".join(set_up(layout, other).members("add") for other in up) + publish.elements(
+        "add", layout.nft_table, running
+    )
 
 
 def _retire(table: str) -> str:
@@ -183,53 +181,8 @@ def _retire(table: str) -> str:
 
 def take_down(layout: Layout, network: Network) -> None:
     """Take a network out of the table's sets."""
-    _try(set_up(layout, network).members("delete"))
+    nft.attempt(set_up(layout, network).members("delete"))
     _marker(layout, network.bridge).unlink(missing_ok=True)
-
-
-class PublishPorts(Step, frozen=True):
-    """Write the container's ports into the table's maps."""
-
-    table: str
-    ports: list[Published]
-    man: ClassVar[str] = "nft(8)"
-
-    def describe(self) -> str:
-        shown = (f"{p.host_ip}:{p.host_port}/{p.protocol} to {p.address}:{p.port}" for p in self.ports)
-        return f"publish {', '.join(shown)}"
-
-    def shell(self) -> str:
-        lines = [f"nft -f - <<'EOF'\n{_elements('add', self.table, self.ports)}EOF"]
-        udp = (port.host_port for port in self.ports if port.protocol == "udp")
-        lines += [f"conntrack -D -p udp --orig-port-dst {number} >/dev/null 2>&1 || :" for number in udp]
-        return "\n".join(lines)
-
-    def undo_shell(self) -> str:
-        entries = _elements("delete", self.table, self.ports).splitlines()
-        return "\n".join(f"nft '{entry}' || :" for entry in entries)
-
-    def apply(self, live: Live) -> None:
-        try:
-            nft.run(_elements("add", self.table, self.ports))
-        except MinidockError:
-            # An entry for the port is there, and leads elsewhere: left by a container that is gone, as the port's
-            # socket and its claim are ours. Only then: one call of nft is the usual price.
-            for port in filter(is_rewritten, self.ports):
-                _try(f"delete element {_key(self.table, port)}")
-            nft.run(_elements("add", self.table, self.ports))
-        for port in self.ports:
-            if port.protocol == "udp":
-                conntrack.forget(socket.IPPROTO_UDP, port=port.host_port)
-
-    def undo(self, live: Live) -> None:
-        """Take out what leads to us. An entry with our port and another's address is the next container's."""
-        # Adding what is there changes nothing, adding to a port that leads elsewhere fails: so nothing is deleted then.
-        if not _try(_elements("add", self.table, self.ports) + _elements("delete", self.table, self.ports)):
-            for port in self.ports:
-                _try(_elements("add", self.table, [port]) + _elements("delete", self.table, [port]))
-        for port in self.ports:
-            if port.protocol == "udp":
-                conntrack.forget(socket.IPPROTO_UDP, answers=port.address, answer_port=port.port)
 
 
 def is_current(layout: Layout, bridge: str = "") -> bool:
@@ -269,33 +222,7 @@ def _marker(layout: Layout, bridge: str) -> Path:
 
 def tear_down(layout: Layout) -> None:
     """Remove the table with all that is in it."""
-    _try(f"delete table inet {layout.nft_table}\n")
-    _try(f"delete table ip {layout.nft_table}\n")
+    nft.attempt(f"delete table inet {layout.nft_table}\n")
+    nft.attempt(f"delete table ip {layout.nft_table}\n")
     for marker in layout.run.glob("nat*.json"):
         marker.unlink(missing_ok=True)
-
-
-def _try(rules: str) -> bool:
-    """Whether it worked. All but "there is no such thing" shows when the table is next used."""
-    try:
-        nft.run(rules)
-    except MinidockError:
-        return False
-    return True
-
-
-def _elements(verb: str, table: str, ports: list[Published]) -> str:
-    return "".join(f"{verb} element {_key(table, port, with_value=True)}\n" for port in ports if is_rewritten(port))
-
-
-def is_rewritten(port: Published) -> bool:
-    """Whether the table leads there: it can't from one family of addresses to the other, nor from ::1."""
-    return (":" in port.host_ip) == (":" in port.address) and port.host_ip != "::1"
-
-
-def _key(table: str, port: Published, *, with_value: bool = False) -> str:
-    value = f" : {port.address} . {port.port}" if with_value else ""
-    name = "published6" if ":" in port.host_ip else "published"
-    if port.host_ip in ANY:
-        return f"inet {table} {name} {{ {port.protocol} . {port.host_port}{value} }}"
-    return f"inet {table} {name}_at {{ {port.host_ip} . {port.protocol} . {port.host_port}{value} }}"
