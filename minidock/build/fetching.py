@@ -115,6 +115,7 @@ def download(address: str, place: Path, *, mode: int = 0o600) -> Fetched:
 
 
 def open_address(address: str) -> BinaryIO:
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import urlopen  # 10 ms to load: only builds that need it pay
 
@@ -122,7 +123,7 @@ def open_address(address: str) -> BinaryIO:
         return urlopen(address, timeout=TIMEOUT)  # type: ignore[no-any-return]  # noqa: S310
     except HTTPError as error:
         raise MinidockError(f"failed to load {address}: invalid response status {error.code}") from None
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise MinidockError(f"failed to load {address}: {reason}") from None
 

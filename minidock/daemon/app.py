@@ -64,11 +64,13 @@ Route = tuple[str, str, Handler]
 DAEMON = web.AppKey("daemon", Daemon)
 
 
-def application(daemon: Daemon) -> web.Application:
+def routes() -> list[Route]:
+    """All there are; what stands first is asked first."""
     from minidock.daemon.routes import (
         absent,
         builds,
         containers,
+        described,
         execs,
         images,
         networks,
@@ -79,12 +81,16 @@ def application(daemon: Daemon) -> web.Application:
         volumes,
     )
 
+    modules = (system, containers, steering, trees, execs, images, registries, builds, networks, volumes, absent)
+    return [route for module in (*modules, described) for route in module.ROUTES]
+
+
+def application(daemon: Daemon) -> web.Application:
     app = web.Application(middlewares=[answers], client_max_size=0)
     app[DAEMON] = daemon
-    for module in (system, containers, steering, trees, execs, images, registries, builds, networks, volumes, absent):
-        for method, path, handler in module.ROUTES:
-            for prefix in ("", r"/v{version:\d+\.\d+}"):
-                app.router.add_route(method, prefix + path, _bound(daemon, handler))
+    for method, path, handler in routes():
+        for prefix in ("", r"/v{version:\d+\.\d+}"):
+            app.router.add_route(method, prefix + path, _bound(daemon, handler))
     return app
 
 

@@ -11,7 +11,7 @@ from minidock.daemon.lines import body, lines
 from minidock.daemon.spawner import Reply
 from minidock.daemon.verbs.common import Arguments, Verb, plainly
 from minidock.engine import Engine
-from minidock.errors import UsageError
+from minidock.errors import MinidockError, UsageError
 from minidock.model import VolumeUsage
 
 
@@ -55,13 +55,17 @@ def import_image(engine: Engine, given: Arguments, reply: Reply) -> object:
 
 
 def _fetched(address: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    from http.client import HTTPException
     from urllib.request import urlopen
 
     if "://" not in address:
         address = f"http://{address}"
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"unsupported scheme: {address}")
-    found: contextlib.AbstractContextManager[BinaryIO] = urlopen(address, timeout=60)  # noqa: S310 - checked above
+    try:
+        found: contextlib.AbstractContextManager[BinaryIO] = urlopen(address, timeout=60)  # noqa: S310 - checked above
+    except (OSError, ValueError, HTTPException) as error:  # no answer, or no address: all that a client can spell
+        raise MinidockError(f"failed to load {address}: {getattr(error, 'reason', error)}") from None
     return found
 
 
