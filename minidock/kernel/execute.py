@@ -102,6 +102,9 @@ class Ways(msgspec.Struct, frozen=True):
     filter_flags: int = 0
     held: str = ""
     """A capability to be given up once the filter is loaded."""
+    agent: int = -1
+    """The socket that gets the filter's listener, and a file with what is said of it: kernel/seccomp_agent.py."""
+    notice: int = -1
 
 
 def execute(ways: Ways, path: str, args: list[str], env: list[str]) -> NoReturn:
@@ -115,9 +118,13 @@ def execute(ways: Ways, path: str, args: list[str], env: list[str]) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     keep = 3 + ways.preserved
-    wire, filter = (_out_of_the_way(fd, keep) for fd in (ways.wire, ways.filter))
+    wire, filter, agent, notice = (
+        _out_of_the_way(fd, keep) for fd in (ways.wire, ways.filter, ways.agent, ways.notice)
+    )
     held = capabilities.NUMBERS[ways.held] if ways.held else -1
     told = [str(number) for number in (wire, keep, filter, ways.filter_flags, held)]
+    if agent >= 0:
+        told[-1] += f",{agent},{notice}"
     syscalls.execveat(ways.program, "", ["minidock:[init]", *told, path, *args], env, syscalls.AT_EMPTY_PATH)
 
 

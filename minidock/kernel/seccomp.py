@@ -105,12 +105,16 @@ def load_filter(profile: spec.Seccomp, cache: Path | None = None, *, at_exec: bo
     made when missing.
 
     Raises UsageError for a profile that makes no sense: unknown action, operator or architecture; Unsupported for one
-    whose decisions another process would take, for a call that nobody answers fails with ENOSYS.
+    whose decisions another process takes and that isn't loaded by minidock-exec, which passes the listener on.
     """
-    # A listener without calls to decide on is left alone, as runc does.
-    if "SCMP_ACT_NOTIFY" in (profile.default_action, *(rule.action for rule in profile.syscalls)):
-        raise Unsupported("seccomp profiles with SCMP_ACT_NOTIFY and a listener can't be served: seccomp_unotify(2)")
-    return (FilterAtExec if at_exec else LoadFilter)(compiled(profile, cache), flags_of(profile))
+    flags = flags_of(profile)
+    if any(rule.action == "SCMP_ACT_NOTIFY" for rule in profile.syscalls):
+        from minidock.kernel import seccomp_agent
+
+        if not at_exec:
+            raise Unsupported("only a container's command can have a seccomp listener: seccomp_unotify(2)")
+        flags = seccomp_agent.flags(flags)
+    return (FilterAtExec if at_exec else LoadFilter)(compiled(profile, cache), flags)
 
 
 def flags_of(profile: spec.Seccomp) -> int:

@@ -36,12 +36,13 @@ BUNDLE = Flag("--bundle, -b", "directory with config.json (default: the current 
 CONFIG = Flag("--config, -f", "another name for config.json", default="config.json")
 CONSOLE = Flag("--console-socket", "unix socket that gets the terminal's master")
 PID_FILE = Flag("--pid-file", "file for the process id")
+PIDFD = Flag("--pidfd-socket", "unix socket that gets a descriptor of the process: pidfd_open(2)")
 PRESERVE = Flag("--preserve-fds", "pass so many descriptors on, from 3", "number")
 NO_PIVOT = Flag("--no-pivot", "move the root instead of pivot_root(2): for a root on the initial ramdisk", "yes")
 NO_KEYRING = Flag("--no-new-keyring", "share the caller's session keyring", "yes")
 DETACH = Flag("--detach, -d", "leave it in the background", "yes")
 IMAGE_PATH = Flag("--image-path", "ignored")
-MAKING = [BUNDLE, CONFIG, CONSOLE, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING]
+MAKING = [BUNDLE, CONFIG, CONSOLE, PID_FILE, PIDFD, PRESERVE, NO_PIVOT, NO_KEYRING]
 
 CONTAINER = "<container-id>"
 COMMANDS = {
@@ -54,7 +55,7 @@ COMMANDS = {
                 [Flag("--interval", "time between two", default="5s"), Flag("--stats", "print once", "yes")],
                 verbs.events),
         Command("exec", f"{CONTAINER} <command> [args...]", "run one more process in a container", [
-            CONSOLE, PID_FILE, PRESERVE, DETACH,
+            CONSOLE, PID_FILE, PIDFD, PRESERVE, DETACH,
             Flag("--cwd", "working directory"),
             Flag("--env, -e", "a variable, KEY=value", "list"),
             Flag("--tty, -t", "give it a terminal", "yes"),

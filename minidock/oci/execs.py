@@ -12,6 +12,7 @@ from minidock.errors import Conflict, UsageError
 from minidock.kernel import cgroups
 from minidock.kernel.scheduling import ResetAffinity
 from minidock.oci.birth import DirectBirth, Inherited
+from minidock.oci.bundle import hook_state
 from minidock.oci.container import Runtime
 from minidock.oci.words import Words
 from minidock.runtime import enter
@@ -80,9 +81,11 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     if not process.rlimits and config.process:
         process = msgspec.structs.replace(process, rlimits=config.process.rlimits)
     group = _group(state.cgroup, words.several("cgroup"))
-    made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp")
+    told = {**hook_state(config, state.id, Path(state.bundle), status), "pid": state.pid}
+    made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp", told)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
-        made = msgspec.structs.replace(made, child=[*group.child, ResetAffinity(), *made.child[len(group.child) :]])
+        place = next((made.child.index(step) + 1 for step in reversed(group.child)), 0)
+        made = msgspec.structs.replace(made, child=[*made.child[:place], ResetAffinity(), *made.child[place:]])
     birth = DirectBirth(made, Inherited(console), -1, words.number("preserve_fds"), before_exec=lambda _: None)
     return birth.start()
 

@@ -68,7 +68,7 @@ def execute(words: Words) -> int:
     if not detach:
         foreground.hold_signals()
     pid = execs.execute(runtime, words, process, console)
-    _write_pid(words, pid)
+    _tell_pid(words, pid)
     return 0 if detach else foreground.follow(pid, ours, lambda: None)
 
 
@@ -85,8 +85,13 @@ def _create(words: Words, *, detach: bool, start: bool = False) -> tuple[int, in
     console, ours = _console(terminal, detach, words.text("console_socket"))
     flags = (words.number("preserve_fds"), words.yes("no_pivot"), words.yes("no_new_keyring"))
     asked = Creation(console, *flags, words.text("config"), start and ours < 0)
-    state = runtime_of(words).create(words.arguments[0], bundle, asked)
-    _write_pid(words, state.pid)
+    runtime = runtime_of(words)
+    state = runtime.create(words.arguments[0], bundle, asked)
+    try:
+        _tell_pid(words, state.pid)
+    except (MinidockError, OSError):
+        runtime.delete(state.id, force=True)
+        raise
     return state.pid, ours
 
 
@@ -103,7 +108,18 @@ def _console(terminal: bool, detach: bool, path: str) -> tuple[int, int]:
     return theirs, ours
 
 
-def _write_pid(words: Words, pid: int) -> None:
+def _tell_pid(words: Words, pid: int) -> None:
+    """Into --pid-file, and as a descriptor to --pidfd-socket: that one never comes to mean another process."""
+    if path := words.text("pidfd_socket"):
+        import os
+        import socket
+
+        from minidock.oci import console
+
+        with socket.socket(fileno=console.connect(path)) as wanted:
+            process = os.pidfd_open(pid)
+            socket.send_fds(wanted, [b"pidfd"], [process])
+            os.close(process)
     if path := words.text("pid_file"):
         from minidock.files import write_atomic
 

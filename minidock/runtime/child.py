@@ -133,9 +133,11 @@ def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> Non
         _park(wire, inherited.start_line)
         told = -1
     ways = execute.Ways(
-        program, told, inherited.preserved, live.fds.get("filter", -1), live.fds.get("filter-flags", 0), plan.held
-    )
-    _run_start_hooks(plan, msgspec.structs.replace(ways, wire=-1, preserved=0))
+        program, told, inherited.preserved, live.fds.get("filter", -1), live.fds.get("filter-flags", 0), plan.held,
+        live.fds.get("agent", -1), live.fds.get("agent-notice", -1),
+    )  # fmt: skip
+    # One listener for one message: what the agent would decide on fails with ENOSYS in a hook.
+    _run_start_hooks(plan, msgspec.structs.replace(ways, wire=-1, preserved=0, agent=-1, notice=-1))
     os.umask(plan.umask)
     execute.execute(ways, executable, command.args, env)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minidock.kernel import namespaces, user
 from minidock.kernel.execute import Execute
-from minidock.runtime.plan import Plan, Spawn, held, rights
+from minidock.runtime.plan import Plan, Spawn, agent, held, rights
 from minidock.spec import CpuAffinity, Process, Spec
 from minidock.steps import Step
 
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from minidock.kernel.cgroups import CgroupPlan
 
 
-def plan(spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Path | None) -> Plan:
-    """The steps for one more process beside `pid`, the container's first. Raises MinidockError when that has ended."""
+def plan(
+    spec: Spec, process: Process, pid: int, cgroups: CgroupPlan, cache: Path | None, state: dict[str, Any] | None = None
+) -> Plan:
+    """The steps for one more process beside `pid`, the container's first. `state` is what a seccomp agent is told.
+
+    Raises MinidockError when that has ended.
+    """
     from minidock.kernel import pty, workdir
 
     affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
-    child: list[Step] = [*_affinity(affinity.initial), *cgroups.child]
+    child: list[Step] = [*agent(spec, state or {}), *_affinity(affinity.initial), *cgroups.child]
     for kind, facts in namespaces.KINDS.items():
         theirs = f"/proc/{pid}/ns/{facts.file}"
         if kind != "pid" and not _same(theirs, f"/proc/self/ns/{facts.file}"):

@@ -146,6 +146,7 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *_by_parent(process, extras),
         ],
         child=[
+            *agent(spec, extras.state),
             # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
             *cgroups.child,
             *_enter(spec, new, own_user, extras),
@@ -262,6 +263,15 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     if spec.linux.seccomp:
         steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
     return steps
+
+
+def agent(spec: Spec, state: dict[str, Any]) -> list[Step]:
+    """The way to who decides over system calls, first of all: the process is asked for its pid in the host's /proc."""
+    if not spec.linux.seccomp or all(rule.action != "SCMP_ACT_NOTIFY" for rule in spec.linux.seccomp.syscalls):
+        return []  # a path without such a rule is left alone, as runc does
+    from minidock.kernel import seccomp_agent
+
+    return seccomp_agent.steps(spec.linux.seccomp, state)
 
 
 def held(spec: Spec, process: Process) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +193,35 @@ def test_what_fails_leaves_nothing(oci: Run, bundle: Path, tmp_path: Path) -> No
     assert 'runc run failed: unable to start container process: exec: \\"nosuch\\"' in result.stderr
     assert not (tmp_path / "state" / "box").exists()
     assert not list(Path("/sys/fs/cgroup").glob(f"*/minidock-oci/test-{os.getpid()}-*"))
+
+
+def test_a_descriptor_of_the_process_goes_to_the_pidfd_socket(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    path = str(tmp_path / "pidfd.sock")
+    configure(oci, bundle, args("sleep", "100"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(path)
+        server.listen()
+        oci("run", "--detach", "--pidfd-socket", path, "-b", str(bundle), "box")
+        oci("exec", "--detach", "--pidfd-socket", path, "box", "sleep", "100")
+        first, second = _descriptor_of(server), _descriptor_of(server)
+    told = dict(line.split(":\t") for line in Path(f"/proc/self/fdinfo/{first}").read_text().splitlines())
+    assert told["Pid"] == str(json.loads(oci("state", "box").stdout)["pid"])
+    signal.pidfd_send_signal(second, signal.SIGKILL)
+    signal.pidfd_send_signal(first, signal.SIGKILL)
+    wait_for(oci, "box", "stopped")
+    os.close(first)
+    os.close(second)
+
+
+def _descriptor_of(server: socket.socket) -> int:
+    connection, _ = server.accept()
+    with connection:
+        return socket.recv_fds(connection, 16, 1)[1][0]
+
+
+def test_a_pidfd_socket_at_which_nobody_listens_makes_no_container(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    configure(oci, bundle, args("sleep", "100"))
+    done = oci("create", "--pidfd-socket", str(tmp_path / "no.sock"), "-b", str(bundle), "box", check=False)
+    assert done.returncode == 1
+    assert "no.sock" in done.stderr
+    assert oci("list", "-q").stdout == ""
