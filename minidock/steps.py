@@ -69,6 +69,9 @@ class Step(msgspec.Struct, frozen=True):
 class Narrator(Protocol):
     """Somebody who is told what happens to the steps, as it happens."""
 
+    def moved(self, where: str) -> None:
+        """Who acts from now on: minidock on the `host`, or the first process in the `container`."""
+
     def started(self, step: Step) -> None: ...
     def done(self, step: Step, seconds: float) -> None: ...
     def failed(self, step: Step, error: BaseException) -> None: ...
@@ -78,6 +81,7 @@ class Narrator(Protocol):
 class Silent:
     """The narrator of a command without --explain."""
 
+    def moved(self, where: str) -> None: ...
     def started(self, step: Step) -> None: ...
     def done(self, step: Step, seconds: float) -> None: ...
     def failed(self, step: Step, error: BaseException) -> None: ...
@@ -158,6 +162,15 @@ def _revive(name: str, values: dict[str, Any]) -> Step:
     if not (isinstance(kind, type) and issubclass(kind, Step)):
         raise TypeError(f"{name} is not a step")
     return msgspec.convert(values, kind)
+
+
+def reason_of(step: Step) -> str:
+    """Why there is such a step: the first sentence of what its code says of itself, or of its file; for narration."""
+    text = type(step).__doc__ or ""
+    if not text or text.startswith(f"{type(step).__name__}("):  # msgspec's own
+        text = importlib.import_module(type(step).__module__).__doc__ or ""
+    first = " ".join(text.strip().split("\n\n")[0].split())
+    return first.split(". ")[0].rstrip(".")
 
 
 def source_of(step: Step) -> str:

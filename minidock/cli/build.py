@@ -42,18 +42,20 @@ def build(arguments: list[str], **flags: FlagValue) -> None:
     if flags["check"]:
         return _check(request)
     from .build_progress import choose
+    from .run import narrating
 
     progress = choose("quiet" if flags["quiet"] else flags["progress"], explain=flags["explain"])
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        built = context.engine().build(
-            request,
-            stdin=sys.stdin.buffer,
-            stdout=sys.stdout.buffer,
-            tell=progress,
-            tick=progress.tick,
-            narrator=_narrator(flags["explain"]),
-        )
+        with narrating(flags["explain"]) as told:
+            built = context.engine().build(
+                request,
+                stdin=sys.stdin.buffer,
+                stdout=sys.stdout.buffer,
+                tell=progress,
+                tick=progress.tick,
+                narrator=told,
+            )
     except BaseException as error:
         progress.close(failed=True)
         _tell_failure(error, progress)
@@ -77,12 +79,6 @@ def _push(built: Built, *, quiet: bool) -> None:
 
 def _interrupted(number: int, _: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _narrator(wanted: bool) -> FlagValue:
-    from .run import narrator
-
-    return narrator(wanted)
 
 
 def make_request(path: str, flags: dict[str, FlagValue]) -> BuildRequest:

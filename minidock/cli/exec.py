@@ -8,7 +8,7 @@ import click
 
 from . import context
 from .commands import UNLIMITED, Complaint, verb
-from .flags import boolean, many, text
+from .flags import boolean, explain, many, text
 from .parse_env import check_env
 from .parse_values import detach_keys as parse_detach_keys
 
@@ -22,6 +22,7 @@ from .parse_values import detach_keys as parse_detach_keys
         text("detach-keys", "", "Override the key sequence for detaching a container", parse=parse_detach_keys),
         many("env", "e", "Set environment variables", parse=check_env),
         many("env-file", "", "Read in a file of environment variables"),
+        explain("Tell each step asked of the kernel as it happens (=json, =html)"),
         boolean("interactive", "i", "Keep STDIN open even if not attached"),
         boolean("privileged", "", "Give extended privileges to the command"),
         boolean("tty", "t", "Allocate a pseudo-TTY"),
@@ -43,6 +44,7 @@ def exec_(
     detach_keys: str,
     env: list[str],
     env_file: list[str],
+    explain: str,
     interactive: bool,
     privileged: bool,
     tty: bool,
@@ -51,6 +53,7 @@ def exec_(
 ) -> None:
     from ..model import ExecRequest
     from .parse_env import environment
+    from .run import narrating
 
     if tty and interactive and not detach and not os.isatty(0):
         raise Complaint("the input device is not a TTY", 1)
@@ -65,7 +68,8 @@ def exec_(
         working_dir=workdir,
         privileged=privileged,
     )
-    code = context.engine().exec(arguments[0], request)
+    with narrating(explain) as told:
+        code = context.engine().exec(arguments[0], request, narrator=told)
     if code is None:
         raise Complaint("read escape sequence", 1)
     raise click.exceptions.Exit(code)

@@ -79,6 +79,23 @@ def many(name: str, short: str, help: str, *, kind: str = "list", parse: Parse =
     return Flag(name, short, help, kind, None, parse, repeats=True)
 
 
+def explain(help: str) -> Flag:
+    """--explain, which may say in what form: `--explain=html:lecture.html`. Empty when nothing is to be told."""
+    return Flag("explain", "", help, "", "", _explain_form)
+
+
+def _explain_form(raw: str) -> str:
+    form, colon, path = raw.partition(":")
+    if form in ("json", "html") and bool(colon) == bool(path):
+        return raw
+    if raw == "text":
+        return raw
+    try:
+        return "text" if go_bool(raw) else ""
+    except UsageError:
+        raise UsageError("the forms are text, json, html, json:FILE and html:FILE") from None
+
+
 def spelling(name: str, flag: Flag) -> Flag:
     """Another, older name of a flag, not shown in help."""
     return msgspec.structs.replace(flag, name=name, short="", same_as=flag.name, hidden=True)

@@ -9,7 +9,7 @@ import click
 from ..errors import MinidockError, NotFound
 from . import context
 from .commands import UNLIMITED, Complaint, told, verb
-from .flags import boolean, number, refused, spelling, text
+from .flags import boolean, explain, number, refused, spelling, text
 from .parse_values import detach_keys as parse_detach_keys
 
 SEVERAL = "CONTAINER [CONTAINER...]"
@@ -165,6 +165,7 @@ def kill(arguments: list[str], signal: str) -> None:
     flags=[
         boolean("force", "f", "Force the removal of a running container (uses SIGKILL)"),
         boolean("volumes", "v", "Remove anonymous volumes associated with the container"),
+        explain("Tell each step that is undone, as it happens (=json, =html)"),
         refused("link", "l", kind=""),
     ],
     least=1,
@@ -175,13 +176,15 @@ def kill(arguments: list[str], signal: str) -> None:
         minidock rm -f $(minidock ps -aq)
     """,
 )
-def rm(arguments: list[str], force: bool, volumes: bool) -> None:
+def rm(arguments: list[str], force: bool, volumes: bool, explain: str) -> None:
     """With --force a container that isn't there is told, and is no failure: the wish is fulfilled."""
+    from .run import narrating
+
     engine = context.engine()
 
     def act(name: str) -> bool:
         try:
-            engine.remove(name.strip("/"), force=force, volumes=volumes)
+            engine.remove(name.strip("/"), force=force, volumes=volumes, narrator=narrator)
         except NotFound as error:
             if not force:
                 raise
@@ -189,7 +192,9 @@ def rm(arguments: list[str], force: bool, volumes: bool) -> None:
             return False
         return True
 
-    context.fail_after(context.each(arguments, act))
+    with narrating(explain) as narrator:
+        failed = context.each(arguments, act)
+    context.fail_after(failed)
 
 
 @verb(

@@ -39,6 +39,7 @@ USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
         minidock run -it --rm debian bash
         minidock run -d --name web -p 8080:80 -v "$PWD:/srv" --memory 64m busybox httpd -f -h /srv
         minidock run --explain busybox true      every step asked of the kernel, as it happens
+        minidock run --explain=html busybox true a report with pictures: minidock-explain.html
         minidock run --as-shell busybox sh       the same container as a shell script
     """,
 )
@@ -52,14 +53,19 @@ def run(arguments: list[str], **flags: FlagValue) -> None:
     config = request.config
     if config.tty and config.attach_stdin and not os.isatty(0):
         raise Complaint("the input device is not a TTY", 1)
-    identifier = _create(engine, request, flags, warnings)
-    told = narrator(flags["explain"])
+    with narrating(flags["explain"]) as told:
+        code = _start(engine, _create(engine, request, flags, warnings), request, flags, told)
+    raise click.exceptions.Exit(code)
+
+
+def _start(engine: Engine, identifier: str, request: CreateRequest, flags: dict[str, FlagValue], told: Narrator) -> int:
+    config = request.config
     try:
         if flags["detach"]:
             engine.start(identifier, narrator=told)
             print(identifier, flush=True)
-            return None
-        code = engine.start_attached(
+            return 0
+        return engine.start_attached(
             identifier,
             stdin=config.attach_stdin,
             stdout=config.attach_stdout,
@@ -72,7 +78,6 @@ def run(arguments: list[str], **flags: FlagValue) -> None:
         if flags["rm"]:
             _remove_unstarted(engine, identifier)
         raise
-    raise click.exceptions.Exit(code)
 
 
 def _remove_unstarted(engine: Engine, identifier: str) -> None:
@@ -177,14 +182,15 @@ def _id_file(path: str) -> Iterator[Callable[[str], object]]:
             os.unlink(path)
 
 
-def narrator(wanted: bool) -> Narrator:
-    if not wanted:
+def narrating(form: str) -> contextlib.AbstractContextManager[Narrator]:
+    """The narrator that --explain asks for; what it has gathered is written at the end, also when it failed."""
+    if not form:
         from ..steps import SILENT
 
-        return SILENT
-    from .explain import Explain
+        return contextlib.nullcontext(SILENT)
+    from .explain import narrating
 
-    return Explain(sys.stderr)
+    return narrating(form)
 
 
 def _only_tell(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue]) -> None:

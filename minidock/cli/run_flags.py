@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from . import parse_blkio as blkio
 from . import parse_values as values
-from .flags import boolean, many, number, refused, spelling, text, value
+from .flags import boolean, explain, many, number, refused, spelling, text, value
 from .parse_env import check_env, check_label
 from .parse_mounts import parse_mount
 from .parse_networks import link, parse_network
@@ -155,7 +155,9 @@ RUN_FLAGS = [
     boolean("detach", "d", "Run container in background and print container ID"),
     boolean("sig-proxy", "", "Proxy received signals to the process", default=True),
     text("detach-keys", "", "Override the key sequence for detaching a container", parse=values.detach_keys),
-    boolean("explain", "", "Tell each step asked of the kernel as it happens: what, its shell line, man page, time"),
+    explain(
+        "Tell each step asked of the kernel as it happens: what, why, its shell line, man page, time (=json, =html)"
+    ),
     boolean("dry-run", "", "List the steps without doing any of them"),
     boolean("as-shell", "", "Print a shell script that makes the same container by hand"),
 ]

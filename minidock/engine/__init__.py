@@ -140,11 +140,11 @@ class Engine:
 
         return stop.wait(self.layout, ref)
 
-    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+    def remove(self, ref: str, *, force: bool = False, volumes: bool = False, narrator: Narrator = SILENT) -> None:
         """Raises Conflict for a running one, unless forced."""
         from minidock.engine import stop
 
-        stop.remove(self.layout, ref, force=force, volumes=volumes)
+        stop.remove(self.layout, ref, force=force, volumes=volumes, narrator=narrator)
 
     def prune_containers(self, filters: Filters | None = None) -> ContainersPruned:
         """Remove all that don't run; `until` are Unix seconds."""
@@ -152,14 +152,16 @@ class Engine:
 
         return prune.containers(self.layout, filters or {})
 
-    def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
+    def exec(
+        self, ref: str, request: ExecRequest, *, sig_proxy: bool = True, narrator: Narrator = SILENT
+    ) -> int | None:
         """One more command inside; its exit code, 0 when it runs detached, None when the user has detached.
 
         Raises Conflict when the container doesn't run.
         """
         from minidock.engine import execs
 
-        return execs.execute(self.layout, ref, request, sig_proxy=sig_proxy)
+        return execs.execute(self.layout, ref, request, sig_proxy=sig_proxy, narrator=narrator)
 
     def exec_create(self, ref: str, request: ExecRequest, *, outputs: tuple[bool, bool]) -> str:
         """Write a command down that is to run inside; its id. `outputs`: whether stdout and stderr are wanted."""

@@ -30,19 +30,22 @@ from minidock.runtime import attach, enter, shim
 from minidock.runtime.parent import Birth
 from minidock.runtime.stdio import Stdio
 from minidock.runtime.terminal import parse_detach_keys
+from minidock.steps import SILENT, Narrator
 
 WRITTEN_DOWN = "exec.json"
 """In the session of an exec that was created first and started later, by way of the API."""
 
 
-def execute(layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
+def execute(
+    layout: Layout, ref: str, request: ExecRequest, *, sig_proxy: bool = True, narrator: Narrator = SILENT
+) -> int | None:
     """The command's exit code; 0 when it runs detached, None when the user has detached.
 
     Raises Conflict when the container isn't running.
     """
     record = running(layout, ref)
     with _announced(layout, record, request) as exec_id:
-        client, process = born(layout, record, request, exec_id)
+        client, process = born(layout, record, request, exec_id, narrator)
         with client:
             if request.detach:
                 return 0
@@ -146,7 +149,9 @@ def session_of(layout: Layout, container_id: str, exec_id: str) -> Path:
     return layout.container_run(container_id) / "exec" / exec_id[:12]
 
 
-def born(layout: Layout, record: Record, request: ExecRequest, exec_id: str) -> tuple[socket.socket, tuple[int, int]]:
+def born(
+    layout: Layout, record: Record, request: ExecRequest, exec_id: str, narrator: Narrator = SILENT
+) -> tuple[socket.socket, tuple[int, int]]:
     """Our connection to the command's shim, and the command's process: pid and start time."""
     session = session_of(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
@@ -170,7 +175,7 @@ def born(layout: Layout, record: Record, request: ExecRequest, exec_id: str) -> 
         return shim.argv(record.id, pid, session, streams, client_fd=client, stdin_once=True, cleanup=cleanup)
 
     started: list[tuple[int, int]] = []
-    birth = Birth(made, stdio, become, before_exec=lambda pid: started.append((pid, ticks(pid))))
+    birth = Birth(made, stdio, become, before_exec=lambda pid: started.append((pid, ticks(pid))), narrator=narrator)
     birth.start()
     return ours, started[0]
 

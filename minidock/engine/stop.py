@@ -17,6 +17,7 @@ from minidock.engine.record import Record, Records, alive, refresh
 from minidock.errors import Conflict, ContainerNotFound, NotRunning, UsageError
 from minidock.kernel import syscalls
 from minidock.paths import Layout
+from minidock.steps import SILENT, Narrator
 
 DEFAULT_TIMEOUT = 10
 FOREVER = -1
@@ -147,7 +148,9 @@ def wait(layout: Layout, ref: str) -> int:
     return record.state.exit_code
 
 
-def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+def remove(
+    layout: Layout, ref: str, *, force: bool = False, volumes: bool = False, narrator: Narrator = SILENT
+) -> None:
     """Raises Conflict for a running one without `force`."""
     records = Records(layout)
     record = refresh(layout, records.find(ref))
@@ -168,11 +171,11 @@ def remove(layout: Layout, ref: str, *, force: bool = False, volumes: bool = Fal
             send(layout, record, signals.SIGKILL)
         await_end(record, DEFAULT_TIMEOUT)
     with contextlib.suppress(ContainerNotFound):
-        record = finish(layout, record.id)
+        record = finish(layout, record.id, narrator=narrator)
     with records.locked(record.id):
         if not records.path(record.id).exists():
             return  # somebody was quicker: itself with --rm, or another command
-        clear(layout, record.id)
+        clear(layout, record.id, narrator=narrator)
         if volumes:
             from minidock.engine.volumes import remove_anonymous
 

@@ -39,3 +39,16 @@ def inside(resources: Resources, work: Callable[[], None], *, show: Callable[[Cg
     finally:
         undo_all(plan.before, live)
     return status
+
+
+def demo() -> None:
+    """A cgroup without a limit, for as long as a child takes to end."""
+    from minidock.kernel.cgroup_tree import processes
+
+    path = f"/minidock-demo/{os.getpid()}"
+    status = inside(Resources(), lambda: None, show=lambda cgroup: print("in it:", processes(path, cgroup.hierarchies)))
+    print(f"the child ended with {status}, and its cgroup is gone")
+
+
+if __name__ == "__main__":
+    demo()

@@ -277,3 +277,15 @@ def unified(cgroup: Cgroup, files: dict[str, str]) -> list[Step]:
             )
         steps.append(WriteCgroupFile(what=f"set {name} to {value}", file=f"{cgroup.v2}/{name}", value=value))
     return steps
+
+
+def demo() -> None:
+    """Which controllers this host has, and in which hierarchy each of them lives."""
+    found = discover()
+    print(f"version 2: {found.v2_mount or 'not mounted'}  {read_text(f'{found.v2_mount}/cgroup.controllers') or ''}")
+    for controller, mount in found.v1.items():
+        print(f"version 1: {mount}  {controller}")
+
+
+if __name__ == "__main__":
+    demo()

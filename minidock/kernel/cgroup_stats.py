@@ -39,3 +39,18 @@ def facts(path: str, hierarchies: Hierarchies | None = None) -> dict[str, Any]:
         "cpuset": cpuset.read(cgroup),
         "devices": device_filter.read(cgroup),
     }
+
+
+def demo() -> None:
+    """What a process that has done nothing yet has used."""
+    import os
+
+    from minidock.kernel import cgroup_demo
+    from minidock.spec import Resources
+
+    path = f"/minidock-demo/{os.getpid()}"
+    cgroup_demo.inside(Resources(), lambda: None, show=lambda _: print(read(path)))
+
+
+if __name__ == "__main__":
+    demo()

@@ -152,3 +152,24 @@ def _rmdir_tree(directory: str) -> None:
             raise syscalls.failed("rmdir", (directory,), number=errno.EBUSY)
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
+
+
+def demo() -> None:
+    """A cgroup made, one below it, and both gone again."""
+    hierarchies = discover()
+    top = hierarchies.v2_mount or next(iter(hierarchies.v1.values()))
+    directory = f"{top}/minidock-demo-{os.getpid()}"
+    try:
+        for path in (directory, f"{directory}/below"):
+            make(path)
+            print(f"mkdir {path}")
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+            print("rmdir takes a cgroup with others below: that would be new")
+    finally:
+        remove([directory])
+    print(f"gone with all below: {not os.path.exists(directory)}")
+
+
+if __name__ == "__main__":
+    demo()

@@ -109,3 +109,13 @@ def parse(words: list[str]) -> Options:
 def _change(bits: list[int], to_set: int, to_clear: int) -> None:
     bits[0] = bits[0] & ~to_clear | to_set
     bits[1] = bits[1] & ~to_set | to_clear
+
+
+def demo() -> None:
+    """The words of an fstab line, taken apart."""
+    words = ["ro", "nosuid", "noexec", "rbind", "rprivate", "size=64m"]
+    print(f"{','.join(words)}: {parse(words)}")
+
+
+if __name__ == "__main__":
+    demo()

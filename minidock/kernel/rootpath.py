@@ -60,3 +60,20 @@ def make_file(root: int, path: str) -> int:
             return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         finally:
             os.close(parent)
+
+
+def demo() -> None:
+    """An absolute symlink and `..` inside a root: neither leaves it."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as rootfs:
+        os.mkdir(f"{rootfs}/etc")
+        os.symlink("/../../etc", f"{rootfs}/out")
+        root = open_root(rootfs)
+        os.close(make_directories(root, "/out/inner"))
+        print(f"/out -> /../../etc, and /out/inner was made as {os.listdir(rootfs + '/etc')} in the root's own /etc")
+        os.close(root)
+
+
+if __name__ == "__main__":
+    demo()

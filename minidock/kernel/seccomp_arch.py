@@ -89,3 +89,13 @@ def multiplexed(name: str) -> tuple[str, int] | None:
             if known == name:
                 return call, int(number or place)
     return None
+
+
+def demo() -> None:
+    """One system call, three numbers: a filter that didn't look at the architecture could be walked around."""
+    for name, numbered in numbers().items():
+        print(f"{name:<20} mount(2) is number {numbered['mount']}")
+
+
+if __name__ == "__main__":
+    demo()

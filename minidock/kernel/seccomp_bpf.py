@@ -283,3 +283,16 @@ def compare(condition: spec.SeccompArg) -> list[Line]:
     for operation, word, yes, no in CONDITIONS[condition.op]:
         lines.append((operation, offset if operation == LD else words[word], yes, no))
     return lines
+
+
+def demo() -> None:
+    """A profile of one rule, compiled; seccomp_listing shows such a program as text."""
+    import os
+
+    profile = spec.Seccomp("SCMP_ACT_ERRNO", syscalls=[spec.SeccompRule(["read", "write"], "SCMP_ACT_ALLOW")])
+    program = compile_profile(profile, os.uname().machine)
+    print(f"{len(program) // 8} instructions of 8 bytes: {program[:16].hex(' ', 8)} ...")
+
+
+if __name__ == "__main__":
+    demo()

@@ -136,3 +136,19 @@ def version(text: str) -> tuple[int, int]:
     if not found:
         raise UsageError(f'invalid kernel version: {text}, expected "<kernel>.<major>"')
     return int(found[1]), int(found[2])
+
+
+def demo() -> None:
+    """How many system calls the default profile allows, and which one capability adds."""
+    import os
+
+    def allowed(*capabilities: str) -> set[str]:
+        found = resolve(default(), capabilities, os.uname().machine, os.uname().release)
+        return {name for rule in found.syscalls for name in rule.names if not rule.args} if found else set()
+
+    more = sorted(allowed("CAP_SYS_TIME") - allowed())
+    print(f"{len(allowed())} system calls; with CAP_SYS_TIME also {', '.join(more)}")
+
+
+if __name__ == "__main__":
+    demo()

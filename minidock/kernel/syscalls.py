@@ -320,3 +320,17 @@ def inotify_add_watch(fd: int, path: Pathlike, mask: int) -> int:
     if watch < 0:
         raise failed("inotify_add_watch", (fd, path, hex(mask)))
     return watch
+
+
+def demo() -> None:
+    """A call that the kernel refuses: the error says which, with what, and why."""
+    from minidock.errors import SystemCallFailed
+
+    try:
+        umount2("/no/such/mount")
+    except SystemCallFailed as error:
+        print(error)
+
+
+if __name__ == "__main__":
+    demo()

@@ -174,9 +174,10 @@ def read(pid: int) -> list[Link]:
 def demo() -> None:
     """The ends of cables in this network namespace, and by which number it knows where their other ends are."""
     with Netlink() as netlink:
-        for found in links(netlink):
-            if found.kind == "veth":
-                print(found.name, "leads to network namespace", found.peer_netns)
+        ends = [found for found in links(netlink) if found.kind == "veth"]
+    for found in ends:
+        print(found.name, "leads to network namespace", found.peer_netns)
+    print(f"{len(ends)} ends of cables here")
 
 
 if __name__ == "__main__":

@@ -66,8 +66,13 @@ class Narration:
         self.narrator = narrator
         self.execute = execute
 
+    def moved(self, where: str) -> None:
+        self.narrator.moved(where)
+
     def started(self, step: Step) -> None:
-        if not isinstance(step, Proceed):
+        if isinstance(step, Proceed):
+            self.narrator.moved("container")
+        else:
             self.narrator.started(self.execute if isinstance(step, Go) else step)
 
     def done(self, step: Step, seconds: float) -> None:
@@ -109,6 +114,7 @@ class Birth:
 
         Raises what failed first, with everything undone; C and B are gone then.
         """
+        self.narrator.moved("host")
         self.live.actions.update(spawn=self._spawn, proceed=self._proceed, exec=self._exec)
         try:
             apply_all(host_steps(self.plan), self.live, Narration(self.narrator, self.plan.execute))
@@ -259,6 +265,8 @@ class Birth:
             if 0 <= message.step < len(self.plan.child):
                 self.narrator.failed(self.plan.child[message.step], error)
                 raise wrap(self.plan.child[message.step], error)
+            if message.step == len(self.plan.child):
+                self.narrator.failed(self.plan.execute, error)
             raise error
         return message
 

@@ -31,6 +31,9 @@ class Saboteur:
         self.count = -1
         self.done_steps = []
 
+    def moved(self, where):
+        pass
+
     def started(self, step):
         self.count += 1
         if self.count == failing:

@@ -264,6 +264,8 @@ def test_no_id_file_is_left_when_nothing_was_created(engine: Engine, tmp_path: P
 
 
 class Hello(Step, frozen=True):
+    """As a greeting. Nobody has to answer."""
+
     man = "true(1)"
 
     def describe(self) -> str:
@@ -314,9 +316,10 @@ def test_explain_tells_each_step_on_stderr(engine: Engine) -> None:
     lines = result.stderr.splitlines()
     assert result.stdout == ""
     assert lines[0] == "[  1]    1.5 ms  say hello"
-    assert lines[1:3] == ["                 echo hello", "                 true"]
-    assert lines[3].startswith("                 true(1)   ")
-    assert lines[4].startswith("[  2]    failed  say hello")
+    assert lines[1] == "                 As a greeting"
+    assert lines[2:4] == ["                 echo hello", "                 true"]
+    assert lines[4].startswith("                 true(1)   ")
+    assert lines[5].startswith("[  2]    failed  say hello")
     assert lines[-2:] == ["                 no way", "           undo  say hello"]
     assert "\x1b" not in result.stderr
 
@@ -332,8 +335,8 @@ def test_explain_tells_each_step_on_stderr(engine: Engine) -> None:
         (["stop", "a"], "stop", {"timeout": None, "signal": ""}),
         (["kill", "a"], "kill", {"signal": "KILL"}),
         (["kill", "-s", "9", "a"], "kill", {"signal": "9"}),
-        (["rm", "-fv", "a"], "remove", {"force": True, "volumes": True}),
-        (["container", "remove", "a"], "remove", {"force": False, "volumes": False}),
+        (["rm", "-fv", "a"], "remove", {"force": True, "volumes": True, "narrator": SILENT}),
+        (["container", "remove", "a"], "remove", {"force": False, "volumes": False, "narrator": SILENT}),
         (["start", "a"], "start", {}),
     ],
 )

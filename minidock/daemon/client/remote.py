@@ -127,9 +127,10 @@ class RemoteEngine(Engine):
 
         return attached.wait(self.api, ref)
 
-    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+    def remove(self, ref: str, *, force: bool = False, volumes: bool = False, narrator: Narrator = SILENT) -> None:
         from minidock.daemon.client import containers
 
+        _silent(narrator, "rm")
         containers.remove(self.api, ref, force=force, volumes=volumes)
 
     def prune_containers(self, filters: Filters | None = None) -> ContainersPruned:
@@ -137,9 +138,12 @@ class RemoteEngine(Engine):
 
         return containers.prune(self.api, filters or {})
 
-    def exec(self, ref: str, request: ExecRequest, *, sig_proxy: bool = True) -> int | None:
+    def exec(
+        self, ref: str, request: ExecRequest, *, sig_proxy: bool = True, narrator: Narrator = SILENT
+    ) -> int | None:
         from minidock.daemon.client import attached, containers
 
+        _silent(narrator, "exec")
         return attached.execute(self.api, ref, containers.exec_body(request))
 
     # a container's files
@@ -485,6 +489,6 @@ def _only_here(what: str) -> Unsupported:
     return Unsupported(f"{what} only on the host itself, without a daemon", hint=hint)
 
 
-def _silent(narrator: Narrator) -> None:
+def _silent(narrator: Narrator, verb: str = "run") -> None:
     if narrator is not SILENT:
-        raise _only_here("run --explain works")
+        raise _only_here(f"{verb} --explain works")

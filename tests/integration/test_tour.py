@@ -1,0 +1,48 @@
+"""The guided tour: every stop is there, every file of the kernel's is on it, and each of those can be watched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from minidock.cli.tour import PACKAGE, stops
+from tests.support.needs import require_root
+
+KERNEL = sorted(path.stem for path in (PACKAGE / "kernel").glob("*.py") if path.stem != "__init__")
+
+
+def left_by(pid: int, directory: Path) -> list[str]:
+    """What a demonstration has not taken away. Other tests run meanwhile, so it is known by its pid and directory."""
+    cgroups = Path("/sys/fs/cgroup")
+    groups = [*cgroups.glob(f"**/minidock-demo/{pid}"), *cgroups.glob(f"**/minidock-demo-{pid}")]
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(directory) in line]
+    return [*map(str, groups), *mounts, *os.listdir(directory)]
+
+
+def test_every_kernel_file_is_on_the_tour_once_and_every_stop_has_something_to_say() -> None:
+    way = list(stops())
+    assert sorted(stop.name for stop in way if stop.name.startswith("kernel/")) == [f"kernel/{name}" for name in KERNEL]
+    assert [name for name, count in Counter(stop.path for stop in way).items() if count > 1] == []
+    assert [stop.path for stop in way if not stop.sentence.endswith((".", ":"))] == []
+
+
+@pytest.mark.parametrize("name", KERNEL)
+def test_a_kernel_file_demonstrates_itself_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    require_root()
+    ran = subprocess.Popen(
+        [sys.executable, "-m", f"minidock.kernel.{name}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    said, _ = ran.communicate(timeout=60)
+    assert (ran.returncode, "Traceback" in said) == (0, False), said
+    assert said.strip()
+    assert left_by(ran.pid, tmp_path) == []
