@@ -39,6 +39,18 @@ def test_the_solution_is_right(lab: Lab, tmp_path: Path) -> None:
     assert facts and all(fact.true for fact in facts), told(facts)
 
 
+def test_what_the_shell_left_open_is_not_held_against_the_program(tmp_path: Path) -> None:
+    require_root()
+    [lab] = [lab for lab in LABS if lab.number == "04"]
+    left = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(left, True)
+    try:
+        facts = check.check(lab, workplace(tmp_path) / lab.file)
+    finally:
+        os.close(left)
+    assert facts and all(fact.true for fact in facts), told(facts)
+
+
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
 def test_the_skeleton_says_what_is_missing(lab: Lab, tmp_path: Path) -> None:
     require_root()
