@@ -98,6 +98,24 @@ class DeviceRequest(Api, frozen=True):
     options: dict[str, str] = {}
 
 
+class CdiOffer(Api, frozen=True):
+    """One device that a CDI file offers, and how much it brings into a container."""
+
+    name: str
+    file: str
+    device_nodes: int
+    mounts: int
+    hooks: int
+
+
+class CdiListing(Api, frozen=True):
+    """What directories of CDI files have; each problem with the file or device that has it."""
+
+    directories: list[str]
+    devices: list[CdiOffer]
+    problems: dict[str, str]
+
+
 class BlkioWeightDevice(Api, frozen=True):
     path: str
     weight: int

@@ -30,7 +30,7 @@ class _Draft:
 
 def parse_mount(raw: str) -> MountRequest:
     """One --mount. Errors are Docker's, shown after `invalid argument "…" for "--mount" flag: `."""
-    fields = _csv(raw)
+    fields = csv_fields(raw)
     if not fields:
         raise UsageError("EOF")
     draft = _Draft()
@@ -157,7 +157,7 @@ def _check_recursive(draft: _Draft) -> None:
         )
 
 
-def _csv(line: str) -> list[str]:
+def csv_fields(line: str) -> list[str]:
     """One record of CSV: a field in quotes may hold commas, and a quote as two."""
     fields: list[str] = []
     at = 0
@@ -175,7 +175,9 @@ def _csv(line: str) -> list[str]:
                 end += 2
             if end < 0 or line[end + 1 : end + 2] not in ("", ","):
                 problem = 'extraneous or missing " in quoted-field'
-                raise UsageError(f"parse error on line 1, column {len(line) if end < 0 else end + 1}: {problem}")
+                raise UsageError(
+                    f"parse error on line 1, column {len(line.encode()) + 1 if end < 0 else end + 1}: {problem}"
+                )
             field, end = line[at + 1 : end].replace('""', '"'), end + 1
         fields.append(field)
         at = end + 1

@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import UsageError
 from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, PortBinding, RestartPolicy
+from . import parse_gpus
 from . import parse_values as values
 from .parse_env import environment, labels
 from .parse_logs import log_config
@@ -53,7 +54,8 @@ def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: lis
         mounts=flags["mount"],
         tmpfs=parse_tmpfs(flags["tmpfs"]),
         readonly_rootfs=flags["read_only"],
-        devices=[values.device(word) for word in flags["device"]],
+        devices=[values.device(word) for word in parse_gpus.paths(flags["device"])],
+        device_requests=parse_gpus.requests(flags["gpus"], flags["device"]),
         device_cgroup_rules=flags["device_cgroup_rule"],
         port_bindings=bindings,
         publish_all_ports=flags["publish_all"],

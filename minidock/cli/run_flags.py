@@ -7,6 +7,7 @@ from . import parse_blkio as blkio
 from . import parse_values as values
 from .flags import boolean, explain, many, number, refused, spelling, text, value
 from .parse_env import check_env, check_label
+from .parse_gpus import gpus
 from .parse_mounts import parse_mount
 from .parse_networks import link, parse_network
 from .units import cpus, duration, size, size_or_unlimited
@@ -70,7 +71,8 @@ FILES = [
     many("storage-opt", "", "Storage driver options for the container"),
     boolean("read-only", "", "Mount the container's root filesystem as read only"),
     value("shm-size", "", "Size of /dev/shm", "bytes", size, default=0),
-    many("device", "", "Add a host device to the container"),
+    many("device", "", "Add a host device to the container, or one of a CDI file (vendor.com/class=name)"),
+    many("gpus", "", "GPU devices to add to the container ('all' to pass all GPUs)", kind="gpu-request", parse=gpus),
     many("device-cgroup-rule", "", "Add a rule to the cgroup allowed devices list", parse=values.device_rule),
 ]
 
@@ -141,7 +143,6 @@ REFUSED = [
     *(refused(name, why=ON_WINDOWS) for name in ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")),
     refused("kernel-memory", why=REMOVED),
     refused("use-api-socket", kind="", why=NO_SOCKET),
-    refused("gpus"),
 ]
 
 OLDER_NAMES = {"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option"}

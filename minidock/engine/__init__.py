@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from minidock.engine.build_request import BuildRequest, Built, Checked
     from minidock.model import (
         BuildCache,
+        CdiListing,
         Commit,
         ContainersPruned,
         ContainerStats,
@@ -524,6 +525,14 @@ class Engine:
         from minidock.network import doctor
 
         return [msgspec.to_builtins(finding) for finding in doctor.examine(self.layout)]
+
+    # devices
+
+    def cdi_devices(self, directories: list[str] | None = None) -> CdiListing:
+        """What the CDI files of these directories offer, or of the instance's own, and what is wrong with them."""
+        from minidock.engine import device_requests
+
+        return device_requests.listing(self.layout, directories)
 
     # registries
 

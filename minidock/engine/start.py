@@ -159,6 +159,10 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     rootfs = str(layout.container_run(record.id) / "rootfs")
     cache = layout.run if os.access(layout.run, os.W_OK) else None  # --dry-run needs no root
     config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
+    if record.host_config.device_requests:
+        from minidock.engine import device_requests
+
+        config = device_requests.inject(layout, config, record.host_config.device_requests)
     lower = init_layer.lower(layout, record)
     directory = layout.container(record.id)
     maps = userns.maps(record)
@@ -169,8 +173,15 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     root += [copy_up.CopyUp(rootfs, point.destination, point.source, bool(maps)) for point in fresh]
     group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
     before = [*attachment.before, *volumes.shared(layout, record)]
-    extras = Extras(before, attachment.joined, attachment.child, root, bool(maps))
+    state = _state(layout, record) if config.hooks else {}
+    extras = Extras(before, attachment.joined, attachment.child, root, bool(maps), state)
     return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
+
+
+def _state(layout: Layout, record: Record) -> dict[str, object]:
+    """What the hooks of a CDI device are told: the bundle is the run directory, which has config.json and rootfs."""
+    bundle_directory = str(layout.container_run(record.id))
+    return {"ociVersion": "1.2.0", "id": record.id, "status": "creating", "bundle": bundle_directory, "annotations": {}}
 
 
 def joined(layout: Layout, record: Record) -> dict[str, str]:

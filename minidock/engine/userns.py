@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_field
     """config.json of an instance."""
 
     userns_remap: str = ""
+    cdi_spec_dirs: list[str] = []
+    """Where CDI files are looked for (device_requests.py), lowest priority first."""
 
 
 class IdMaps(msgspec.Struct, frozen=True):

@@ -202,7 +202,8 @@ def test_missing_image(engine: Engine) -> None:
     [
         (["run", "--foo"], 125, "unknown flag: --foo\n\nUsage:  minidock run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\n"
          "Run 'minidock run --help' for more information\n"),
-        (["container", "run", "--gpus", "all", "x"], 125, "--gpus is not supported by this version of minidock\n\n"
+        (["container", "run", "--kernel-memory", "1g", "x"], 125, "--kernel-memory can't be honoured: Linux has "
+         "removed that limit (5.16); kernel memory counts in --memory\n\n"
          "Usage:  minidock container run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\n"
          "Run 'minidock container run --help' for more information\n"),
         (["run"], 1, "minidock: 'minidock run' requires at least 1 argument\n\n"

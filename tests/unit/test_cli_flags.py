@@ -23,7 +23,7 @@ FLAGS = [
     number("cpu-shares", "c", ""),
     value("memory", "m", "", "bytes", size, default=0),
     text("hostname", "h", ""),
-    refused("gpus"),
+    refused("no-such-thing"),
     refused("oom-kill-disable", kind=""),
 ]
 
@@ -101,7 +101,7 @@ def test_another_spelling_stores_in_the_same_place() -> None:
         ),
         (["-m", "abc"], "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
         (["-m", 'a"b'], 'invalid argument "a\\"b" for "-m, --memory" flag: invalid size: \'a"b\''),
-        (["--gpus", "all"], "--gpus is not supported by this version of minidock"),
+        (["--no-such-thing", "all"], "--no-such-thing is not supported by this version of minidock"),
         (["--oom-kill-disable"], "--oom-kill-disable is not supported by this version of minidock"),
         (["-m", "abc", "--foo"], "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
     ],

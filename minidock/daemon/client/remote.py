@@ -407,6 +407,9 @@ class RemoteEngine(Engine):
     def examine_network(self) -> NoReturn:
         raise _only_here("doctor network works")
 
+    def cdi_devices(self, directories: list[str] | None = None) -> NoReturn:
+        raise _only_here("cdi ls works")
+
     # registries: the daemon goes there, with what is kept here
 
     def pull(

@@ -1,0 +1,52 @@
+"""--gpus in all of Docker's forms."""
+
+from __future__ import annotations
+
+import pytest
+
+from minidock.cli import parse_gpus
+from minidock.errors import UsageError
+from minidock.model import DeviceRequest
+
+GPU = [["gpu"]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        ("all", DeviceRequest(count=-1, capabilities=GPU)),
+        ("2", DeviceRequest(count=2, capabilities=GPU)),
+        ("count=2", DeviceRequest(count=2, capabilities=GPU)),
+        ("device=0", DeviceRequest(device_ids=["0"], capabilities=GPU)),
+        ('"device=0,1"', DeviceRequest(device_ids=["0", "1"], capabilities=GPU)),
+        ("driver=nvidia", DeviceRequest(driver="nvidia", count=1, capabilities=GPU)),
+        ('all,"capabilities=compute,utility"', DeviceRequest(count=-1, capabilities=[["compute", "utility", "gpu"]])),
+        ('1,"options=a=b,c=d"', DeviceRequest(count=1, capabilities=GPU, options={"a": "b", "c": "d"})),
+    ],
+)
+def test_the_forms(raw: str, wanted: DeviceRequest) -> None:
+    assert parse_gpus.gpus(raw) == wanted
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ("", "EOF"),
+        ("some", r'invalid count \(some\): value must be either "all" or an integer: invalid syntax'),
+        ("count=x", r"invalid count \(x\)"),
+        ("device=0,device=1", "gpu request key 'device' can be specified only once"),
+        ("gpu=1", "unexpected key 'gpu' in 'gpu=1'"),
+        ('"device=0', 'extraneous or missing "'),
+    ],
+)
+def test_what_is_none(raw: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        parse_gpus.gpus(raw)
+
+
+def test_names_of_cdi_devices_are_no_paths() -> None:
+    words = ["/dev/null", "acme.com/gpu=0", "/dev/a=b:/dev/c", "acme.com/gpu=1"]
+    assert parse_gpus.paths(words) == ["/dev/null", "/dev/a=b:/dev/c"]
+    assert parse_gpus.requests([], words) == [
+        DeviceRequest(driver="cdi", device_ids=["acme.com/gpu=0", "acme.com/gpu=1"])
+    ]
