@@ -450,6 +450,17 @@ class KernelSection(msgspec.Struct, frozen=True, rename="pascal"):
     facts: list[KernelFact]
 
 
+class Diagnosis(msgspec.Struct, frozen=True, rename="pascal"):
+    """Why something failed: the facts that say so, each with its command, what else to look at, and what to do."""
+
+    title: str
+    meaning: str
+    man: str
+    facts: list[KernelFact]
+    look: list[str]
+    remedy: str
+
+
 # What happened.
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ContainerSummary,
         Created,
         CreateRequest,
+        Diagnosis,
         DiskUsage,
         EndpointSettings,
         Event,
@@ -237,6 +238,12 @@ class Engine:
         from minidock.engine import kernel_side
 
         return kernel_side.sections(self.layout, ref)
+
+    def explain(self, words: str) -> list[Diagnosis]:
+        """Why a container failed, or what an error means. Raises UsageError for what says nothing."""
+        from minidock.engine import explain
+
+        return explain.explain(self.layout, words)
 
     def stats(self, refs: list[str], *, all: bool = False, once: bool = False) -> Iterator[list[ContainerStats]]:
         """What they use, a list each second; of all that run without `refs`."""

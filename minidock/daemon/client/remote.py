@@ -189,6 +189,9 @@ class RemoteEngine(Engine):
     def kernel_side(self, ref: str) -> NoReturn:
         raise _only_here("inspect --kernel works")
 
+    def explain(self, words: str) -> NoReturn:
+        raise _only_here("explain works")
+
     def stats(self, refs: list[str], *, all: bool = False, once: bool = False) -> Iterator[list[ContainerStats]]:
         from minidock.daemon.client import stats
 
