@@ -110,7 +110,7 @@ CAUSES = [
         "containers rarely need: mount, clock_settime, bpf, new namespaces …",
         "capabilities(7), seccomp(2)",
         ["minidock exec {id} grep -E 'Cap|Seccomp|NoNewPrivs' /proc/1/status", "strace -f -p PID"],
-        "find the call (strace), then --cap-add for that one; with --security-opt seccomp=unconfined one sees which it is",
+        "find the call (strace) and --cap-add it; seccomp=unconfined (--security-opt) tells whether the filter did it",
         [128 + signal.SIGSYS],
     ),
     Cause(
