@@ -7,6 +7,7 @@ descriptor that stays what it was, whatever the container renames meanwhile.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from minidock.kernel import syscalls
@@ -25,41 +26,81 @@ def open_in(root: int, path: str, flags: int = os.O_PATH) -> int:
 
 
 def make_directories(root: int, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> int:
-    """`mkdir -p` inside the root, symlinks on the way followed inside it; the descriptor of the last directory.
+    """`mkdir -p` inside the root, symlinks on the way followed inside it, also to what is not there yet; the descriptor
+    of the last directory.
 
     Raises OSError; ENOTDIR when something on the way is a file.
     """
     current = os.dup(root)
     walked = ""
-    for part in [part for part in path.split("/") if part not in ("", ".")]:
-        walked = f"{walked}/{part}"
+    links = 0
+    parts = _parts(path)
+    while parts:
+        part = parts.pop(0)
         try:
-            following = open_in(root, walked, _DIRECTORY)
+            following = open_in(root, f"{walked}/{part}", _DIRECTORY)
         except FileNotFoundError:
-            # A dangling symlink would make mkdirat say EEXIST for ever; it is the image's fault, and told so.
-            os.mkdir(part, mode, dir_fd=current)
-            os.chown(part, uid, gid, dir_fd=current, follow_symlinks=False)
-            following = os.open(part, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
+            target = _link_at(current, part)
+            links += bool(target)
+            if target and links <= MOST_LINKS:  # beyond that mkdirat says EEXIST
+                # Where it leads to is made instead, from where it stands or from the root.
+                parts = _parts(target) + parts
+                if target.startswith("/"):
+                    os.close(current)
+                    current, walked = os.dup(root), ""
+                continue
+            try:
+                following = _make_directory(current, part, mode, uid, gid)
+            except OSError:
+                os.close(current)
+                raise
         except OSError:
             os.close(current)
             raise
         os.close(current)
-        current = following
+        current, walked = following, f"{walked}/{part}"
     return current
 
 
-def make_file(root: int, path: str) -> int:
-    """An O_PATH descriptor of a file to mount on, created empty when there is nothing."""
-    directory, _, name = path.rstrip("/").rpartition("/")
+MOST_LINKS = 40
+"""As many as the kernel follows: path_resolution(7)."""
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _link_at(directory: int, name: str) -> str:
+    """Where a symlink leads to; empty when there is none."""
     try:
-        return open_in(root, path)
-    except FileNotFoundError:
-        parent = make_directories(root, directory)
+        return os.readlink(name, dir_fd=directory)
+    except OSError:
+        return ""
+
+
+def _make_directory(parent: int, name: str, mode: int, uid: int, gid: int) -> int:
+    os.mkdir(name, mode, dir_fd=parent)
+    os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+    return os.open(name, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+
+
+def make_file(root: int, path: str) -> int:
+    """An O_PATH descriptor of a file to mount on, created empty when there is nothing: at a symlink, where it leads."""
+    for _ in range(MOST_LINKS):
         try:
+            return open_in(root, path)
+        except FileNotFoundError:
+            directory, _, name = path.rstrip("/").rpartition("/")
+            parent = make_directories(root, directory)
+        try:
+            if target := _link_at(parent, name):
+                path = target if target.startswith("/") else f"{directory}/{target}"
+                continue
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent))
             return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         finally:
             os.close(parent)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
 def demo() -> None:
