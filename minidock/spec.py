@@ -292,6 +292,14 @@ class Personality(Oci, frozen=True):
     flags: list[str] = []
 
 
+class MemoryPolicy(Oci, frozen=True):
+    """set_mempolicy(2): `nodes` is a list as in cpuset(7)."""
+
+    mode: str = ""
+    nodes: str = ""
+    flags: list[str] = []
+
+
 class IntelRdt(Oci, frozen=True):
     clos_id: str = msgspec.field(name="closID", default="")
     l3_cache_schema: str = ""
@@ -314,6 +322,7 @@ class Linux(Oci, frozen=True):
     mount_label: str = ""
     intel_rdt: IntelRdt | None = None
     personality: Personality | None = None
+    memory_policy: MemoryPolicy | None = None
     time_offsets: dict[str, TimeOffset] = {}
 
     def namespace(self, kind: str) -> Namespace | None:

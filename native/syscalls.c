@@ -175,6 +175,11 @@ int md_personality(unsigned long persona)
     return personality(persona);
 }
 
+int md_set_mempolicy(int mode, const unsigned long *nodes, unsigned long bits)
+{
+    return (int)syscall(SYS_set_mempolicy, mode, nodes, bits);
+}
+
 int md_ioprio_set(int which, int who, int ioprio)
 {
     return (int)syscall(SYS_ioprio_set, which, who, ioprio);

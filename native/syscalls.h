@@ -43,6 +43,7 @@ int md_pidfd_open(int pid, unsigned int flags);
 int md_pidfd_send_signal(int pidfd, int sig);
 long md_join_session_keyring(const char *name);
 int md_personality(unsigned long persona);
+int md_set_mempolicy(int mode, const unsigned long *nodes, unsigned long bits); /* set_mempolicy(2) */
 int md_ioprio_set(int which, int who, int ioprio);
 int md_sched_setattr(int pid, void *attr, unsigned int flags);
 int md_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);

@@ -112,16 +112,22 @@ class ResetAffinity(Step, frozen=True):
         os.sched_setaffinity(0, range(os.sysconf("SC_NPROCESSORS_CONF")))
 
 
-def listed(text: str) -> set[int]:
+HIGHEST = 8191
+"""More than any kernel is built for: CONFIG_NR_CPUS."""
+
+
+def listed(text: str, what: str = "CPU affinity") -> set[int]:
     """`0-3,7` as numbers. Raises UsageError."""
     found: set[int] = set()
     for part in filter(None, (word.strip() for word in text.split(","))):
         first, dash, last = part.partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
-            raise UsageError(f"invalid CPU affinity: {text!r}", hint="a list such as 0-3,7")
+            raise UsageError(f"invalid {what}: {text!r}", hint="a list such as 0-3,7")
+        if int(last or first) > HIGHEST:
+            raise UsageError(f"invalid {what}: {text!r}: no machine has that many")
         found |= set(range(int(first), int(last or first) + 1))
     if not found:
-        raise UsageError(f"invalid CPU affinity: {text!r} names no processor")
+        raise UsageError(f"invalid {what}: {text!r} names none")
     return found
 
 

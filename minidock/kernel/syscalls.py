@@ -285,6 +285,18 @@ def join_session_keyring(name: str | None) -> int:
     return serial
 
 
+def set_mempolicy(mode: int, nodes: int) -> None:
+    """set_mempolicy(2); `nodes` has a bit for each node."""
+    words = ffi.new("unsigned long[]", [nodes >> 64 * place & 2**64 - 1 for place in range(NODES // 64)])
+    # The kernel reads one bit less than it is told.
+    if lib.md_set_mempolicy(mode, words if nodes else ffi.NULL, NODES + 1 if nodes else 0) != 0:
+        raise failed("set_mempolicy", (hex(mode), hex(nodes)))
+
+
+NODES = 1024
+"""As many as any kernel is built for: CONFIG_NODES_SHIFT is at most 10."""
+
+
 def personality(persona: int) -> None:
     """personality(2)."""
     if lib.md_personality(persona) < 0:

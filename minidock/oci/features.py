@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from minidock import __version__
-from minidock.kernel import capabilities, mount_options, seccomp, seccomp_arch, seccomp_bpf
+from minidock.kernel import capabilities, mempolicy, mount_options, seccomp, seccomp_arch, seccomp_bpf
 from minidock.runtime import support
 
 HOOKS = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
@@ -32,6 +32,8 @@ def features() -> int:
             "apparmor": {"enabled": False},
             "selinux": {"enabled": False},
             "intelRdt": {"enabled": False},
+            "netDevices": {"enabled": True},
+            "memoryPolicy": {"modes": list(mempolicy.MODES), "flags": list(mempolicy.FLAGS)},
             "mountExtensions": {"idmap": {"enabled": True}},
         },
         "annotations": {"org.minidock.version": __version__},

@@ -143,6 +143,7 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if "user" in new else []),
             *cgroups.joined,
             *extras.joined,
+            *_net_devices(spec),
             *_by_parent(process, extras),
         ],
         child=[
@@ -165,6 +166,15 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
         ],
         start_hooks=hook_steps("startContainer", hooks.start_container, {**extras.state, "status": "created"}, "."),
     )
+
+
+def _net_devices(spec: Spec) -> list[Step]:
+    if not spec.linux.net_devices:
+        return []
+    from minidock.kernel import netdevice
+
+    entry = spec.linux.namespace("network")
+    return netdevice.steps(spec.linux.net_devices, entry.path if entry else "")
 
 
 def _by_parent(process: Process, extras: Extras) -> list[Step]:
@@ -252,6 +262,10 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
         from minidock.kernel import personality
 
         steps += personality.steps(spec.linux.personality)
+    if spec.linux.memory_policy:
+        from minidock.kernel import mempolicy
+
+        steps += mempolicy.steps(spec.linux.memory_policy)
     if process.no_new_privileges:
         steps.append(no_new_privs.SetNoNewPrivs())
     steps += [

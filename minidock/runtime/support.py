@@ -15,7 +15,6 @@ def check(spec: Spec) -> None:
     process, linux = spec.process, spec.linux
     present = {
         "linux.intelRdt": linux.intel_rdt is not None,
-        "linux.netDevices": bool(linux.net_devices),
         "linux.mountLabel": bool(linux.mount_label),
         "process.apparmorProfile": bool(process and process.apparmor_profile),
         "process.selinuxLabel": bool(process and process.selinux_label),
@@ -24,6 +23,8 @@ def check(spec: Spec) -> None:
     missing = [name for name, found in present.items() if found]
     if missing:
         raise Unsupported(f"this config.json asks for what is not honoured yet: {', '.join(missing)}")
+    if linux.net_devices and not _own(spec, "network"):
+        raise UsageError("unable to move network devices without a private NET namespace")
     _check_sysctls(spec)
 
 

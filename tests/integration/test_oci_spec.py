@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.oci import Run, add_user_namespace, args, bundle, configure, oci, run_with
+from tests.support.oci import COUNT, Run, add_user_namespace, args, bundle, configure, oci, run_with
 
 __all__ = ["bundle", "oci"]
 
@@ -272,3 +273,92 @@ def test_only_settings_of_the_container_s_own_can_be_set(
     result = run_with(oci, bundle, change)
     assert (result.returncode == 0) == allowed, result.stderr
     assert allowed or f'sysctl \\"{name}\\"' in result.stderr
+
+
+def test_memory_policy_also_of_an_exec(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sleep", "100"]
+        config["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
+
+    configure(oci, bundle, change)
+    oci("run", "-d", "-b", str(bundle), "box")
+    first = json.loads(oci("state", "box").stdout)["pid"]
+    assert Path(f"/proc/{first}/numa_maps").read_text().split()[1] == "bind=static:0"
+    assert oci("exec", "box", "head", "-n", "1", "/proc/self/numa_maps").stdout.split()[1] == "bind=static:0"
+
+
+@pytest.mark.parametrize(
+    "policy, said",
+    [
+        ({}, "invalid memory policy mode"),
+        ({"mode": "INTERLEAVE", "nodes": "0"}, "invalid memory policy mode"),
+        ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["bad"]}, "invalid memory policy flag"),
+        ({"mode": "MPOL_DEFAULT", "nodes": "0-7"}, "mode requires 0 nodes but got 8"),
+        ({"mode": "MPOL_BIND", "nodes": "one"}, "invalid memory policy nodes"),
+        ({"mode": "MPOL_BIND", "nodes": "0-999999999999"}, "no machine has that many"),
+    ],
+)
+def test_a_memory_policy_that_no_kernel_knows(oci: Run, bundle: Path, policy: dict, said: str) -> None:
+    configure(oci, bundle, lambda config: config["linux"].update(memoryPolicy=policy))
+    result = oci("run", "-b", str(bundle), "box", check=False)
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
+@pytest.fixture
+def cable() -> Iterator[str]:
+    """One end of a cable on the host, with addresses."""
+    name = f"mdt{os.getpid() % 100000}n{next(COUNT)}"
+    for line in (
+        f"link add {name} mtu 1400 address 02:aa:00:00:00:01 type veth peer name {name}p",
+        f"addr add 192.0.2.7/24 dev {name}",
+        f"addr add 2001:db8::7/64 dev {name}",
+        f"addr add 169.254.9.9/16 scope link dev {name}",
+    ):
+        subprocess.run(["ip", *line.split()], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", f"{name}p"], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_network_device_moves_in_with_what_it_has(oci: Run, bundle: Path, cable: str, joined: bool) -> None:
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 100"], stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline() == b"\n"
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sleep", "100"]
+        config["linux"]["netDevices"] = {cable: {"name": "card0"}}
+        if joined:
+            entries = [entry for entry in config["linux"]["namespaces"] if entry["type"] != "network"]
+            config["linux"]["namespaces"] = [*entries, {"type": "network", "path": f"/proc/{holder.pid}/ns/net"}]
+
+    configure(oci, bundle, change)
+    try:
+        oci("run", "-d", "-b", str(bundle), "box")
+        pid = json.loads(oci("state", "box").stdout)["pid"]
+        shown = subprocess.run(
+            ["nsenter", "-t", str(pid), "-n", "ip", "addr", "show", "card0"], capture_output=True, text=True, check=True
+        ).stdout
+    finally:
+        holder.kill()
+        holder.wait()
+    for part in ("mtu 1400", "02:aa:00:00:00:01", "192.0.2.7/24", "2001:db8::7/64", ",UP"):
+        assert part in shown
+    assert "169.254.9.9" not in shown
+    assert not Path(f"/sys/class/net/{cable}").exists()
+
+
+@pytest.mark.parametrize(
+    "devices, said",
+    [
+        ({"mdtnone0": {}}, "there is no network device mdtnone0"),
+        ({"lo": {"name": "a/b"}}, "invalid network device name"),
+        ({"mdta": {"name": "same"}, "mdtb": {"name": "same"}}, "the same name"),
+    ],
+)
+def test_a_network_device_that_can_t_be_moved(oci: Run, bundle: Path, devices: dict, said: str) -> None:
+    configure(oci, bundle, lambda config: config["linux"].update(netDevices=devices))
+    result = oci("run", "-b", str(bundle), "box", check=False)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert oci("list", "-q").stdout == ""
