@@ -55,15 +55,20 @@ def _user(base: spec.User, words: Words) -> spec.User:
     uid, gid, groups = base.uid, base.gid, list(base.additional_gids)
     if asked := words.text("user"):
         first, colon, second = asked.partition(":")
-        try:
-            uid, gid = int(first), int(second) if colon else gid
-        except ValueError as error:
-            raise UsageError(f"parsing {asked!r} as uid[:gid] failed: not a number") from error
+        uid, gid = _id(first, asked), _id(second, asked) if colon else gid
     for text in words.several("additional_gids"):
         if not text.isdigit():
             raise UsageError(f"parsing {text} as int for gid failed: invalid syntax")
-        groups.append(int(text))
+        groups.append(_id(text, text))
     return msgspec.structs.replace(base, uid=uid, gid=gid, additional_gids=groups)
+
+
+def _id(text: str, asked: str) -> int:
+    """Digits and nothing else: int() takes "-1" and "1_0" too, and crun's strtol(3) once took what it could read for
+    the whole (CVE-2026-30892). 4294967295 is no user but "leave as it is": setresuid(2)."""
+    if not (text.isascii() and text.isdigit()) or int(text) >= 2**32 - 1:
+        raise UsageError(f"parsing {asked!r} as uid[:gid] failed: {text!r} is no user or group id")
+    return int(text)
 
 
 def execute(runtime: Runtime, words: Words, process: spec.Process, console: int) -> int:

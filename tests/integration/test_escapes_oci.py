@@ -157,6 +157,36 @@ def test_2025_52881_nothing_is_written_below_proc_once_it_is_the_container_s() -
     assert not writers & set(names[pivot:])
 
 
+@pytest.mark.parametrize("mounted", [False, True])
+def test_2026_41579_dev_is_made_inside_whatever_the_image_has_there(
+    oci: Run, bundle: Path, tmp_path: Path, mounted: bool
+) -> None:
+    """And crun's CVE-2026-47766: the image's /dev leads out, where device nodes and links would be made."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (bundle / "rootfs" / "dev").symlink_to(f"../../../../../../../..{outside}")
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["ls", "/dev/"]
+        config["linux"]["maskedPaths"] = []  # they would be refused: no /dev/null that is no link
+        if not mounted:
+            config["mounts"] = [mount for mount in config["mounts"] if not mount["destination"].startswith("/dev")]
+
+    result = run_with(oci, bundle, change)
+    assert {"null", "zero", "stdin", "ptmx"} <= set(result.stdout.split())
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("user", ["1000x", "1000:", ":0", "0:x", "-1", "1_0", " 0", "4294967295"])
+def test_2026_30892_exec_takes_a_user_whole_or_not_at_all(oci: Run, bundle: Path, user: str) -> None:
+    configure(oci, bundle, args("sleep", "100"))
+    oci("run", "-d", "-b", str(bundle), "box")
+    result = oci("exec", "--user", user, "box", "id", check=False)
+    assert result.returncode == 255
+    assert "uid[:gid] failed" in result.stderr
+    assert result.stdout == ""
+
+
 def test_the_page_of_escapes_names_what_is_there() -> None:
     """docs/escapes.md: every test and every file that it points to exists."""
     repository = Path(__file__).parents[2]
