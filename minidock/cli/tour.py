@@ -30,14 +30,14 @@ CHAPTERS = {
     "kernel/nft kernel/conntrack",
     "The birth": "kernel/syscalls runtime/parent runtime/sync runtime/child kernel/namespaces kernel/user kernel/subid "
     "kernel/idmap kernel/cgroup_join",
-    "The network, inside": "kernel/netns kernel/veth kernel/macvlan kernel/route",
+    "The network, inside": "kernel/netns kernel/veth kernel/macvlan kernel/netdevice kernel/route",
     "The names": "kernel/uts",
     "The files": "kernel/mount_options kernel/rootpath kernel/mounts kernel/overlay kernel/bind kernel/copy_up "
     "kernel/shared_mount kernel/cgroup_mount kernel/devices kernel/sysctl kernel/hooks kernel/pivot kernel/masks "
     "kernel/workdir",
     "The rights": "kernel/keyring kernel/rlimits kernel/scheduling kernel/personality kernel/no_new_privs "
     "kernel/capabilities kernel/credentials kernel/seccomp_arch kernel/seccomp_profile kernel/seccomp_bpf "
-    "kernel/seccomp_listing kernel/seccomp",
+    "kernel/mempolicy kernel/seccomp_listing kernel/seccomp kernel/seccomp_agent",
     "The program": "kernel/fds kernel/execute",
     "The life": "runtime/shim engine/logs kernel/inotify kernel/pty engine/execs runtime/enter kernel/freezer "
     "kernel/cgroup_stats kernel/view",
