@@ -47,6 +47,7 @@ TOP = {
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
     "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
+    "completion": Entry("completion:completion", "Print the script for a shell's completion", MANAGEMENT),
     "doctor": Entry("doctor:doctor", "Find out what on this host is in the way", MANAGEMENT),
     "lab": Entry("lab:lab", "Learn by writing a container runtime", MANAGEMENT),
     "explain": Entry("why:explain", "Tell why something failed, from the kernel's facts", MANAGEMENT),
@@ -84,6 +85,7 @@ TOP = {
     "unpause": Entry("lifecycle:unpause", "Unpause all processes within one or more containers"),
     "update": Entry("update:update", "Update configuration of one or more containers"),
     "wait": Entry("lifecycle:wait", "Block until one or more containers stop, then print their exit codes"),
+    "__complete": Entry("completing:complete", "Tell what can stand next on a command line", HIDDEN),
     "help": Entry("nouns:help_", "Show the help of a command", HIDDEN),
 }
 
@@ -116,7 +118,7 @@ class App(Noun):
         return bool(rest) or values["version"]
 
     def settle(self, ctx: click.Context, values: Mapping[str, Any]) -> None:
-        if values["version"] and not ctx.resilient_parsing:
+        if values["version"]:
             click.echo(f"minidock version {__version__}")
             ctx.exit(0)
         if len(values["host"]) > 1:
@@ -128,10 +130,6 @@ class App(Noun):
 
     def main(self, args: Sequence[str] | None = None, *_: object, **__: object) -> NoReturn:
         """Run the command line and exit. Never a traceback for a user's mistake."""
-        if "_MINIDOCK_COMPLETE" in os.environ:
-            from click.shell_completion import shell_complete
-
-            sys.exit(shell_complete(self, {}, "minidock", "_MINIDOCK_COMPLETE", os.environ["_MINIDOCK_COMPLETE"]))
         words = list(sys.argv[1:] if args is None else args)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(

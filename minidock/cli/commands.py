@@ -61,11 +61,7 @@ class Verb(click.Command):
         try:
             values, positional = parse(self.flags, args, interspersed=self.interspersed)
         except UsageError as error:
-            if ctx.resilient_parsing:  # completion asks with half a command line
-                return []
             raise Complaint(f"{error.message}\n\n{self._how(ctx, 'Run')}", 125) from None
-        if ctx.resilient_parsing:
-            return []
         if values.pop("help"):
             click.echo(self.get_help(ctx))
             ctx.exit(0)
@@ -110,17 +106,6 @@ class Verb(click.Command):
         from .help import verb_help
 
         return verb_help(self, ctx)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The flags as click's options: what shell completion asks for, and nobody else."""
-        if not ctx.resilient_parsing:
-            return []
-        return [_as_option(flag) for flag in self.flags if not flag.hidden]
-
-
-def _as_option(flag: Flag) -> click.Option:
-    names = [f"--{flag.name}", flag.key] + ([f"-{flag.short}"] if flag.short else [])
-    return click.Option(names, is_flag=not flag.kind, multiple=flag.repeats, help=flag.help)
 
 
 def _arguments(count: int) -> str:
@@ -230,12 +215,10 @@ class Noun(click.Group):
         try:
             values, rest = parse(self.flags, args, interspersed=False)
         except UsageError as error:
-            if ctx.resilient_parsing:
-                return []
             usage = f"Usage:  {ctx.command_path} {'[OPTIONS] ' if self.flags else ''}COMMAND"
             how = f"Run '{ctx.command_path} --help' for more information"
             raise Complaint(f"{error.message}\n\n{usage}\n\n{how}", 125) from None
-        if not ctx.resilient_parsing and (values.pop("help") or not self.wants_more(values, rest)):
+        if values.pop("help") or not self.wants_more(values, rest):
             click.echo(self.get_help(ctx))
             ctx.exit(0)
         ctx.params = {}
@@ -263,8 +246,6 @@ class Noun(click.Group):
         command = self.get_command(ctx, args[0])
         if command is not None:
             return args[0], command, args[1:]
-        if ctx.resilient_parsing:
-            return None, None, args[1:]
         usage = f"Usage:  {ctx.command_path} {self.usage}".rstrip() + "\n\n" if ctx.parent else ""
         raise Complaint(
             f"minidock: unknown command: {ctx.command_path} {args[0]}\n\n{usage}"

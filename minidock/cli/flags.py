@@ -2,7 +2,7 @@
 
 click's own option parser differs from pflag where scripts notice: `--rm=false`, `-p=80:80`, the texts of errors, and
 that a bad value is reported in the order of the command line. So a command here has a list of `Flag` rows, and click
-keeps what it is good at: groups, contexts, completion, tests.
+keeps what it is good at: groups, contexts, tests.
 
     rows:   boolean("all", "a", "Show all containers"), text("name", "", "Assign a name"), many("env", "e", "…")
     parse:  (rows, ["-a", "--name=x", "busybox"]) → ({"all": True, "name": "x", "env": []}, ["busybox"])

@@ -59,11 +59,11 @@ def options(flags: Sequence[Flag]) -> str:
     rows = []
     for flag in sorted(flags, key=lambda flag: flag.name):
         short = f"-{flag.short}, " if flag.short else "    "
-        rows.append((f"{short}--{flag.name} {flag.kind}".rstrip(), flag.help + _default(flag)))
+        rows.append((f"{short}--{flag.name} {flag.kind}".rstrip(), flag.help + default_of(flag)))
     return columns(rows, gap=3)
 
 
-def _default(flag: Flag) -> str:
+def default_of(flag: Flag) -> str:
     if flag.repeats or flag.default in (None, "", False, 0):
         return ""
     shown = f'"{flag.default}"' if isinstance(flag.default, str) else str(flag.default).lower()

@@ -50,3 +50,10 @@ def test_import_arrows_point_down() -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_shell_scripts_are_clean(script: str) -> None:
     clean("shellcheck", "--shell=sh", "--severity=warning", script)
+
+
+def test_manual_pages_are_right(tmp_path: Path) -> None:
+    clean(sys.executable, "-m", "minidock.cli.described", "man", str(tmp_path))
+    pages = sorted(map(str, tmp_path.glob("*.1")))
+    assert f"{tmp_path}/minidock-run.1" in pages
+    clean("mandoc", "-T", "lint", "-W", "warning", *pages)

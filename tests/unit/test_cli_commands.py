@@ -867,18 +867,6 @@ def test_help_is_grouped(engine: Engine) -> None:
     assert all(name in result.stdout for name, entry in TOP.items() if entry.section)
 
 
-def test_completion_offers_commands_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    def complete(words: str, count: int) -> str:
-        monkeypatch.setenv("COMP_WORDS", words)
-        monkeypatch.setenv("COMP_CWORD", str(count))
-        monkeypatch.setenv("_MINIDOCK_COMPLETE", "bash_complete")
-        return minidock().stdout
-
-    assert "plain,images" in complete("minidock im", 1)
-    assert "plain,--no-trunc" in complete("minidock ps --no", 2)
-    assert "plain,inspect" in complete("minidock container in", 2)
-
-
 # events
 
 

@@ -1,0 +1,128 @@
+"""What the arguments of commands and the values of flags are, as far as completion (completing.py) knows: tables.
+
+Each kind of name is a function that asks the engine; None says that nobody knows, and the shell offers files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from . import context
+
+Candidates = Iterable[tuple[str, str]]
+Names = Callable[[], Candidates]
+
+
+# Kinds of names: the word, and what is told beside it.
+
+
+def running() -> Candidates:
+    return [(one.names[0].lstrip("/"), f"{one.image}, {one.status}") for one in context.engine().containers()]
+
+
+def containers() -> Candidates:
+    return [(one.names[0].lstrip("/"), f"{one.image}, {one.status}") for one in context.engine().containers(all=True)]
+
+
+def images() -> Candidates:
+    tags = [tag for one in context.engine().images() for tag in one.repo_tags if "<none>" not in tag]
+    return [(tag.removesuffix(":latest"), "image") for tag in tags]
+
+
+def networks() -> Candidates:
+    return [(one["Name"], f"network, {one['Driver']}") for one in context.engine().networks()]
+
+
+def volumes() -> Candidates:
+    return [(one.name, f"volume, {one.driver}") for one in context.engine().volumes()]
+
+
+def anything() -> Candidates:
+    return [*containers(), *images(), *networks(), *volumes()]
+
+
+def labs() -> Candidates:
+    from ..labs import catalogue, faults
+
+    return [
+        *((lab.number, lab.title) for lab in catalogue.labs()),
+        *((fault.number, fault.title) for fault in faults.faults()),
+    ]
+
+
+def modes() -> Candidates:
+    """Values of --network: a network, or a word that stands for none."""
+    return [*networks(), ("host", "the host's own"), ("none", "nothing but lo")]
+
+
+def commands() -> Candidates:
+    from . import TOP
+
+    return [(name, entry.brief) for name, entry in TOP.items() if entry.section]
+
+
+def nothing() -> Candidates:
+    """A name that is new, or a number: files would only be in the way."""
+    return []
+
+
+ARGUMENTS: dict[str, tuple[Names, ...]] = {
+    **dict.fromkeys(("attach", "kill", "pause", "stats", "stop", "unpause"), (running,)),
+    **dict.fromkeys(("diff", "export", "logs", "restart", "rm", "start", "update", "wait"), (containers,)),
+    **dict.fromkeys(("port", "top"), (running, nothing)),
+    "commit": (containers, images),
+    "rename": (containers, nothing),
+    "container inspect": (containers,),
+    **dict.fromkeys(("history", "rmi", "save", "push", "pull", "image rm", "image inspect"), (images,)),
+    "tag": (images, images),
+    "inspect": (anything,),
+    **dict.fromkeys(("network rm", "network inspect"), (networks,)),
+    **dict.fromkeys(("network connect", "network disconnect"), (networks, containers)),
+    **dict.fromkeys(("network create", "volume create"), (nothing,)),
+    **dict.fromkeys(("volume rm", "volume inspect"), (volumes,)),
+    **dict.fromkeys(("lab start", "lab check", "lab hint", "lab reset", "lab run", "lab solution"), (labs,)),
+    "help": (commands,),
+}
+"""By command, `container` and `image` left out where the verb at the top is the same. The last one repeats."""
+
+FIRST: dict[str, Names] = {"exec": running, "run": images, "create": images}
+"""Commands whose first argument is a name, and what follows anything."""
+
+
+def of_argument(path: list[str], place: int) -> Candidates | None:
+    """Candidates for the argument at `place` of the command `["container", "rm"]`."""
+    short = path[1:] if len(path) > 1 and path[0] in ("container", "image") else path
+    for words in (path, short):
+        name = " ".join(words)
+        if name in FIRST:
+            return FIRST[name]() if place == 0 else None
+        if name in ARGUMENTS:
+            kinds = ARGUMENTS[name]
+            return kinds[min(place, len(kinds) - 1)]()
+    return None
+
+
+def _fixed(words: str) -> Names:
+    return lambda: [(word, "") for word in words.split()]
+
+
+CAPABILITIES = _fixed("ALL NET_ADMIN NET_RAW SYS_ADMIN SYS_PTRACE SYS_TIME")
+FLAGS: dict[str, Names] = {
+    **dict.fromkeys(("network", "net"), modes),
+    **dict.fromkeys(("volumes-from", "link"), containers),
+    **dict.fromkeys(("cap-add", "cap-drop"), CAPABILITIES),
+    **dict.fromkeys(("signal", "stop-signal"), _fixed("SIGTERM SIGKILL SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2")),
+    **dict.fromkeys(("ipc", "cgroupns", "pid", "uts", "userns"), _fixed("host")),
+    **dict.fromkeys(("name", "hostname", "memory", "cpus", "publish", "env", "label"), nothing),
+    "restart": _fixed("no always on-failure unless-stopped"),
+    "pull": _fixed("always missing never"),
+    "log-driver": _fixed("json-file local none"),
+    "security-opt": _fixed("no-new-privileges seccomp=unconfined"),
+    "gpus": _fixed("all"),
+    "progress": _fixed("auto plain tty quiet"),
+    "format": _fixed("json table"),
+}
+
+
+def of_flag(name: str) -> Candidates | None:
+    return FLAGS[name]() if name in FLAGS else None
