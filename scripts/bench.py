@@ -198,24 +198,65 @@ def memory(bench: Bench, times: int) -> Samples:
         time.sleep(1)
         ours = _pss(_parent(bench.pid(OURS, "c0")))
         shim = _pss(_parent(bench.pid(THEIRS, "c0")))
-        return {OURS: [ours], THEIRS: [shim + sum(_pss(pid) for pid in _children(bench.docker.pid, "docker-proxy"))]}
+        proxies = _named(_children(bench.docker.pid), "docker-proxy")
+        return {OURS: [ours], THEIRS: [shim + sum(map(_pss, proxies))]}
 
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
 
 
-def _children(pid: int, name: str) -> list[int]:
-    """Children whose command is that, whichever of the parent's threads started them."""
+def _children(pid: int) -> list[int]:
+    """Whichever of the parent's threads started them."""
     texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    found = [int(word) for text in texts for word in text.split()]
-    return [child for child in found if Path(f"/proc/{child}/comm").read_text().strip() == name]
+    return [int(word) for text in texts for word in text.split()]
+
+
+def _named(pids: list[int], name: str) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == name]
 
 
 def _pss(pid: int) -> float:
     """MiB of the process, shared pages divided by their users (proc_pid_smaps(5))."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+@contextlib.contextmanager
+def daemon_of_ours(bench: Bench) -> Iterator[int]:
+    """`minidock daemon`, and the docker client on it for minidock's commands meanwhile; its process."""
+    plain, address = dict(bench.prefix), f"unix://{bench.directory / 'm.sock'}"
+    with (bench.directory / "daemon.log").open("wb") as log:
+        daemon = subprocess.Popen([*plain[OURS], "daemon", "-H", address], stdin=subprocess.DEVNULL, stderr=log)
+    bench.prefix = {**plain, OURS: [bench.docker.client, "-H", address]}
+    try:
+        while subprocess.run([*bench.prefix[OURS], "version"], capture_output=True).returncode != 0:
+            if daemon.poll() is not None:
+                raise SystemExit(f"minidock daemon: exit {daemon.returncode}\n{Path(log.name).read_text()}")
+            time.sleep(0.05)
+        yield daemon.pid
+    finally:
+        bench.prefix = plain
+        daemon.terminate()
+        daemon.wait(timeout=30)
+
+
+def run_warm(bench: Bench, times: int) -> Samples:
+    """The same client on both sides: what differs is who serves it."""
+    with daemon_of_ours(bench):
+        return same_words(bench, times, "run", "--rm", "busybox", "true")
+
+
+def memory_of_daemon(bench: Bench, times: int) -> Samples:
+    """PSS of a daemon and of all that it has started, after a first container has come and gone."""
+    with daemon_of_ours(bench) as daemon:
+        bench.both("run", "--rm", "busybox", "true")
+        time.sleep(1)
+        return {who: [sum(map(_pss, _family(pid)))] for who, pid in ((OURS, daemon), (THEIRS, bench.docker.pid))}
+
+
+def _family(pid: int) -> list[int]:
+    return [pid, *(found for child in _children(pid) for found in _family(child))]
 
 
 TRANSFER = 512 << 20
@@ -420,6 +461,8 @@ ROWS = [
     Row("`build --no-cache`, 8 instructions with 3 RUN", "ms", "0.5, then 0.3", build_anew),
     Row("`build`, all cached", "ms", "3, then 2", build_cached),
     Row("memory of one detached container with one published port", "MiB", "0.5, then 0.15", memory),
+    Row("warm: the docker client's `run --rm busybox true`, served by `minidock daemon`", "ms", "", run_warm),
+    Row("memory of the idle daemon (Docker: dockerd and containerd)", "MiB", "", memory_of_daemon),
 ]
 
 
@@ -457,9 +500,10 @@ def page(lines: list[str], about: str) -> str:
 
 Written by `sudo scripts/bench`. Medians, and in brackets the middle half of the samples; both sides alternate in one
 run on one machine, so only the ratios say much. Each minidock command is a new process started by `scripts/minidock`
-("cold": there is no daemon); Docker is the real client against a running dockerd. dockerd has a network namespace
-of its own, minidock works on the host; image, file system and flags are the same. "runc alone" runs the
-config.json that minidock made for the same container, on an unpacked directory: no image, no network, no shim, no log.
+("cold": there is no daemon), but for "warm" rows; Docker is the real client against a running dockerd. dockerd has a
+network namespace of its own, minidock works on the host; image, file system and flags are the same. "runc alone" runs
+the config.json that minidock made for the same container, on an unpacked directory: no image, no network, no shim, no
+log.
 
 {HEAD}
 {chr(10).join(lines)}

@@ -151,6 +151,7 @@ def _source(name: str) -> Iterator[BinaryIO]:
 
 def _fetched(address: str) -> BinaryIO:
     """The body of an answer, as it comes."""
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
@@ -158,6 +159,7 @@ def _fetched(address: str) -> BinaryIO:
         return urlopen(address)  # type: ignore[no-any-return]  # noqa: S310 - the caller has looked at the scheme
     except HTTPError as error:
         raise Complaint(f"Error: got HTTP status code >= 400: {error.code} {error.reason}", 1) from error
-    except URLError as error:
-        reason = error.reason.strerror if isinstance(error.reason, OSError) else str(error.reason)
-        raise Complaint(f'Error: Get "{address}": {(reason or str(error.reason)).lower()}', 1) from error
+    except (OSError, ValueError, HTTPException) as error:  # no answer, or no address: all that one can type
+        reason = error.reason if isinstance(error, URLError) else error
+        told = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
+        raise Complaint(f'Error: Get "{address}": {told.lower()}', 1) from error

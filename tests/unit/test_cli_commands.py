@@ -760,6 +760,25 @@ def test_import(engine: Engine, tmp_path: Path) -> None:
     assert taken[1] == b"from stdin"
 
 
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://[", "invalid ipv6 url"),
+        ("http://", "no host given"),
+        ("http://a b/x", "url can't contain control characters. 'a b' (found at least ' ')"),
+        ("http://x:port/", "nonnumeric port: 'port'"),
+        ("http://127.0.0.1:1/\N{LATIN SMALL LETTER E WITH ACUTE}", "'ascii' codec can't encode"),
+        (f"http://{'a' * 64}/", "encoding with 'idna' codec failed"),
+        ("https://127.0.0.1:1/x", "connection refused"),
+    ],
+)
+def test_an_import_from_no_address_is_one_line(engine: Engine, address: str, reason: str) -> None:
+    result = minidock("import", address)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f'Error: Get "{address}": {reason}') and result.stderr.count("\n") == 1
+    assert engine.calls == []
+
+
 # the system
 
 
