@@ -1,0 +1,129 @@
+"""minidock ui in a real browser: what it shows is what the kernel has, and nobody else may look."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.instance import SLOWNESS, Minidock
+from tests.support.needs import require_root, require_tool
+
+PATIENCE = 30.0 * SLOWNESS
+
+
+@pytest.fixture
+def page(minidock: Minidock) -> Iterator[str]:
+    """Its address."""
+    require_root()
+    served = minidock.popen("ui", stdout=subprocess.PIPE)
+    assert served.stdout
+    try:
+        yield served.stdout.readline().decode().strip()
+    finally:
+        served.terminate()
+        served.wait(10)
+
+
+def status(address: str, **headers: str) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_only_who_has_the_address_may_look_and_only_at_what_it_shows(minidock: Minidock, page: str) -> None:
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", page)
+    assert status(page) == status(f"{page}state") == 200
+    assert status(re.sub(r"/[\w-]{32}/", f"/{'x' * 32}/", page)) == 404
+    assert status(page, Host="evil.example") == 404
+    for asked in ("cat /etc/shadow", "cat /proc/1/environ", "reboot", ""):
+        assert status(f"{page}file?command={urllib.request.quote(asked)}") == 403  # type: ignore[attr-defined]
+
+
+async def in_browser(address: str, profile: Path, *scripts: str) -> list[Any]:
+    """What each expression gives in the page, as soon as it gives anything true; in the end nothing at all."""
+    command = [require_tool("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+    browser = await asyncio.create_subprocess_exec(
+        *command, f"--user-data-dir={profile}", address, stderr=asyncio.subprocess.PIPE
+    )
+    assert browser.stderr
+    try:
+        async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+            while not (found := re.search(rb"ws://([\d.:]+)/", await browser.stderr.readline())):
+                pass
+            while not (tabs := await _tabs(session, found[1].decode(), address)):
+                await asyncio.sleep(0.05)
+            async with session.ws_connect(tabs[0]) as wire:
+                return [await _evaluated(wire, script) for script in scripts]
+    finally:
+        browser.terminate()
+        await browser.communicate()
+
+
+async def _tabs(session: aiohttp.ClientSession, browser: str, address: str) -> list[str]:
+    async with session.get(f"http://{browser}/json/list") as answer:
+        return [tab["webSocketDebuggerUrl"] for tab in await answer.json(content_type=None) if tab["url"] == address]
+
+
+async def _evaluated(wire: aiohttp.ClientWebSocketResponse, script: str) -> Any:
+    number = 0
+    while True:
+        number += 1
+        asked = {"id": number, "method": "Runtime.evaluate", "params": {"expression": script, "returnByValue": True}}
+        await wire.send_json(asked)
+        while (answer := await wire.receive_json()).get("id") != number:
+            pass
+        if value := answer["result"]["result"].get("value"):
+            return value
+        await asyncio.sleep(0.05)
+
+
+def test_a_browser_shows_containers_as_the_kernel_has_them(minidock: Minidock, page: str, tmp_path: Path) -> None:
+    minidock(
+        "run", "-d", "--name", "seen", "--memory", "64m", "-p", "127.0.0.1::80", "busybox", "sleep", "999", check=True
+    )
+    minidock("run", "--name", "over", "busybox", "sh", "-c", "exit 3")
+    pid = minidock("inspect", "-f", "{{.State.Pid}}", "seen", check=True).stdout.strip()
+    text = "document.getElementById('c-seen')?.innerText"
+    card, over, networks, events, _, looked = asyncio.run(
+        in_browser(
+            page,
+            tmp_path / "profile",
+            f"{text}?.includes('sleep 999') && {text}",
+            "document.getElementById('c-over')?.innerText",
+            "document.getElementById('networks').innerText",
+            "document.getElementById('events').innerText",
+            "[...document.querySelectorAll('#c-seen button')].find(b => b.innerText == 'uts')?.click() ?? 'clicked'",
+            "document.getElementById('look').innerText.includes('uts:[') && document.getElementById('look').innerText",
+        )
+    )
+    assert "of 64.0 MiB" in card and "→ 80/tcp" in card and "/upper" in card and pid in card
+    assert "exited (3)" in over
+    assert minidock.layout.bridge in networks and "veth" in networks and "seen" in networks
+    assert "start" in events and "die" in events and "top" not in events  # who looks leaves no trace
+    assert f"readlink /proc/{pid}/ns/uts" in looked and Path(f"/proc/{pid}/ns/uts").readlink().name in looked
+
+
+def test_what_is_gone_goes_from_the_page(minidock: Minidock, page: str) -> None:
+    minidock("run", "-d", "--name", "brief", "busybox", "sleep", "999", check=True)
+    names = lambda: [one["name"] for one in json.load(urllib.request.urlopen(f"{page}state"))["containers"]]  # noqa: E731
+    assert names() == ["brief"]
+    minidock("rm", "-f", "brief", check=True)
+    assert names() == []
+
+
+def test_a_port_that_is_taken_is_told(minidock: Minidock, page: str) -> None:
+    taken = re.findall(r":(\d+)/", page)[0]
+    ran = minidock("ui", "--port", taken, timeout=20)
+    assert ran.returncode == 1 and "address already in use" in ran.stderr and "Traceback" not in ran.stderr
