@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import subprocess
 from pathlib import Path
 
@@ -97,8 +98,11 @@ def test_2022_29162_nothing_is_inheritable_that_was_not_asked_for(oci: Run, bund
     assert int(told.split()[1], 16) == 0
 
 
-def test_2025_31133_a_mask_is_the_null_device_or_nothing() -> None:
-    """The image's /dev/null is a symlink to what should be hidden: binding it would have opened it for writing."""
+@pytest.mark.parametrize("kind", ["link", "link to a null device", "file"])
+def test_2025_31133_a_mask_is_the_null_device_or_nothing(kind: str) -> None:
+    """The image's /dev/null is a symlink to what should be hidden: binding it would have opened it for writing.
+
+    Two lines stop it: no link is followed, whatever it leads to; and what is found has to be the device."""
     require_root()
     pid = syscalls.clone3(namespaces.flags(["mount"]))
     if pid == 0:
@@ -106,7 +110,13 @@ def test_2025_31133_a_mask_is_the_null_device_or_nothing() -> None:
         try:
             mounts.IsolateMounts().apply(Live())
             mounts.MountFilesystem("", "/dev", "tmpfs", "tmpfs", []).apply(Live())
-            os.symlink("/proc/sys/kernel/core_pattern", "/dev/null")
+            if kind == "file":
+                os.close(os.open("/dev/null", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+            elif kind == "link":
+                os.symlink("/proc/sys/kernel/core_pattern", "/dev/null")
+            else:
+                os.mknod("/dev/other", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+                os.symlink("other", "/dev/null")
             masks.MaskPath("/proc/timer_list").apply(Live())
         except (MinidockError, OSError):
             code = 0
