@@ -42,7 +42,7 @@ TOP = {
     "info": Entry("system:info", "Display system-wide information", COMMON),
     "builder": Entry("nouns:builder", "Manage builds", MANAGEMENT),
     "container": Entry("nouns:container", "Manage containers", MANAGEMENT),
-    "cdi": Entry("cdi:cdi", "See which devices CDI files offer", MANAGEMENT),
+    "cdi": Entry("cdi:cdi", "See which devices CDI files offer, and make such files", MANAGEMENT),
     "context": Entry("nouns:contexts", "Manage contexts", MANAGEMENT),
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
     "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),

@@ -541,6 +541,12 @@ class Engine:
 
         return device_requests.listing(self.layout, directories)
 
+    def generate_cdi(self, vendor: str = "", root: str = "/") -> bytes:
+        """A CDI file for the GPUs below `root`, as JSON. Raises NotFound when no driver is there."""
+        from minidock.engine import cdi_generate
+
+        return cdi_generate.as_json(vendor, root)
+
     # registries
 
     def pull(

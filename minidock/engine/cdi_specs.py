@@ -26,7 +26,7 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 KIND = re.compile(r"([A-Za-z](?:[\w.-]*[A-Za-z0-9])?)/([A-Za-z](?:[\w.-]*[A-Za-z0-9])?)", re.ASCII)
 NAME = re.compile(r"[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?", re.ASCII)
-ADVICE = "the vendor's tool makes one: nvidia-ctk cdi generate, or amd-ctk cdi generate"
+ADVICE = "minidock cdi generate -o /etc/cdi/gpu.json makes a file for the driver of NVIDIA or AMD that is loaded"
 
 
 class Cdi(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):

@@ -413,6 +413,9 @@ class RemoteEngine(Engine):
     def cdi_devices(self, directories: list[str] | None = None) -> NoReturn:
         raise _only_here("cdi ls works")
 
+    def generate_cdi(self, vendor: str = "", root: str = "/") -> NoReturn:
+        raise _only_here("cdi generate works")
+
     # registries: the daemon goes there, with what is kept here
 
     def pull(

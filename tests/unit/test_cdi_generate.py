@@ -1,0 +1,106 @@
+"""CDI files made by looking at a driver: on small trees that have what the drivers of NVIDIA and AMD show."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from minidock.engine import cdi_generate, cdi_specs
+from minidock.errors import NotFound
+
+VERSION = "550.54.15"
+BANNER = f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {VERSION}  Tue Mar  5 22:23:56 UTC 2024\nGCC version:  gcc\n"
+OPEN_BANNER = (
+    f"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {VERSION}  Release Build  (root@host)  Tue Mar  5\n"
+)
+
+
+@pytest.fixture
+def nvidia(tmp_path: Path) -> Path:
+    """Two GPUs, minors 0 and 1; libraries as Debian lays them out, with another version's beside them."""
+    put(tmp_path, "proc/driver/nvidia/version", BANNER)
+    for number, slot in enumerate(("0000:01:00.0", "0000:41:00.0")):
+        text = f"Model: \t\t NVIDIA H100\nGPU UUID: \t GPU-{number}aaa\nDevice Minor: \t {number}\n"
+        put(tmp_path, f"proc/driver/nvidia/gpus/{slot}/information", text)
+    put(
+        tmp_path,
+        "proc/devices",
+        "Character devices:\n  1 mem\n195 nvidia-frontend\n511 nvidia-uvm\n\nBlock devices:\n  8 sd\n",
+    )
+    libraries = tmp_path / "usr/lib/x86_64-linux-gnu"
+    for name in (f"libcuda.so.{VERSION}", f"libnvidia-ml.so.{VERSION}", "libcuda.so.470.1.1"):
+        put(tmp_path, f"usr/lib/x86_64-linux-gnu/{name}", "")
+    os.symlink(f"libcuda.so.{VERSION}", libraries / "libcuda.so.1")
+    os.symlink("libcuda.so.1", libraries / "libcuda.so")
+    put(tmp_path, "usr/bin/nvidia-smi", "")
+    return tmp_path
+
+
+def put(root: Path, name: str, text: str) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+
+
+@pytest.mark.parametrize("banner", [BANNER, OPEN_BANNER])
+def test_nvidia(nvidia: Path, banner: str) -> None:
+    put(nvidia, "proc/driver/nvidia/version", banner)
+    made = cdi_generate.generate(root=nvidia)
+    assert [device.name for device in made.devices] == ["0", "GPU-0aaa", "1", "GPU-1aaa", "all"]
+    nodes = {node.path: (node.major, node.minor) for node in made.container_edits.device_nodes}
+    assert nodes == {"/dev/nvidiactl": (195, 255), "/dev/nvidia-uvm": (511, 0), "/dev/nvidia-uvm-tools": (511, 1)}
+    assert [node.minor for node in made.devices[-1].container_edits.device_nodes] == [0, 1]
+    assert made.container_edits.env == ["NVIDIA_VISIBLE_DEVICES=void"]
+    assert not made.container_edits.hooks
+
+
+def test_a_library_is_mounted_under_each_of_its_names(nvidia: Path) -> None:
+    """And those of another version aren't: mixed with the module they fail to start."""
+    mounts = cdi_generate.generate("nvidia", nvidia).container_edits.mounts
+    shown = {mount.container_path: mount.host_path for mount in mounts}
+    library = f"/usr/lib/x86_64-linux-gnu/libcuda.so.{VERSION}"
+    assert shown == {
+        library: library,
+        "/usr/lib/x86_64-linux-gnu/libcuda.so": library,
+        "/usr/lib/x86_64-linux-gnu/libcuda.so.1": library,
+        f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{VERSION}": f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{VERSION}",
+        "/usr/bin/nvidia-smi": "/usr/bin/nvidia-smi",
+    }
+    assert all("ro" in mount.options for mount in mounts)
+
+
+def test_amd(tmp_path: Path) -> None:
+    """A render node of another maker's is left out; the group of the nodes comes in."""
+    put(tmp_path, "dev/kfd", "")
+    for number, vendor in ((128, "0x1002"), (129, "0x8086"), (130, "0x1002")):
+        put(tmp_path, f"sys/class/drm/renderD{number}/device/vendor", vendor + "\n")
+    made = cdi_generate.generate(root=tmp_path)
+    assert made.kind == "amd.com/gpu"
+    paths = {device.name: [node.path for node in device.container_edits.device_nodes] for device in made.devices}
+    assert paths == {
+        "0": ["/dev/dri/renderD128"],
+        "1": ["/dev/dri/renderD130"],
+        "all": ["/dev/dri/renderD128", "/dev/dri/renderD130"],
+    }
+    assert [node.path for node in made.container_edits.device_nodes] == ["/dev/kfd"]
+    group = (tmp_path / "dev/kfd").stat().st_gid
+    assert made.container_edits.additional_gids == ([group] if group else [])
+
+
+def test_what_is_made_can_be_read_back(nvidia: Path, tmp_path: Path) -> None:
+    made = cdi_generate.generate(root=nvidia)
+    file = tmp_path / "nvidia.json"
+    file.write_bytes(msgspec.json.encode(made))
+    assert cdi_specs.load(file) == made
+    assert "hooks" not in json.loads(file.read_bytes())["containerEdits"]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "words"), [("", "/dev/kfd"), ("nvidia", "/proc/driver/nvidia"), ("amd", "/dev/kfd")]
+)
+def test_without_a_driver_it_says_where_it_looked(tmp_path: Path, vendor: str, words: str) -> None:
+    with pytest.raises(NotFound, match=words):
+        cdi_generate.generate(vendor, tmp_path)
