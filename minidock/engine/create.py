@@ -29,6 +29,7 @@ NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 LOG_DRIVERS = ("json-file", "local", "none")
 MINIMUM_MEMORY = 6 << 20
 """Docker's: with less, the container's first process is killed before it runs the command."""
+SHARED_MEMORY = 64 << 20
 
 
 def create(layout: Layout, request: CreateRequest) -> Created:
@@ -207,7 +208,7 @@ def defaults(host: HostConfig) -> HostConfig:
         swap = host.memory * 2
     return msgspec.structs.replace(
         host,
-        shm_size=host.shm_size or 64 << 20,
+        shm_size=host.shm_size or _shared_memory(host),
         memory_swap=swap,
         log_config=msgspec.structs.replace(host.log_config, type=host.log_config.type or "json-file"),
         ipc_mode=host.ipc_mode or "private",
@@ -216,6 +217,18 @@ def defaults(host: HostConfig) -> HostConfig:
         masked_paths=None if not host.privileged else [],
         readonly_paths=None if not host.privileged else [],
     )
+
+
+def _shared_memory(host: HostConfig) -> int:
+    """The size of /dev/shm where nobody gave one: Docker's 64 MiB, or with a GPU a half of the memory that there is.
+
+    Programs that feed a GPU hand their data to each other there, and end by a bus error when it is full. A tmpfs takes
+    memory only for what is in it, and that counts in the container's limit.
+    """
+    if not host.device_requests:
+        return SHARED_MEMORY
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(SHARED_MEMORY, min(there, host.memory or there) // 2)
 
 
 def _claim(records: Records, record: Record) -> str:

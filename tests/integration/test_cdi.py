@@ -141,3 +141,9 @@ def test_inspect_tells_the_requests(minidock: Minidock, vendor: Path) -> None:
     shown = json.loads(minidock("inspect", "-f", "{{json .HostConfig.DeviceRequests}}", "two", check=True).stdout)
     assert [request["DeviceIDs"] for request in shown] == [["0", "1"], ["nvidia.com/gpu=all"]]
     assert [request["Driver"] for request in shown] == ["", "cdi"]
+
+
+def test_shared_memory_has_room_beside_a_gpu(minidock: Minidock, vendor: Path) -> None:
+    script = "grep ' /dev/shm ' /proc/mounts"
+    ran = minidock("run", "--rm", "--gpus", "1", "-m", "512m", "busybox", "sh", "-c", script, check=True)
+    assert "size=262144k" in ran.stdout

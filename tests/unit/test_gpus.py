@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from minidock.cli import parse_gpus
+from minidock.engine import create
 from minidock.errors import UsageError
-from minidock.model import DeviceRequest
+from minidock.model import DeviceRequest, HostConfig
 
 GPU = [["gpu"]]
 
@@ -50,3 +53,22 @@ def test_names_of_cdi_devices_are_no_paths() -> None:
     assert parse_gpus.requests([], words) == [
         DeviceRequest(driver="cdi", device_ids=["acme.com/gpu=0", "acme.com/gpu=1"])
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "size"),
+    [
+        (HostConfig(), 64 << 20),
+        (HostConfig(memory=1 << 30), 64 << 20),
+        (HostConfig(memory=512 << 20, device_requests=[DeviceRequest(count=-1)]), 256 << 20),
+        (HostConfig(memory=32 << 20, device_requests=[DeviceRequest(count=-1)]), 64 << 20),
+        (HostConfig(shm_size=1 << 20, device_requests=[DeviceRequest(count=-1)]), 1 << 20),
+    ],
+)
+def test_shared_memory_is_dockers_but_with_a_gpu(host: HostConfig, size: int) -> None:
+    assert create.defaults(host).shm_size == size
+
+
+def test_shared_memory_without_a_limit_is_half_of_the_hosts() -> None:
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert create.defaults(HostConfig(device_requests=[DeviceRequest(count=1)])).shm_size == there // 2
