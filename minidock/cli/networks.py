@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..model import EndpointSettings, NetworkRequest
 from . import context
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
-from .flags import boolean, many, number, text
+from .flags import boolean, explain, many, number, text
 from .parse_env import key_values
 from .parse_networks import link as parse_link
 from .parse_networks import pools, words_of
@@ -58,6 +58,7 @@ FILTERS: Mapping[str, tuple[str, ...] | None] = dict.fromkeys(
         many("aux-address", "", "Auxiliary IPv4 or IPv6 addresses used by Network driver", kind="map"),
         text("config-from", "", "The network from which to copy the configuration"),
         boolean("config-only", "", "Create a configuration only network"),
+        explain("Tell each step asked of the kernel as it happens (=json, =html)"),
         text("driver", "d", "Driver to manage the Network (bridge, macvlan, ipvlan)", default="bridge"),
         many("gateway", "", "IPv4 or IPv6 Gateway for the master subnet", kind="strings"),
         boolean("ingress", "", "Create swarm routing-mesh network"),
@@ -87,6 +88,7 @@ def create(
     config_from: str,
     config_only: bool,
     driver: str,
+    explain: str,
     gateway: list[str],
     ingress: bool,
     internal: bool,
@@ -100,6 +102,8 @@ def create(
     scope: str,
     subnet: list[str],
 ) -> None:
+    from .run import narrating
+
     if not ipv4:
         raise UsageError("--ipv4=false is not supported by this version of minidock")
     asked = NetworkRequest(
@@ -118,7 +122,8 @@ def create(
         labels=key_values(label),
         scope=scope,
     )
-    print(context.engine().create_network(asked))
+    with narrating(explain) as told:
+        print(context.engine().create_network(asked, narrator=told))
 
 
 @verb(

@@ -484,11 +484,11 @@ class Engine:
 
     # networks
 
-    def create_network(self, asked: NetworkRequest) -> str:
+    def create_network(self, asked: NetworkRequest, *, narrator: Narrator = SILENT) -> str:
         """The new network's id; its bridge is up by then."""
         from minidock.engine import networks
 
-        return networks.create(self.layout, asked)
+        return networks.create(self.layout, asked, narrator=narrator)
 
     def networks(self, *, filters: Filters | None = None) -> list[dict[str, Any]]:
         """API `Network`s, by name."""

@@ -21,16 +21,16 @@ from minidock.network import addresses, endpoint, store
 from minidock.network.subnets import Network
 from minidock.network.teardown import remove as remove_network
 from minidock.paths import Layout
-from minidock.steps import Live
+from minidock.steps import SILENT, Live, Narrator
 
 Filters = dict[str, list[str]]
 
 
-def create(layout: Layout, asked: NetworkRequest) -> str:
+def create(layout: Layout, asked: NetworkRequest, *, narrator: Narrator = SILENT) -> str:
     """The new network's id. Its bridge is there when this returns; nothing is when it raises."""
     made = store.create(layout, asked)
     try:
-        steps.apply_all(endpoint.shared(layout, made), Live())
+        steps.apply_all(endpoint.shared(layout, made), Live(), narrator)
     except BaseException:
         remove_network(layout, made)
         raise

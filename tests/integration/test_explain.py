@@ -97,6 +97,13 @@ def test_exec_and_rm_tell_their_steps(minidock: Minidock) -> None:
     assert {"MakeCgroup", "HoldAddress"} <= {str(row["step"]) for row in removed}
 
 
+def test_network_create_tells_its_steps_and_rm_takes_them_away(minidock: Minidock) -> None:
+    made = minidock("network", "create", "--explain", "told", check=True)
+    assert "make the bridge" in made.stderr and "ip link add" in made.stderr and "nft" in made.stderr
+    assert len(made.stdout.strip()) == 64
+    minidock("network", "rm", "told", check=True)
+
+
 def test_build_tells_its_runs(minidock: Minidock) -> None:
     built = minidock("build", "--explain=json", "-q", "-", input="FROM busybox\nRUN true\n", check=True)
     assert "Spawn" in [row["step"] for row in rows(built.stderr)]

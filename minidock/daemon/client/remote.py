@@ -372,9 +372,10 @@ class RemoteEngine(Engine):
 
     # networks
 
-    def create_network(self, asked: NetworkRequest) -> str:
+    def create_network(self, asked: NetworkRequest, *, narrator: Narrator = SILENT) -> str:
         from minidock.daemon.client import networks
 
+        _silent(narrator, "network create")
         return networks.create(self.api, asked)
 
     def networks(self, *, filters: Filters | None = None) -> list[dict[str, Any]]:
