@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import Unsupported
+from ..errors import Unsupported, UsageError
 from . import context
 from .commands import verb
 from .flags import number
@@ -22,6 +22,8 @@ from .flags import number
 def ui(port: int) -> None:
     if not context.is_here():
         raise Unsupported("ui shows this host's kernel", hint="leave out -H, DOCKER_HOST and the context")
+    if not 0 <= port < 1 << 16:
+        raise UsageError(f"invalid port: {port}")
     from ..daemon import ui as page
 
     page.serve(context.layout(), port, lambda address: print(address, flush=True))

@@ -127,3 +127,4 @@ def test_a_port_that_is_taken_is_told(minidock: Minidock, page: str) -> None:
     taken = re.findall(r":(\d+)/", page)[0]
     ran = minidock("ui", "--port", taken, timeout=20)
     assert ran.returncode == 1 and "address already in use" in ran.stderr and "Traceback" not in ran.stderr
+    assert minidock("ui", "--port", "65536").stderr == "Error: invalid port: 65536\n"
