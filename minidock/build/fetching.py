@@ -104,7 +104,7 @@ def download(address: str, place: Path, *, mode: int = 0o600) -> Fetched:
     target = place / unquote(name).replace("/", "_")
     digest = hashlib.sha256()
     with open_address(address) as answer, open(target, "xb") as file:
-        while data := answer.read(CHUNK):
+        while data := _more(answer, address):
             digest.update(data)
             file.write(data)
         modified = answer.headers.get("Last-Modified") if hasattr(answer, "headers") else None
@@ -112,6 +112,19 @@ def download(address: str, place: Path, *, mode: int = 0o600) -> Fetched:
     when = parsedate_to_datetime(modified).timestamp() if modified else 0
     os.utime(target, (when, when))
     return Fetched(target, "sha256:" + digest.hexdigest())
+
+
+def _more(answer: BinaryIO, address: str) -> bytes:
+    """The next bytes. What ends before the length that its server has told is an error: read(n) itself doesn't mind."""
+    from http.client import HTTPException
+
+    try:
+        data = answer.read(CHUNK)
+    except (OSError, HTTPException) as error:
+        raise MinidockError(f"failed to load {address}: {error}") from None
+    if not data and getattr(answer, "length", None):
+        raise MinidockError(f"failed to load {address}: it broke off")
+    return data
 
 
 def open_address(address: str) -> BinaryIO:

@@ -141,8 +141,13 @@ def _source(name: str) -> Iterator[BinaryIO]:
     if name == "-":
         yield sys.stdin.buffer
     elif name.startswith(WEB):
-        with _fetched(name) as answer:
-            yield answer
+        from http.client import HTTPException
+
+        try:
+            with _fetched(name) as answer:
+                yield answer
+        except HTTPException as error:  # it broke off, in the middle of a chunk
+            raise Complaint(f'Error: Get "{name}": {str(error).lower()}', 1) from error
     else:
         _must_open(name)
         with open(name, "rb") as file:
@@ -162,4 +167,4 @@ def _fetched(address: str) -> BinaryIO:
     except (OSError, ValueError, HTTPException) as error:  # no answer, or no address: all that one can type
         reason = error.reason if isinstance(error, URLError) else error
         told = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
-        raise Complaint(f'Error: Get "{address}": {told.lower()}', 1) from error
+        raise Complaint(f'Error: Get "{address}": {told.strip().lower()}', 1) from error

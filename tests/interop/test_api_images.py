@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from tests.support.api import Daemon
+from tests.support.odd_answers import answering
 
 
 def test_images_are_saved_loaded_imported_and_told_of(daemon: Daemon, tmp_path: Path) -> None:
@@ -64,3 +65,9 @@ def test_what_is_not_here_says_so(daemon: Daemon, client: docker.DockerClient) -
     with pytest.raises(docker.errors.APIError) as caught:
         client.swarm.init()
     assert caught.value.status_code == 501
+
+
+def test_an_import_from_what_breaks_off_is_told(daemon: Daemon) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc") as address:
+        done = daemon.docker("import", address, "mine:4")
+    assert done.returncode == 1 and f"failed to load {address}: IncompleteRead" in done.stderr

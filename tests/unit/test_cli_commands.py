@@ -779,6 +779,19 @@ def test_an_import_from_no_address_is_one_line(engine: Engine, address: str, rea
     assert engine.calls == []
 
 
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"]
+)
+def test_an_import_from_what_speaks_no_http_is_one_line(engine: Engine, answer: bytes) -> None:
+    from tests.support.odd_answers import answering
+
+    engine.answers["import_image"] = lambda file, **_: file.read(10)
+    with answering(answer) as address:
+        result = minidock("import", address)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f'Error: Get "{address}": ') and result.stderr.count("\n") == 1
+
+
 # the system
 
 

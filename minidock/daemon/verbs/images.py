@@ -54,7 +54,8 @@ def import_image(engine: Engine, given: Arguments, reply: Reply) -> object:
     return None
 
 
-def _fetched(address: str) -> contextlib.AbstractContextManager[BinaryIO]:
+@contextlib.contextmanager
+def _fetched(address: str) -> Iterator[BinaryIO]:
     from http.client import HTTPException
     from urllib.request import urlopen
 
@@ -63,10 +64,14 @@ def _fetched(address: str) -> contextlib.AbstractContextManager[BinaryIO]:
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"unsupported scheme: {address}")
     try:
-        found: contextlib.AbstractContextManager[BinaryIO] = urlopen(address, timeout=60)  # noqa: S310 - checked above
+        answer = urlopen(address, timeout=60)  # noqa: S310 - checked above
     except (OSError, ValueError, HTTPException) as error:  # no answer, or no address: all that a client can spell
         raise MinidockError(f"failed to load {address}: {getattr(error, 'reason', error)}") from None
-    return found
+    with answer:
+        try:
+            yield answer
+        except HTTPException as error:  # it broke off, in the middle of a chunk
+            raise MinidockError(f"failed to load {address}: {error}") from None
 
 
 # Room
