@@ -29,17 +29,19 @@ def limits(cgroup: Cgroup, cpu: Cpu | None) -> list[Step]:
     if cpu is None:
         return []
     numbers = (cpu.shares, cpu.quota, cpu.period, cpu.burst, cpu.idle, cpu.realtime_runtime, cpu.realtime_period)
-    # 0 is "not given" everywhere, and a quota of -1 is what a new cgroup has.
+    # 0 is "not given", and a quota of -1 is what a new cgroup has; burst and idle have a 0 that takes them back.
     if not any(value for value in numbers if value != -1) and cgroup.version("cpu") == 0:
         return []
-    if not any(numbers):
+    if not any(numbers) and cpu.burst is None and cpu.idle is None:
         return []
     directory = cgroup.need("cpu", "limit processor time")
     steps = _v1(directory, cpu) if cgroup.version("cpu") == 1 else _v2(directory, cpu)
-    if cpu.idle:
-        # Last: an idle cgroup has no weight of its own, and the kernel then refuses to set one (EINVAL).
-        steps.append(WriteCgroupFile("run only when nobody else wants to", f"{directory}/cpu.idle", str(cpu.idle)))
-    return steps
+    if cpu.idle is None:
+        return steps
+    # An idle cgroup has no weight of its own, and the kernel then refuses to set one (EINVAL): last in, first out.
+    what = "run only when nobody else wants to" if cpu.idle else "run when it is its turn"
+    step = WriteCgroupFile(what, f"{directory}/cpu.idle", str(cpu.idle))
+    return [*steps, step] if cpu.idle else [step, *steps]
 
 
 def _v1(directory: str, cpu: Cpu) -> list[Step]:
@@ -52,7 +54,7 @@ def _v1(directory: str, cpu: Cpu) -> list[Step]:
     if cpu.quota:
         value = str(max(cpu.quota, -1))
         steps.append(WriteCgroupFile(_quota(cpu), f"{directory}/cpu.cfs_quota_us", value, hint=QUOTA_HINT))
-    if cpu.burst:
+    if cpu.burst is not None:
         steps.append(WriteCgroupFile(_burst(cpu.burst), f"{directory}/cpu.cfs_burst_us", str(cpu.burst)))
     for number, name in ((cpu.realtime_period, "cpu.rt_period_us"), (cpu.realtime_runtime, "cpu.rt_runtime_us")):
         if number:
@@ -76,7 +78,7 @@ def _v2(directory: str, cpu: Cpu) -> list[Step]:
         quota = str(cpu.quota) if (cpu.quota or -1) > 0 else "max"
         value_pair = f"{quota} {cpu.period or PERIOD}"
         steps.append(WriteCgroupFile(_quota(cpu), f"{directory}/cpu.max", value_pair, hint=QUOTA_HINT))
-    if cpu.burst:
+    if cpu.burst is not None:
         steps.append(WriteCgroupFile(_burst(cpu.burst), f"{directory}/cpu.max.burst", str(cpu.burst)))
     return steps
 

@@ -99,6 +99,12 @@ CASES: list[tuple[str, Resources, Writes, Writes]] = [
     ("period alone", wanted(cpu=Cpu(period=50_000)), [("cpu.cfs_period_us", "50000")], [("cpu.max", "max 50000")]),
     ("no quota", wanted(cpu=Cpu(quota=-1)), [("cpu.cfs_quota_us", "-1")], [("cpu.max", "max 100000")]),
     (
+        "burst and idle are taken back by 0, and idle before the weight",
+        wanted(cpu=Cpu(shares=2, burst=0, idle=0)),
+        [("cpu.idle", "0"), ("cpu.shares", "2"), ("cpu.cfs_burst_us", "0")],
+        [("cpu.idle", "0"), ("cpu.weight", "1"), ("cpu.max.burst", "0")],
+    ),
+    (
         "burst and idle come last",
         wanted(cpu=Cpu(shares=2, quota=50_000, burst=10_000, idle=1)),
         [("cpu.shares", "2"), ("cpu.cfs_quota_us", "50000"), ("cpu.cfs_burst_us", "10000"), ("cpu.idle", "1")],
