@@ -11,6 +11,7 @@
  *     shim_buffer.c    a queue of bytes
  *     shim_log.c       Docker's json-file format, and one of our own
  *     shim_rotate.c    a log's files: the current one, older ones, compressed ones
+ *     shim_writer.c    mode=non-blocking: another process writes the log
  *     shim_stdio.c     stdin, stdout, stderr, pty
  *     shim_clients.c   attach.sock and its frames
  *     shim_net.c       connections that are passed on to the container
@@ -70,6 +71,7 @@ static char old_oom_score[16];
 static bool init_alive(void) { return exit_code < 0; }
 static void clients_send(unsigned char type, const void *payload, size_t length);
 static bool dns_open(int udp, int tcp);
+static void set_nonblocking(int fd);
 static void become(char **command);
 
 /* A file in RUNDIR, whole or not at all (rename(2)). A failure is nobody's to hear: we have no terminal. */
@@ -91,6 +93,7 @@ static void write_run_file(const char *name, const char *text, size_t length)
 #include "shim_buffer.c"
 #include "shim_log.c"
 #include "shim_rotate.c"
+#include "shim_writer.c"
 #include "shim_stdio.c"
 #include "shim_clients.c"
 #include "shim_net.c"
@@ -167,6 +170,8 @@ static void open_streams(void)
         client_add(options.client_fd)->gives_input = true;
     if (the_log.path != NULL)
         log_open(0);
+    if (the_log.buffer > 0 && the_log.fd >= 0)
+        writer_begin();
     if (options.dns_udp_fd >= 0 && (!dns_open(options.dns_udp_fd, options.dns_tcp_fd) || dns.udp.fd < 0))
         usage_error("can't watch the sockets of ", "--dns-config");
 }
@@ -175,7 +180,7 @@ static void open_streams(void)
 
 /* The loop. */
 
-enum { CHILDREN, LISTENER, CONSOLE, INPUT, NETWORK, OUTPUT, CLIENTS = OUTPUT + 3, WATCHED = CLIENTS + MAX_CLIENTS };
+enum { CHILDREN, LISTENER, CONSOLE, INPUT, NETWORK, WRITER, OUTPUT, CLIENTS = OUTPUT + 3, WATCHED = CLIENTS + MAX_CLIENTS };
 
 static int if_so(bool condition, int fd) { return condition ? fd : -1; } /* poll(2) skips descriptors below 0 */
 
@@ -188,6 +193,7 @@ static void watch(struct pollfd watched[WATCHED], int children)
     watched[CONSOLE] = (struct pollfd){console_socket, POLLIN, 0};
     watched[INPUT] = (struct pollfd){if_so(input.queue.length > 0 && !hung_up, input.fd), POLLOUT, 0};
     watched[NETWORK] = (struct pollfd){net_fd, POLLIN, 0};
+    watched[WRITER] = (struct pollfd){if_so(the_log.batched > 0, the_log.writer), POLLOUT, 0};
     watched[OUTPUT] = (struct pollfd){.fd = -1};
     for (int stream = STDOUT; stream <= STDERR; stream++)
         watched[OUTPUT + stream] = (struct pollfd){if_so(output_welcome, outputs[stream].fd), POLLIN, 0};
@@ -224,6 +230,8 @@ static void handle(const struct pollfd watched[WATCHED])
         if (client != NULL && !init_alive())
             client_send(client, FRAME_EXIT, &code, sizeof code);
     }
+    if (watched[WRITER].revents != 0)
+        log_flush();
     if (watched[NETWORK].revents != 0)
         net_handle();
     if (watched[CHILDREN].revents != 0) {

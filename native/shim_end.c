@@ -27,6 +27,7 @@ static void drain(void)
     output_close(&outputs[STDOUT]);
     output_close(&outputs[STDERR]);
     input_close();
+    writer_end();
 }
 
 static void init_has_ended(int status)
@@ -55,6 +56,8 @@ static void reap(void)
             init_has_ended(status);
         else if (pid == probe.pid)
             probe_ended(status);
+        else if (pid == the_log.writer_pid)
+            the_log.writer_pid = 0;
         else if (pid == the_log.compressor)
             the_log.compressor = 0;
 }

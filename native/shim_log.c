@@ -25,7 +25,10 @@ static struct {
     long size; /* of the current file, the batch included */
     bool torn; /* the file ends within a record: a write came through only in part */
     size_t batched;
-} the_log = {.fd = -1, .max_files = 1};
+    long buffer;      /* bytes between us and the writer (shim_writer.c); 0: we write ourselves, and may have to wait */
+    int writer;       /* the pipe to it, or -1 */
+    pid_t writer_pid; /* or 0 */
+} the_log = {.fd = -1, .max_files = 1, .writer = -1};
 
 static char batch[BATCH_LIMIT]; /* records that are not written yet; takes memory as far as it has ever been used */
 
@@ -102,10 +105,16 @@ static void log_open(int flags)
     the_log.torn = the_log.size > 0 && pread(the_log.fd, &last, 1, the_log.size - 1) == 1 && last != '\n';
 }
 
+static void writer_send(void);
+
 static void log_flush(void)
 {
     size_t done = 0;
 
+    if (the_log.writer >= 0) {
+        writer_send();
+        return;
+    }
     if (the_log.fd >= 0 && the_log.torn && the_log.batched > 0 && write(the_log.fd, "\n", 1) == 1)
         the_log.torn = false;
     while (the_log.fd >= 0 && !the_log.torn && done < the_log.batched) {
@@ -219,7 +228,12 @@ static void log_record(const char *stream, const char *text, size_t length, cons
 {
     size_t before, around = 128 + (the_log.attributes != NULL ? strlen(the_log.attributes) : 0);
 
-    if (the_log.max_size > 0 && the_log.size >= the_log.max_size && the_log.compressor == 0)
+    if (the_log.writer >= 0 && the_log.batched + around + 6 * length > BATCH_LIMIT) {
+        log_flush();
+        if (the_log.batched > 0)
+            return; /* the buffer is full, and the container must not wait: this is what is lost */
+    }
+    if (the_log.writer < 0 && the_log.max_size > 0 && the_log.size >= the_log.max_size && the_log.compressor == 0)
         log_rotate();
     if (the_log.batched + around + 6 * length > BATCH_LIMIT)
         log_flush();

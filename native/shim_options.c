@@ -41,6 +41,7 @@ static const struct {
     {"--log-attributes", .text = &the_log.attributes},
     {"--log-max-size", .number = &the_log.max_size},
     {"--log-max-files", .number = &the_log.max_files},
+    {"--log-buffer", .number = &the_log.buffer},
     {"--probe-interval", .number = &probe.interval},
     {"--probe-start-interval", .number = &probe.start_interval},
     {"--probe-start-period", .number = &probe.start_period},

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gzip
 import json
 import os
@@ -31,6 +32,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from minidock.image.store import ImageStore  # noqa: E402
 from minidock.paths import Layout  # noqa: E402
+from scripts import growth  # noqa: E402
 from tests.support import tarforge  # noqa: E402
 from tests.support.dockerd import Docker  # noqa: E402
 from tests.support.images import busybox_layer, docker_archive  # noqa: E402
@@ -38,6 +40,8 @@ from tests.support.registry import Registry  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 OURS, THEIRS, SCALE = "minidock", "Docker", "runc"
+FEW = "minidock with few"
+"""What a row of growth is beside: minidock itself."""
 Samples = dict[str, list[float]]
 """Milliseconds, or MiB, by who took them."""
 
@@ -189,6 +193,26 @@ def fifty(bench: Bench, times: int) -> Samples:
         for who, samples in taken.items():
             samples.append(milliseconds(lambda who=who: round_of(who)))  # type: ignore[misc]
     return taken
+
+
+def list_thousand(bench: Bench, times: int) -> Samples:
+    taken: Samples = {OURS: [], FEW: []}
+    for who, count in ((FEW, 10), (OURS, 1000)):
+        with growth.stopped(bench.layout, functools.partial(bench.run, OURS), count):
+            taken[who] = in_turn(times, {OURS: lambda: bench.run(OURS, "ps", "-a")})[OURS]
+    return taken
+
+
+def two_hundredth(bench: Bench, times: int) -> Samples:
+    """Each of 200 is started once: the first ones against the last ones, as many as there are samples."""
+    names = [f"run{number}" for number in range(200)]
+    words = ("busybox", "sleep", "3600")
+    bench.run(OURS, "run", "--rm", "busybox", "true")  # caches are warm, the bridge is there
+    try:
+        start = [milliseconds(lambda name=name: bench.run(OURS, "run", "-d", "--name", name, *words)) for name in names]  # type: ignore[misc]
+    finally:
+        bench.run(OURS, "rm", "-f", *names)
+    return {OURS: start[-times:], FEW: start[:times]}
 
 
 def memory(bench: Bench, times: int) -> Samples:
@@ -454,6 +478,8 @@ ROWS = [
     Row("`exec C true`", "ms", "0.8, then 0.6", exec_true),
     Row("`ps`, ten containers", "ms", "80 ms, then 50 ms", list_ten),
     Row("50 detached containers started one after another, then all removed", "ms", "0.5", fifty),
+    Row("`ps -a` with 1,000 stopped containers, beside 10", "ms", "5 (to itself)", list_thousand),
+    Row("`run -d`, the last of 200 running ones, beside the first", "ms", "1.5 (to itself)", two_hundredth),
     Row("published port, 512 MiB out of a container to the host", "ms", "1", transfer),
     Row("`pull` of a Debian image, 160 MB unpacked, from a registry on loopback", "ms", "0.6, then 0.4", pull_debian),
     Row("`push` of the same into an empty registry", "ms", "0.6, then 0.4", push_debian),
@@ -473,8 +499,11 @@ def line(row: Row, samples: Samples) -> str:
     """One row of the table: medians, and the middle half of the samples as a measure of how much they scatter."""
     cells = [_cell(samples.get(who, []), row.unit) for who in (OURS, THEIRS, SCALE)]
     ratio = ""
-    if other := samples.get(THEIRS, samples.get(SCALE)):  # a row without Docker is beside runc
+    other = next((samples[who] for who in (THEIRS, SCALE, FEW) if samples.get(who)), [])  # without Docker: beside runc
+    if other:
         ratio = f"**{statistics.median(samples[OURS]) / statistics.median(other):.2f}x**"
+    if few := samples.get(FEW):
+        ratio += f" of {_cell(few, row.unit)}"
     return f"| {row.name} | {' | '.join(cells)} | {ratio} | {row.goal} | {len(samples[OURS])} |"
 
 
@@ -503,7 +532,7 @@ run on one machine, so only the ratios say much. Each minidock command is a new 
 ("cold": there is no daemon), but for "warm" rows; Docker is the real client against a running dockerd. dockerd has a
 network namespace of its own, minidock works on the host; image, file system and flags are the same. "runc alone" runs
 the config.json that minidock made for the same container, on an unpacked directory: no image, no network, no shim, no
-log.
+log. Rows of growth put minidock beside itself with few containers: the ratio is to that.
 
 {HEAD}
 {chr(10).join(lines)}

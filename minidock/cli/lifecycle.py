@@ -13,6 +13,8 @@ from .flags import boolean, explain, number, refused, spelling, text
 from .parse_values import detach_keys as parse_detach_keys
 
 SEVERAL = "CONTAINER [CONTAINER...]"
+NO_CHECKPOINTS = "can't be honoured: there are no checkpoints, which need CRIU (and Docker's experimental mode)"
+NO_LINK_NAMES = "can't be honoured: a link here is a part of its container's configuration, and no name of its own"
 TIMEOUT = number("timeout", "t", "Seconds to wait before killing the container", default=None)
 
 
@@ -24,8 +26,8 @@ TIMEOUT = number("timeout", "t", "Seconds to wait before killing the container",
         boolean("attach", "a", "Attach STDOUT/STDERR and forward signals"),
         boolean("interactive", "i", "Attach container's STDIN"),
         text("detach-keys", "", "Override the key sequence for detaching a container", parse=parse_detach_keys),
-        refused("checkpoint"),
-        refused("checkpoint-dir"),
+        refused("checkpoint", why=NO_CHECKPOINTS),
+        refused("checkpoint-dir", why=NO_CHECKPOINTS),
     ],
     least=1,
     most=UNLIMITED,
@@ -166,7 +168,7 @@ def kill(arguments: list[str], signal: str) -> None:
         boolean("force", "f", "Force the removal of a running container (uses SIGKILL)"),
         boolean("volumes", "v", "Remove anonymous volumes associated with the container"),
         explain("Tell each step that is undone, as it happens (=json, =html)"),
-        refused("link", "l", kind=""),
+        refused("link", "l", kind="", why=NO_LINK_NAMES),
     ],
     least=1,
     most=UNLIMITED,

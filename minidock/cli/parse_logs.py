@@ -45,12 +45,15 @@ def _pattern(value: str) -> None:
 def _mode(value: str) -> None:
     if value not in ("blocking", "non-blocking"):
         raise UsageError(f"logger: logging mode not supported: {value}")
-    if value == "non-blocking":
-        raise UsageError("--log-opt mode=non-blocking is not supported by this version of minidock")
 
 
-def _buffer(value: str) -> None:
-    raise UsageError("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+def _check_buffer(options: dict[str, str]) -> None:
+    if options.get("mode") != "non-blocking":
+        raise UsageError("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+    try:
+        size(options["max-buffer-size"])
+    except UsageError as error:
+        raise UsageError(f"error parsing option max-buffer-size: {error.message}") from error
 
 
 FILES: dict[str, Callable[[str], None]] = {
@@ -58,7 +61,7 @@ FILES: dict[str, Callable[[str], None]] = {
     "max-file": _max_file,
     "compress": _bool,
     "mode": _mode,
-    "max-buffer-size": _buffer,
+    "max-buffer-size": _plain,
 }
 ATTRIBUTES: dict[str, Callable[[str], None]] = {
     "labels": _plain,
@@ -91,5 +94,7 @@ def check_log_config(config: LogConfig) -> None:
             whose = "json-file log driver" if driver == "json-file" else f"log driver {driver}"
             raise UsageError(f"unknown log opt '{name}' for {whose}")
         check(value)
+    if "max-buffer-size" in options:
+        _check_buffer(options)
     if options.get("max-file") == "1" and go_bool(options.get("compress", "false")):
         raise UsageError("compress cannot be true when max-file is less than 2 or max-size is not set")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import context
 from .commands import UNLIMITED, Complaint, verb
 from .flags import go_int, number, refused, text, value
+from .run_flags import REMOVED
 from .units import cpus, size, size_or_unlimited
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ MEMBERS = {"cpu_rt_period": "cpu_realtime_period", "cpu_rt_runtime": "cpu_realti
     flags=[
         *LIMITS,
         text("restart", "", "Restart policy to apply when a container exits"),
-        refused("kernel-memory"),
+        refused("kernel-memory", why=REMOVED),
     ],
     least=1,
     most=UNLIMITED,

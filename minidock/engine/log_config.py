@@ -39,6 +39,8 @@ def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
         raise UsageError(
             f'logger: no log driver named "{settings.type}" is registered', hint="json-file, local or none"
         )
+    from minidock.sizes import parse_size
+
     options, local = settings.config, settings.type == "local"
     return shim.LogFile(
         where,
@@ -47,6 +49,7 @@ def log_file(layout: Layout, record: Record) -> shim.LogFile | None:
         local=local,
         compress=options.get("compress", str(local)).lower() in ("1", "t", "true"),
         attributes=_encoded(attributes(record)),
+        buffer=parse_size(options.get("max-buffer-size", "1m")) if options.get("mode") == "non-blocking" else 0,
     )
 
 

@@ -42,7 +42,8 @@ class Console(msgspec.Struct, frozen=True):
 
 class LogFile(msgspec.Struct, frozen=True):
     """A log: up to `max_files` files of about `max_size` bytes; 0 never rotates. `local` is our own format instead of
-    Docker's json-file, whose records carry `attributes`, a JSON object, when there are any."""
+    Docker's json-file, whose records carry `attributes`, a JSON object, when there are any. With a `buffer` of so many
+    bytes the container never waits for the log: what doesn't fit is lost."""
 
     path: Path
     max_size: int = 10_000_000
@@ -50,6 +51,7 @@ class LogFile(msgspec.Struct, frozen=True):
     local: bool = False
     compress: bool = False
     attributes: str = ""
+    buffer: int = 0
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -98,6 +100,7 @@ def argv(
         words += ["--log", log.path, "--log-max-size", log.max_size, "--log-max-files", log.max_files]
         words += [*(["--log-local"] if log.local else []), *(["--log-compress"] if log.compress else [])]
         words += ["--log-attributes", log.attributes] if log.attributes else []
+        words += ["--log-buffer", log.buffer] if log.buffer else []
     if isinstance(stdio, Console):
         words += ["--console-fd", stdio.socket]
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +14,10 @@ from typing import Any
 import pytest
 
 from minidock.engine import log_files, logs
-from minidock.runtime import shim
+from minidock.runtime import attach, shim
 from tests.support.instance import SLOWNESS, Minidock
 from tests.support.needs import require_root
-from tests.support.shim import Shim, wait_for
+from tests.support.shim import Shim, children, wait_for
 
 Start = Callable[..., Shim]
 
@@ -160,3 +162,35 @@ def _until(look: Callable[[], bool]) -> None:
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+# mode=non-blocking
+
+
+def test_a_log_that_waits_for_nobody_is_whole(start: Start, tmp_path: Path) -> None:
+    """As long as the buffer doesn't overflow nothing is lost, over rotations and up to the last moment."""
+    log = shim.LogFile(tmp_path / "c-json.log", max_size=20_000, max_files=1000, buffer=1 << 20)
+    one = start("seq 5000; printf end", log=log)
+    one.output()
+    assert read(log.path) == b"".join(b"%d\n" % number for number in range(1, 5001)) + b"end"
+    assert (tmp_path / "c-json.log.3").exists()
+
+
+def test_a_full_buffer_loses_whole_lines_and_never_stops_the_container(start: Start, tmp_path: Path) -> None:
+    """Its writer stands still, as on a disk that answers nobody: the container ends all the same."""
+    log = shim.LogFile(tmp_path / "c-json.log", max_size=0, buffer=4096)
+    one = start("read go; seq 200000; echo done", log=log)
+    wait_for(lambda: any(is_log(pid) for pid in children(one.pid)))
+    (writer,) = (pid for pid in children(one.pid) if is_log(pid))
+    os.kill(writer, signal.SIGSTOP)
+    one.send(attach.STDIN, b"go\n")
+    wait_for(lambda: children(one.pid) == [writer])
+    os.kill(writer, signal.SIGCONT)
+    assert one.output()[0].endswith(b"200000\ndone\n")
+    lines = read(log.path).decode().splitlines()
+    assert 100 < len(lines) < 200_000
+    assert [int(line) for line in lines if line != "done"] == sorted({int(line) for line in lines if line != "done"})
+
+
+def is_log(pid: int) -> bool:
+    return Path(f"/proc/{pid}/comm").read_text() == "minidock:[log]\n"

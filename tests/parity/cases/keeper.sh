@@ -269,7 +269,15 @@ docker create --log-opt mode=x busybox; echo $?
 docker create --log-opt max-buffer-size=1m busybox; echo $?
 
 ### log-non-blocking: a buffer between the container and its log
-docker create --name $C --log-opt mode=non-blocking busybox >/dev/null; echo $?
+docker run --name $C --log-opt mode=non-blocking --log-opt max-buffer-size=64k busybox sh -c 'seq 500; echo end >&2; printf rest' | md5sum
+docker logs $C 2>/dev/null | md5sum
+docker logs $C 2>&1 >/dev/null
+docker inspect --format '{{json .HostConfig.LogConfig}}' $C
+
+### log-non-blocking-bad: buffers that can't be
+docker create --log-opt mode=non-blocking --log-opt max-buffer-size=abc busybox; echo $?
+docker create --log-opt mode=blocking --log-opt max-buffer-size=1m busybox; echo $?
+docker create --log-opt mode=maybe busybox; echo $?
 
 ### log-rotated: a rotated and compressed log is read as one
 docker run --name $C --log-opt max-size=4k --log-opt max-file=50 --log-opt compress=true busybox sh -c 'for i in $(seq 200); do echo line $i; test $((i % 40)) = 0 && sleep 0.2; done' >/dev/null
