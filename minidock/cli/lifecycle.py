@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import click
 
@@ -15,7 +16,9 @@ from .parse_values import detach_keys as parse_detach_keys
 SEVERAL = "CONTAINER [CONTAINER...]"
 NO_CHECKPOINTS = "can't be honoured: there are no checkpoints, which need CRIU (and Docker's experimental mode)"
 NO_LINK_NAMES = "can't be honoured: a link here is a part of its container's configuration, and no name of its own"
+SIGNAL = text("signal", "s", "Signal to send to the container")
 TIMEOUT = number("timeout", "t", "Seconds to wait before killing the container", default=None)
+STOPPING = [SIGNAL, TIMEOUT, spelling("time", TIMEOUT)]
 
 
 @verb(
@@ -92,11 +95,7 @@ def attach(arguments: list[str], detach_keys: str, no_stdin: bool, sig_proxy: bo
     "stop",
     "Stop one or more running containers",
     f"[OPTIONS] {SEVERAL}",
-    flags=[
-        text("signal", "s", "Signal to send to the container"),
-        TIMEOUT,
-        spelling("time", TIMEOUT),
-    ],
+    flags=STOPPING,
     least=1,
     most=UNLIMITED,
     aliases=("minidock container stop", "minidock stop"),
@@ -106,22 +105,21 @@ def attach(arguments: list[str], detach_keys: str, no_stdin: bool, sig_proxy: bo
     """,
 )
 def stop(arguments: list[str], signal: str, timeout: int | None) -> None:
+    _stopping(arguments, context.engine().stop, signal, timeout)
+
+
+def _stopping(names: list[str], act: Callable[..., None], signal: str, timeout: int | None) -> None:
     from .checks import check_signal
 
     check_signal(signal)
-    engine = context.engine()
-    context.fail_after(context.each(arguments, lambda name: engine.stop(name, timeout=timeout, signal=signal)))
+    context.fail_after(context.each(names, lambda name: act(name, timeout=timeout, signal=signal)))
 
 
 @verb(
     "restart",
     "Restart one or more containers",
     f"[OPTIONS] {SEVERAL}",
-    flags=[
-        text("signal", "s", "Signal to send to the container"),
-        TIMEOUT,
-        spelling("time", TIMEOUT),
-    ],
+    flags=STOPPING,
     least=1,
     most=UNLIMITED,
     aliases=("minidock container restart", "minidock restart"),
@@ -131,18 +129,14 @@ def stop(arguments: list[str], signal: str, timeout: int | None) -> None:
     """,
 )
 def restart(arguments: list[str], signal: str, timeout: int | None) -> None:
-    from .checks import check_signal
-
-    check_signal(signal)
-    engine = context.engine()
-    context.fail_after(context.each(arguments, lambda name: engine.restart(name, timeout=timeout, signal=signal)))
+    _stopping(arguments, context.engine().restart, signal, timeout)
 
 
 @verb(
     "kill",
     "Kill one or more running containers",
     f"[OPTIONS] {SEVERAL}",
-    flags=[text("signal", "s", "Signal to send to the container")],
+    flags=[SIGNAL],
     least=1,
     most=UNLIMITED,
     aliases=("minidock container kill", "minidock kill"),

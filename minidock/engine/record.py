@@ -86,8 +86,13 @@ class Records:
     @contextlib.contextmanager
     def locked(self, container_id: str) -> Iterator[None]:
         """Keep other commands from changing the same container. Never held while waiting for it to end."""
-        with files.locked(self.layout.lock(f"container-{container_id[:12]}")):
-            yield
+        lock = self.layout.lock(f"container-{container_id[:12]}")
+        with files.locked(lock):
+            try:
+                yield
+            finally:
+                if not self.layout.container(container_id).exists():  # removed, by us or before: no lock outlives it
+                    lock.unlink(missing_ok=True)
 
     # finding
 
@@ -181,6 +186,16 @@ class Records:
             return self.read(container_id).name != name
         except ContainerNotFound:
             return False
+
+    def release_strays(self) -> None:
+        """Names of containers that are gone, or have another one. Nobody may be creating one meanwhile."""
+        with files.locked(self.layout.lock("names")):
+            for path in self.names.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    holder = path.read_text(encoding="ascii").strip()
+                    there = bool(holder) and self.layout.container(holder).exists()
+                    if not there or self._has_another_name(holder, path.name):
+                        path.unlink()
 
     def release_name(self, name: str, container_id: str) -> None:
         """Only the one who holds it lets go of it."""

@@ -1,8 +1,9 @@
 """After a kill -9: what a command left half done, the next one puts right.
 
-Three kinds of remains. A container whose start was killed has a journal and no process: its steps are undone. A
+Five kinds of remains. A container whose start was killed has a journal and no process: its steps are undone. A
 creation that was killed has a directory without a record: it is removed. A run directory that was being deleted has
-a name that ends in `.gone`. Whether somebody is still at it, is told by locks, which die with their holder.
+a name that ends in `.gone`. A name, or a lock in /run, may be left of a container that is no more. Whether
+somebody is still at it, is told by locks, which die with their holder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from minidock import files
 from minidock.paths import Layout
 
 GONE = ".gone"
+LOCK = "container-"
 
 
 @contextlib.contextmanager
@@ -28,12 +30,14 @@ def creating(layout: Layout) -> Iterator[None]:
 
 
 def repair(layout: Layout) -> None:
-    """Cheap when there is nothing to do: two directories are read. Needs root, and does nothing without."""
+    """Cheap when there is nothing to do: five directories are read. Needs root, and does nothing without."""
     if os.geteuid() != 0:
         return
     _half_started(layout)
     _half_created(layout)
     _half_built(layout)
+    _stray_names(layout)
+    _stray_locks(layout)
 
 
 def _half_started(layout: Layout) -> None:
@@ -41,7 +45,9 @@ def _half_started(layout: Layout) -> None:
     from minidock.errors import ContainerNotFound
 
     records = Records(layout)
-    for name in _entries(layout.run / "containers"):
+    started = _entries(layout.run / "containers")
+    ids = {name[:12]: name for name in _entries(layout.containers)}  # read later: has whatever was started by then
+    for name in started:
         if name.endswith(GONE):
             with contextlib.suppress(OSError):  # somebody else is at it too
                 files.remove_tree(layout.run / "containers" / name)
@@ -50,7 +56,7 @@ def _half_started(layout: Layout) -> None:
             if not free:
                 continue
             try:
-                record = records.find(name)
+                record = records.read(ids.get(name, name))
             except ContainerNotFound:
                 _clear(layout, name)
                 continue
@@ -86,6 +92,31 @@ def _half_built(layout: Layout) -> None:
 
                 abandon(layout, container_id)
                 path.unlink(missing_ok=True)
+
+
+def _stray_names(layout: Layout) -> None:
+    """Of containers that were created or removed in part only. All but those of builds have a name: counting tells."""
+    names, builds = _entries(layout.root / "names"), _entries(layout.root / "builds")
+    if len(names) + len(builds) > len(_entries(layout.containers)):
+        from minidock.engine.record import Records
+
+        with _if_free(layout, "creating") as free:
+            if free:
+                Records(layout).release_strays()
+
+
+def _stray_locks(layout: Layout) -> None:
+    """Of containers that are gone: who looked after one, and was killed, has made the lock again."""
+
+    def stray() -> list[str]:
+        names = [name for name in _entries(layout.run / "locks") if name.startswith(LOCK)]
+        known = {LOCK + name[:12] for name in _entries(layout.containers)}  # read after them: has all that hold one
+        return [name for name in names if name not in known]
+
+    if stray():
+        with _if_free(layout, "creating") as free:
+            for name in stray() if free else []:
+                layout.lock(name).unlink(missing_ok=True)
 
 
 def _entries(path: os.PathLike[str]) -> list[str]:
