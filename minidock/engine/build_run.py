@@ -79,7 +79,8 @@ def claimed(layout: Layout, container_id: str) -> Iterator[None]:
             yield
         finally:
             files.remove_tree(secrets_of(layout, container_id))
-            path.unlink(missing_ok=True)
+            if not layout.container(container_id).exists():  # else the next command has to look after it
+                path.unlink(missing_ok=True)
 
 
 def secrets_of(layout: Layout, container_id: str) -> Path:
