@@ -97,7 +97,7 @@ def _half_built(layout: Layout) -> None:
 def _stray_names(layout: Layout) -> None:
     """Of containers that were created or removed in part only. All but those of builds have a name: counting tells."""
     names, builds = _entries(layout.root / "names"), _entries(layout.root / "builds")
-    if len(names) + len(builds) > len(_entries(layout.containers)):
+    if len(names) > len({*_entries(layout.containers)} - {*builds}):
         from minidock.engine.record import Records
 
         with _if_free(layout, "creating") as free:
