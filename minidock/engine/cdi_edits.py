@@ -31,9 +31,8 @@ def apply(config: spec.Spec, edits: Sequence[Edits]) -> spec.Spec:
 def _apply(config: spec.Spec, edits: Edits) -> spec.Spec:
     if edits.intel_rdt is not None:
         raise Unsupported("the CDI device wants intelRdt: minidock has no resctrl groups")
-    if edits.net_devices:
-        names = ", ".join(device.host_interface_name for device in edits.net_devices)
-        raise Unsupported(f"the CDI device wants the network interface {names}: minidock can't move one in yet")
+    if edits.net_devices and not config.linux.namespace("network"):
+        raise UsageError("the CDI device moves a network interface in: the container shares the host's network")
     replace = msgspec.structs.replace
     process, linux = config.process, config.linux
     assert process is not None
@@ -50,6 +49,8 @@ def _apply(config: spec.Spec, edits: Edits) -> spec.Spec:
         devices = [*(device for device in devices if device.path != node.path), node]
         if node.type in ("b", "c") and wanted.permissions != "none":
             rules.append(spec.DeviceRule(True, node.type, node.major, node.minor, wanted.permissions or "rwm"))
+    moved = {device.host_interface_name: {"name": device.name} for device in edits.net_devices}
+    linux = replace(linux, net_devices={**linux.net_devices, **moved})
     linux = replace(linux, devices=devices, resources=replace(linux.resources or spec.Resources(), devices=rules))
     return replace(
         config, process=process, linux=linux, mounts=_mounts(config.mounts, edits.mounts), hooks=_hooks(config, edits)

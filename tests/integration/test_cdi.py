@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,21 @@ def test_shared_memory_has_room_beside_a_gpu(minidock: Minidock, vendor: Path) -
     script = "grep ' /dev/shm ' /proc/mounts"
     ran = minidock("run", "--rm", "--gpus", "1", "-m", "512m", "busybox", "sh", "-c", script, check=True)
     assert "size=262144k" in ran.stdout
+
+
+def test_a_network_interface_moves_in(minidock: Minidock, vendor: Path) -> None:
+    """Under its new name. With --network host there is nowhere to move it to."""
+    link = f"acc{os.getpid() % 100_000}"
+    edits = {"netDevices": [{"hostInterfaceName": link, "name": "fast0"}]}
+    spec = {"cdiVersion": "1.1.0", "kind": "acme.com/nic", "devices": [{"name": "0", "containerEdits": edits}]}
+    write(vendor / "cdi", "nic.json", spec)
+    subprocess.run(["ip", "link", "add", link, "type", "veth", "peer", "name", f"{link}p"], check=True)
+    try:
+        options = ("--rm", "--device", "acme.com/nic=0")
+        ran = minidock("run", *options, "busybox", "ls", "/sys/class/net", check=True)
+        assert "fast0" in ran.stdout.split()
+        refused = minidock("run", *options, "--network", "host", "busybox", "true")
+        assert "shares the host's network" in refused.stderr
+    finally:
+        # The kernel deletes a veth with the namespace that it is in; it would give a card back to the host.
+        subprocess.run(["ip", "link", "del", f"{link}p"], capture_output=True, check=False)

@@ -141,7 +141,6 @@ def test_edits_reach_every_part_of_the_config() -> None:
     "edits",
     [
         Edits(intel_rdt={}),
-        Edits(net_devices=[cdi_specs.NetDevice("eth7", "eth0")]),
         Edits(hooks=[cdi_specs.CdiHook("poststop", "/bin/true")]),
     ],
 )
