@@ -1,0 +1,73 @@
+"""The machines to learn in: what Vagrant is told, what makes a Debian one, and the one that QEMU alone starts."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.needs import IN_VM, require_root, require_tool
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(IN_VM, reason="this is a VM")
+
+WHAT_A_STUDENT_SEES = """
+systemctl is-system-running --wait
+stat -fc %T /sys/fs/cgroup
+cat /proc/1/comm
+minidock run --rm hello-world | grep Hello
+minidock run --rm -p 8080:80 -d --name web busybox nc -ll -p 80 -e echo published >/dev/null
+for second in 1 2 3 4 5 6 7 8 9; do nc -w 1 127.0.0.1 8080 </dev/null && break; sleep 1; done
+minidock rm -f web
+su - vagrant -c 'sudo minidock run --rm -m 64m debian cat /sys/fs/cgroup/memory.max'
+su - vagrant -c 'sudo minidock lab ls' | grep -c broken
+ping -c 1 -W 1 192.0.2.1 >/dev/null || echo offline
+exit 7
+"""
+
+
+def done(*command: str | Path, seconds: float, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", timeout=seconds, cwd=REPOSITORY,
+        env=os.environ | environment, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_vagrant_accepts_the_vagrantfile(tmp_path: Path) -> None:
+    """Without a hypervisor the rest can't be tried here; what `up` then runs is tried below."""
+    require_tool("vagrant")
+    told = {"VAGRANT_HOME": str(tmp_path / "home"), "VAGRANT_DOTFILE_PATH": str(tmp_path / "dot")}
+    valid = done("vagrant", "validate", "--ignore-provider", seconds=120, **told)
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    assert 'path: "scripts/provision"' in (REPOSITORY / "Vagrantfile").read_text()
+
+
+@pytest.mark.timeout(600)
+def test_provisioning_makes_a_machine_to_work_in() -> None:
+    require_root()
+    again = "scripts/provision 2>&1 && cd / && minidock run --rm hello-world && head -n 3 /etc/motd"
+    images = "export MINIDOCK_LAB_IMAGES='hello-world busybox'; rm -f /usr/local/bin/minidock"
+    result = done(REPOSITORY / "scripts" / "vm", f"{images}; scripts/provision && {again}", seconds=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr.count("making the built-in image") == 2, "the second time there is nothing to make"
+    assert "Hello from a container" in result.stdout and "A machine to learn" in result.stdout
+
+
+@pytest.mark.timeout(1800)
+def test_the_lab_machine_boots_debian_with_systemd_and_runs_containers_offline() -> None:
+    require_root()
+    result = done(REPOSITORY / "scripts" / "lab-vm", "run", WHAT_A_STUDENT_SEES, seconds=1800)
+    assert result.returncode == 7, result.stdout + result.stderr
+    said = result.stdout.split()
+    assert said[:3] == ["running", "cgroup2fs", "systemd"], result.stdout + result.stderr
+    for word in ("Hello", "published", "67108864", "9", "offline"):
+        assert word in said, (word, result.stdout, result.stderr)
+
+
+def test_the_lab_machine_says_what_is_wrong() -> None:
+    require_root()
+    assert "start it" in done(REPOSITORY / "scripts" / "lab-vm", "--help", seconds=60).stdout
+    for words in (["nonsense"], ["run"]):
+        refused = done(REPOSITORY / "scripts" / "lab-vm", *words, seconds=1800)
+        assert refused.returncode == 125
+        assert refused.stderr.splitlines()[-1].startswith("scripts/lab-vm: ")
