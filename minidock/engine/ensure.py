@@ -1,15 +1,19 @@
-"""The image of a container to be: it is here, or a recipe makes it, or a registry has it."""
+"""The image of a container to be: it is here, or a registry has it, or a recipe makes it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from minidock.engine import events
-from minidock.errors import ImageNotFound, InvalidImage, Unreachable, UsageError
+from minidock.errors import ImageNotFound, InvalidImage, RegistryError, Unreachable, UsageError
 from minidock.image import reference
 from minidock.image.store import Image, ImageStore
 from minidock.model import Progress
 from minidock.paths import Layout
+
+PATIENCE = 2.0
+"""Seconds that a registry has to answer before a recipe takes its place."""
 
 
 def ensure(
@@ -22,10 +26,10 @@ def ensure(
     tell: Callable[[Progress], None],
     auth: dict[str, str] | None = None,
 ) -> None:
-    """Have the image: it is here, or a recipe makes it, or a registry has it. Raises ImageNotFound, RegistryError.
+    """Have the image: it is here, or a registry has it, or a recipe makes it. Raises ImageNotFound, RegistryError.
 
-    A recipe comes before Docker Hub, so that the first `run` works without any network; a registry that somebody
-    has set up as a mirror comes before the recipe, and so does every registry with --pull always.
+    The first `run` must work without any network, and at once: where there is a recipe, Docker Hub is asked only when
+    it answers within two seconds.
     """
     store = ImageStore(layout)
     if policy not in ("always", "missing", "never"):
@@ -38,20 +42,23 @@ def ensure(
             if policy == "never" or _is_identifier(name):
                 raise
         say(f"Unable to find image '{reference.familiar(reference.normalise(name))}' locally")
-        if _recipe(name) and not _has_mirror(layout):
+        if _recipe(name) and not _has_mirror(layout) and not _hub_answers():
             return _build(layout, store, name, say)
     from minidock.engine import registries
 
     try:
         registries.pull(layout, name, platform=platform, tell=tell, auth=auth)
-    except Unreachable as error:
-        if not _recipe(name):
-            from minidock.image import builtin
+    except RegistryError as error:
+        away = isinstance(error, Unreachable)
+        if _recipe(name) and (away or policy != "always"):
+            say(f"{error.message}; going on with the built-in image")
+            return _build(layout, store, name, say)
+        if not away:
+            raise
+        from minidock.image import builtin
 
-            hint = f"minidock load brings images from archives; built in are {', '.join(sorted(builtin.names()))}"
-            raise Unreachable(error.message, hint=error.hint or hint) from error
-        say(f"{error.message}; going on with the built-in image")
-        _build(layout, store, name, say)
+        hint = f"minidock load brings images from archives; built in are {', '.join(sorted(builtin.names()))}"
+        raise Unreachable(error.message, hint=error.hint or hint) from error
     return None
 
 
@@ -72,6 +79,24 @@ def _has_mirror(layout: Layout) -> bool:
     from minidock.image.registry import names
 
     return bool(names.settings(layout).registry_mirrors)
+
+
+def _hub_answers() -> bool:
+    """Whether Docker Hub takes a connection. Another process asks: only its end cuts a look-up of a name short."""
+    from urllib.request import getproxies
+
+    if getproxies():
+        return True  # it isn't reached directly
+    import subprocess
+
+    from minidock.image.registry.names import HUB_HOST
+
+    ask = f"import socket; socket.create_connection(({HUB_HOST!r}, 443), {PATIENCE}).close()"
+    try:
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", ask], stderr=subprocess.DEVNULL, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def _build(layout: Layout, store: ImageStore, name: str, say: Callable[[str], None]) -> None:
