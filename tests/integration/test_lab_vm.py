@@ -15,13 +15,13 @@ WHAT_A_STUDENT_SEES = """
 systemctl is-system-running --wait
 stat -fc %T /sys/fs/cgroup
 cat /proc/1/comm
+ip link set "$(ls -d /sys/class/net/e* | cut -d/ -f5)" down && echo offline
 minidock run --rm hello-world | grep Hello
 minidock run --rm -p 8080:80 -d --name web busybox nc -ll -p 80 -e echo published >/dev/null
-for second in 1 2 3 4 5 6 7 8 9; do nc -w 1 127.0.0.1 8080 </dev/null && break; sleep 1; done
+for second in 1 2 3 4 5 6 7 8 9; do busybox nc -w 1 127.0.0.1 8080 </dev/null && break; sleep 1; done
 minidock rm -f web
 su - vagrant -c 'sudo minidock run --rm -m 64m debian cat /sys/fs/cgroup/memory.max'
 su - vagrant -c 'sudo minidock lab ls' | grep -c broken
-ping -c 1 -W 1 192.0.2.1 >/dev/null || echo offline
 exit 7
 """
 
