@@ -116,14 +116,12 @@ class Host:
         """Mount something on the small host, where a container may see it or not."""
         place = self.base / name
         place.mkdir(exist_ok=True)
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(BaseException):
-                self._enter_small_host()
-                mounts.MountFilesystem("", str(place), "tmpfs", "tmpfs", []).apply(Live())
-                os._exit(0)
-            os._exit(1)
-        if os.waitpid(pid, 0)[1] != 0:
+
+        def mount() -> None:
+            self._enter_small_host()
+            mounts.MountFilesystem("", str(place), "tmpfs", "tmpfs", []).apply(Live())
+
+        if os.waitpid(sandbox.in_child(mount), 0)[1] != 0:
             raise OSError(f"can't mount a tmpfs at {place}")
         return place
 
@@ -171,18 +169,17 @@ class Host:
         words = [sys.executable, "-B", "-s", str(program), *arguments]
         packages = os.pathsep.join(filter(None, sys.path))
         environment = {**os.environ, "MINI_NAME": self.name, "PYTHONPATH": packages}
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(BaseException):
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                self._enter_small_host()
-                os.chdir(directory)
-                for number, fd in enumerate(opened):
-                    os.dup2(fd, number)
-                os.closerange(3, 1 << 20)  # what the student's shell left open isn't his program's fault
-                os.execve(sys.executable, words, environment)
-            os._exit(125)
-        return pid
+
+        def become() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            self._enter_small_host()
+            os.chdir(directory)
+            for number, fd in enumerate(opened):
+                os.dup2(fd, number)
+            os.closerange(3, 1 << 20)  # what the student's shell left open isn't his program's fault
+            os.execve(sys.executable, words, environment)
+
+        return sandbox.in_child(become)
 
     def _enter_small_host(self) -> None:
         fd = os.open(f"/proc/{self.holder}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)

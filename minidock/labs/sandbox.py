@@ -13,7 +13,6 @@ have no owner that could die: those are removed by name, from outside.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import tempfile
@@ -89,18 +88,33 @@ def _checker(work: Callable[[Path, str], bytes], base: Path, name: str, tell: in
         os._exit(status)
 
 
+def in_child(work: Callable[[], None]) -> int:
+    """The pid of a child that does the work and ends with 0; with 125 when it failed, and it says on stderr why."""
+    pid = os.fork()
+    if pid == 0:
+        status = 125
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - we are a child: never back into our parent's stack
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return pid
+
+
 def small_host() -> int:
     """The process that holds the small host's mount namespace; returns its pid, as the checker numbers it."""
     ready, go = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        with contextlib.suppress(BaseException):
-            syscalls.unshare(namespaces.KINDS["mount"].flag)
-            syscalls.mount(None, "/", None, MS_REC | MS_SHARED)
-            os.write(go, b"1")
-            while True:
-                signal.pause()
-        os._exit(1)
+
+    def hold() -> None:
+        syscalls.unshare(namespaces.KINDS["mount"].flag)
+        syscalls.mount(None, "/", None, MS_REC | MS_SHARED)
+        os.write(go, b"1")
+        while True:
+            signal.pause()
+
+    pid = in_child(hold)
     os.close(go)
     with os.fdopen(ready, "rb") as pipe:
         if not pipe.read(1):

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.needs import IN_VM, require_root, require_tool
+from tests.support.needs import require_root, require_tool
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.skipif(IN_VM, reason="this is a VM")
 
 WHAT_A_STUDENT_SEES = """
 systemctl is-system-running --wait
