@@ -82,8 +82,8 @@ def collect(store: ImageStore, keep: Collection[str]) -> int:
         for path in _entries(store.blobs):
             if f"sha256:{path.name}" not in needed.blobs:
                 freed += _remove(path)
-        for path in store.records.glob(".*"):  # a writer was killed
-            freed += _remove(path)
+        for directory in (store.records, buildcache.directory(store)):
+            freed += sum(_remove(path) for path in directory.glob(".*"))  # their writers were killed
         for path in _entries(store.partial):  # nobody is downloading: we are alone
             if time.time() - path.stat().st_mtime > PARTIAL_LIFETIME:
                 freed += _remove(path)

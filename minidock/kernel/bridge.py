@@ -12,6 +12,7 @@ man: ip-link(8) "bridge", bridge(8)
 from __future__ import annotations
 
 import errno
+import os
 from typing import ClassVar
 
 from minidock.errors import SystemCallFailed
@@ -81,11 +82,13 @@ def read(pid: int) -> list[Link]:
 
 
 def demo() -> None:
-    """Each bridge of this network namespace with its ports."""
-    with Netlink() as netlink:
-        bridges = [link for link in links(netlink) if link.kind == "bridge"]
-    for bridge in bridges:
-        print(bridge.name, bridge.mac, "ports:", [port.name for port in ports(bridge.name)])
+    """A bridge in a network namespace of our own, with one cable plugged in."""
+    # Not above: a cable is laid to a bridge.
+    from minidock.kernel.veth import example
+
+    with example():
+        for bridge in read(os.getpid()):
+            print(bridge.name, bridge.mac, "ports:", [port.name for port in ports(bridge.name)])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import struct
 import msgspec
 
 from minidock.errors import SystemCallFailed
-from minidock.kernel.netlink import GONE, NETLINK_NETFILTER, Netlink, attributes, ignoring, nested
+from minidock.kernel.netlink import CLONE_NEWNET, GONE, NETLINK_NETFILTER, Netlink, attributes, ignoring, nested
 
 NFNL_SUBSYS_CTNETLINK = 1 << 8  # linux/netfilter/nfnetlink.h
 IPCTNL_MSG_CT_GET = 1  # linux/netfilter/nfnetlink_conntrack.h
@@ -106,9 +106,21 @@ def read(pid: int) -> list[Flow]:
 
 
 def demo() -> None:
-    """The flows that the kernel remembers: protocol number, port asked, and who answers."""
+    """One datagram in a network namespace of our own, whose port a rule rewrites: what the kernel remembers of it."""
+    from minidock.kernel import nft, syscalls
+    from minidock.kernel.link import LinkUp
+    from minidock.steps import Live
+
+    syscalls.unshare(CLONE_NEWNET)
+    LinkUp("lo").apply(Live())
+    nft.run(
+        "add table ip demo\nadd chain ip demo out { type nat hook output priority -100; }\n"
+        "add rule ip demo out udp dport 53 redirect to :5353\n"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"who is there?", ("127.0.0.1", 53))
     for flow in flows():
-        print(flow.protocol, flow.port, f"{flow.answers}:{flow.answer_port}")
+        print(f"protocol {flow.protocol}: asked port {flow.port}, answered by {flow.answers}:{flow.answer_port}")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,10 @@ from minidock.errors import UsageError
 from minidock.kernel import syscalls
 from minidock.kernel.address import IFADDRMSG, RTM_GETADDR, AddAddress
 from minidock.kernel.link import IFLA_IFNAME, LinkUp, ifinfo, index_of
-from minidock.kernel.netlink import Netlink, attribute, attributes
+from minidock.kernel.netlink import CLONE_NEWNET, Netlink, attribute, attributes
 from minidock.kernel.veth import RTM_SETLINK
 from minidock.steps import Live, Step
 
-CLONE_NEWNET = 0x40000000  # linux/sched.h
 IFLA_NET_NS_FD = 28  # linux/if_link.h
 IFA_ADDRESS = 1  # linux/if_addr.h
 IFA_LOCAL = 2

@@ -11,14 +11,19 @@ man: veth(4), ip-link(8)
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import signal
 import struct
 import time
 import zlib
+from collections.abc import Iterator
 from typing import ClassVar
 
 from minidock.errors import SystemCallFailed
-from minidock.kernel import link
+from minidock.kernel import link, syscalls
+from minidock.kernel.bridge import CreateBridge
 from minidock.kernel.link import (
     IFF_UP,
     IFLA_ADDRESS,
@@ -35,7 +40,7 @@ from minidock.kernel.link import (
     links,
     mac_bytes,
 )
-from minidock.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, ignoring, nested
+from minidock.kernel.netlink import CLONE_NEWNET, NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, ignoring, nested
 from minidock.steps import Live, Step
 
 AF_BRIDGE = 7  # linux/socket.h
@@ -171,13 +176,29 @@ def read(pid: int) -> list[Link]:
         return [found for found in links(netlink) if found.kind == "veth"]
 
 
+@contextlib.contextmanager
+def example() -> Iterator[Live]:
+    """For demonstrations: a network namespace of our own, and a cable from its bridge demo0 into a child's."""
+    syscalls.unshare(CLONE_NEWNET)
+    CreateBridge("demo0", "02:42:00:00:00:01", 1500).apply(Live())
+    if (child := syscalls.clone3(CLONE_NEWNET)) == 0:
+        signal.pause()
+    live = Live(pid=child)
+    step = CreateVeth("demo-cable", "eth0", "demo0", "02:42:00:00:00:02", 1500)
+    print(f"# with $PID={child}, a process in the other namespace:\n{step.shell()}", flush=True)
+    try:
+        step.apply(live)
+        yield live
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 def demo() -> None:
-    """The ends of cables in this network namespace, and by which number it knows where their other ends are."""
-    with Netlink() as netlink:
-        ends = [found for found in links(netlink) if found.kind == "veth"]
-    for found in ends:
-        print(found.name, "leads to network namespace", found.peer_netns)
-    print(f"{len(ends)} ends of cables here")
+    """Lay a cable into another namespace, and look at both its ends."""
+    with example() as live:
+        print("here: ", *read(os.getpid()))
+        print("there:", *read(live.pid))
 
 
 if __name__ == "__main__":

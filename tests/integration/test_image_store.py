@@ -18,6 +18,7 @@ import pytest
 
 from minidock import files
 from minidock.errors import ImageNotFound, InvalidImage, MinidockError
+from minidock.image import buildcache
 from minidock.image.archive import load
 from minidock.image.compression import zstd_module
 from minidock.image.garbage import check
@@ -149,6 +150,18 @@ def test_nothing_is_collected_while_an_image_is_brought_in(store: ImageStore) ->
         assert store.gc() == 0 and store.layer(layer.diff_id) is not None
         image = store.add_image(forge.image_config([layer.diff_id]), [layer])
     assert store.gc() == 0 and store.find(image.id).size == 1
+
+
+def test_what_killed_writers_have_left_goes(store: ImageStore) -> None:
+    docker(store, ONE, tags=["a"])
+    cache = buildcache.directory(store)
+    cache.mkdir()
+    left = [files.aside(top / "no other writer will come.json") for top in (store.records, cache)]
+    for path in left:
+        path.write_text("half of it")
+    with store.bringing_in():
+        assert store.gc() == 0 and all(map(Path.exists, left))
+    assert store.gc() == 2 * len("half of it") and not any(map(Path.exists, left))
 
 
 def test_an_image_twice_is_one_image(store: ImageStore) -> None:
@@ -403,6 +416,7 @@ def test_what_can_not_be_saved(store: ImageStore) -> None:
 LOADER = """
 import sys
 from pathlib import Path
+from minidock.image import buildcache
 from minidock.image.archive import load
 from minidock.image.store import ImageStore
 from minidock.paths import Layout

@@ -201,7 +201,7 @@ def started(box: Minidock, tools: str) -> Iterator[tuple[subprocess.Popen[bytes]
             process.wait(timeout=10)
 
 
-def ask(port: int, seconds: float = 10) -> str:
+def ask(port: int, seconds: float = 60) -> str:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -253,7 +253,7 @@ def test_nothing_is_left_when_it_is_interrupted(
     process, port = started
     assert ask(port) == "served\n"
     os.killpg(process.pid, number)
-    assert process.wait(timeout=10) == 130
+    assert process.wait(timeout=60) == 130
     assert settled(lambda: left(box.layout)) == []
 
 
