@@ -7,10 +7,10 @@ import re
 
 import msgspec
 
-from minidock.errors import MinidockError
+from minidock.errors import DockerfileError, MinidockError
 from minidock.image import changes
 
-from .grammar import Instruction, Word, nested
+from .grammar import FORMS, Instruction, Word, nested
 from .lines import Heredoc, heredoc_of
 from .mounts import RunMount, parse_mount
 
@@ -95,8 +95,12 @@ class OnBuild(Command, frozen=True):
 
 
 def read(instruction: Instruction) -> Command:
-    """Raises DockerfileError, pointing at the word that is wrong."""
-    return READERS[instruction.keyword](instruction)
+    """Raises DockerfileError, pointing at the word that is wrong and saying what was expected."""
+    try:
+        return READERS[instruction.keyword](instruction)
+    except DockerfileError as error:
+        error.hint = error.hint or f"expected {FORMS[instruction.keyword]}"
+        raise
 
 
 def _json(at: Instruction, rest: Word | None = None) -> list[str] | None:
@@ -109,7 +113,8 @@ def _json(at: Instruction, rest: Word | None = None) -> list[str] | None:
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(word, str) for word in found):
-        raise at.error("when using JSON array syntax, arrays must be comprised of strings only", rest)
+        what = "when using JSON array syntax, arrays must be comprised of strings only"
+        raise at.error(what, rest, hint='expected ["word", "word"]')
     return list(found)
 
 
@@ -127,7 +132,8 @@ def _from(at: Instruction) -> From:
     if name and not STAGE_NAME.fullmatch(name):
         shown = json.dumps(words[2].text)
         why = "name can't start with a number or contain symbols"
-        raise at.error(f"invalid name for build stage: {shown}, {why}", words[2])
+        hint = "expected a letter, then letters, digits, -, _ and ."
+        raise at.error(f"invalid name for build stage: {shown}, {why}", words[2], hint=hint)
     return From(at, words[0], name, at.flag("platform"))
 
 
@@ -137,7 +143,9 @@ def _run(at: Instruction) -> Run:
     mounts = [parse_mount(at, flag) for flag in at.values("mount")]
     network = at.flag("network", "default")
     if network not in ("default", "none", "host"):
-        raise at.error(f'unsupported network mode "{network}"', at.values("network")[0], hint="default, none or host")
+        raise at.error(
+            f'unsupported network mode "{network}"', at.values("network")[0], hint="expected default, none or host"
+        )
     for name in ("security", "device"):
         if at.values(name) and at.flag(name) != "sandbox":
             raise at.error(f"RUN --{name} is not supported by this version of minidock", at.values(name)[0])
@@ -212,14 +220,14 @@ def _copy(at: Instruction) -> Copy:
         raise at.error(f"{at.keyword} {what}", words[0] if words else None)
     *sources, target = words
     if heredoc_of(target.text):
-        raise at.error(f"{at.keyword} cannot accept a heredoc as a destination", target)
+        raise at.error(f"{at.keyword} cannot accept a heredoc as a destination", target, hint="expected a path")
     files = {heredoc.name: heredoc for heredoc in at.heredocs}
     begun = [heredoc_of(word.text) for word in sources]
     named = [files[found.name] for found in begun if found and found.name in files]
     kept = [word for word, found in zip(sources, begun, strict=True) if found is None]
     if len(kept) + len(named) > 1 and not target.text.endswith("/") and "$" not in target.text and target.text != ".":
         what = f"When using {at.keyword} with more than one source file, the destination must be a directory"
-        raise at.error(f"{what} and end with a /", target)
+        raise at.error(f"{what} and end with a /", target, hint=f"expected {target.text}/")
     return Copy(at, kept, named, target)
 
 
@@ -250,7 +258,8 @@ def _health(at: Instruction) -> Health:
         try:
             changes.retries(flag.value) if flag.name == "retries" else changes.duration(flag.name, flag.value)
         except MinidockError as error:
-            raise at.error(error.message, flag) from None
+            hint = "expected a number" if flag.name == "retries" else "expected a time such as 1m30s"
+            raise at.error(error.message, flag, hint=hint) from None
     return Health(at, rest, _json(at, Word(rest, kind.at)), False)
 
 
@@ -261,7 +270,8 @@ def _onbuild(at: Instruction) -> OnBuild:
     if trigger.text.upper() == "ONBUILD":
         raise at.error("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", trigger)
     if trigger.text.upper() in ("FROM", "MAINTAINER"):
-        raise at.error(f"{trigger.text.upper()} isn't allowed as an ONBUILD trigger", trigger)
+        hint = "expected an instruction that builds on an image"
+        raise at.error(f"{trigger.text.upper()} isn't allowed as an ONBUILD trigger", trigger, hint=hint)
     read(nested(at))
     text = at.rest.text
     for heredoc in at.heredocs:

@@ -31,6 +31,27 @@ FLAGS = {
     "HEALTHCHECK": dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), "text"),
 }
 """Keyword → its flags, and what a flag takes: a text, a list of texts (it may be repeated), or true and false."""
+FORMS = {
+    "FROM": "FROM IMAGE [AS NAME]",
+    "RUN": 'RUN COMMAND or RUN ["PROGRAM", "ARGUMENT"]',
+    "CMD": 'CMD COMMAND or CMD ["PROGRAM", "ARGUMENT"]',
+    "ENTRYPOINT": 'ENTRYPOINT ["PROGRAM", "ARGUMENT"]',
+    "LABEL": "LABEL NAME=VALUE ...",
+    "ENV": "ENV NAME=VALUE ...",
+    "ARG": "ARG NAME[=DEFAULT]",
+    "EXPOSE": "EXPOSE PORT[/PROTOCOL] ...",
+    "ADD": "ADD SOURCE ... TARGET",
+    "COPY": "COPY SOURCE ... TARGET",
+    "VOLUME": "VOLUME PATH ...",
+    "USER": "USER NAME[:GROUP]",
+    "WORKDIR": "WORKDIR PATH",
+    "STOPSIGNAL": "STOPSIGNAL SIGNAL",
+    "MAINTAINER": "MAINTAINER NAME",
+    "SHELL": 'SHELL ["/bin/sh", "-c"]',
+    "HEALTHCHECK": "HEALTHCHECK [FLAGS] CMD COMMAND, or HEALTHCHECK NONE",
+    "ONBUILD": "ONBUILD INSTRUCTION",
+}
+"""Keyword → how it is written: what an error says was expected when it knows nothing closer."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -125,7 +146,9 @@ def _read(line: Logical, source: Source, escape: str, whole: Word) -> Instructio
     start = whole.at + len(written) + len(after) - len(after.lstrip())
     bare = Instruction(keyword, written, [], Word(after.strip(), start), line, source, escape)
     if keyword not in KEYWORDS:
-        raise bare.error(f"unknown instruction: {written}{guess(keyword, KEYWORDS)}", Word(written, whole.at))
+        meant = guess(keyword, KEYWORDS)
+        hint = "" if meant else f"expected one of {', '.join(KEYWORDS)}"
+        raise bare.error(f"unknown instruction: {written}{meant}", Word(written, whole.at), hint=hint)
     flags, rest = _flags(bare)
     return msgspec.structs.replace(bare, flags=flags, rest=rest)
 
@@ -166,13 +189,14 @@ def _flag(bare: Instruction, word: Word, before: list[Flag]) -> Flag:
             f"unknown flag: --{name}{guess(name, known)}", shown, hint=hint or f"{bare.keyword} takes no flags"
         )
     if kind != "list" and any(flag.name == name for flag in before):
-        raise bare.error(f"duplicate flag specified: --{name}", shown)
+        raise bare.error(f"duplicate flag specified: --{name}", shown, hint="expected it once")
     if kind == "bool":
         value = value.lower() if equals else "true"
         if not value:
-            raise bare.error(f"missing a value on flag: --{name}", shown)
+            raise bare.error(f"missing a value on flag: --{name}", shown, hint="expected true or false")
         if value not in ("true", "false"):
-            raise bare.error(f"expecting boolean value for flag --{name}, not: {value}", shown)
+            what = f"expecting boolean value for flag --{name}, not: {value}"
+            raise bare.error(what, shown, hint="expected true or false")
     elif not equals:
         raise bare.error(f"missing a value on flag: --{name}", shown, hint=f"expected --{name}=VALUE")
     return Flag(name, value, word.at)

@@ -114,10 +114,12 @@ def _directives(source: Source) -> dict[str, tuple[str, int]]:
         name, value = match[1].lower(), match[2]
         at = line.index(match[1]) + 1
         if name in found:
-            raise source.error(f"only one {name} parser directive can be used", number, at, width=len(match[1]))
+            what, hint = f"only one {name} parser directive can be used", f"line {found[name][1]} has the first"
+            raise source.error(what, number, at, width=len(match[1]), hint=hint)
         if name == "escape" and value not in ("\\", "`"):
             at = line.rindex(value) + 1
-            raise source.error(f"invalid escape token '{value}' does not match ` or \\", number, at, width=len(value))
+            what, hint = f"invalid escape token '{value}' does not match ` or \\", "expected one of these two"
+            raise source.error(what, number, at, width=len(value), hint=hint)
         found[name] = (value, number)
     return found
 

@@ -19,6 +19,14 @@ KEYS = {
     )
 } | {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
 SWITCHES = ("readonly", "readwrite", "required")
+FORMS = {
+    "bind": "type=bind,target=PATH[,source=PATH][,from=STAGE][,rw]",
+    "cache": "type=cache,target=PATH[,id=NAME][,sharing=shared|private|locked][,mode=0755][,uid=0][,gid=0]",
+    "tmpfs": "type=tmpfs,target=PATH[,size=64m]",
+    "secret": "type=secret,id=NAME[,target=PATH][,env=NAME][,required=true][,mode=0400][,uid=0][,gid=0]",
+    "ssh": "type=ssh[,id=default][,target=PATH][,required=true]",
+}
+"""Type → how it is written: what an error says was expected."""
 
 
 class RunMount(msgspec.Struct, frozen=True):
@@ -44,13 +52,16 @@ def parse_mount(at: Instruction, flag: Flag) -> RunMount:
     """Raises DockerfileError."""
     import csv
 
+    hint = f"expected type={', '.join(TYPES[:-1])} or {TYPES[-1]}"
     try:
         fields = next(csv.reader([flag.value]), [])
+        kind = next((field.lower()[5:] for field in fields if field.lower().startswith("type=")), "bind")
+        hint = f"expected {FORMS[kind]}" if kind in FORMS else hint
         return _checked(flag, dict(_field(field) for field in fields))
     except MinidockError as error:
-        raise at.error(error.message, flag) from None
+        raise at.error(error.message, flag, hint=hint) from None
     except csv.Error as error:
-        raise at.error(f"failed to parse csv mounts: {error}", flag) from None
+        raise at.error(f"failed to parse csv mounts: {error}", flag, hint=hint) from None
 
 
 def _field(field: str) -> tuple[str, str]:

@@ -5,11 +5,9 @@ Docker's images are saved and loaded into a store of ours, so that both sides ar
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,11 +17,11 @@ from minidock.build.tree import Tree
 from minidock.image.store import Image, ImageStore
 from minidock.paths import Layout
 from tests.support import buildcontext
+from tests.support.buildcases import Case, cases
 from tests.support.dockerd import Docker
 from tests.support.instance import Minidock
 from tests.support.needs import require_root
 
-CASES = Path(__file__).with_name("builds") / "cases.txt"
 KNOWN = {
     "all/.dockerignore": "Docker's client adds the name of a Dockerfile from outside the context to it",
     "all/modes/setuid": "the classic builder loses the setuid bit of what COPY copies; its successor doesn't",
@@ -31,22 +29,6 @@ KNOWN = {
 }
 """Paths whose differences are Docker's, and why."""
 TRIGGER = "FROM base\nONBUILD RUN echo triggered > /t\nONBUILD ENV TRIGGERED=yes\nONBUILD COPY hello.txt /on\n"
-
-
-class Case(msgspec.Struct, frozen=True):
-    name: str
-    dockerfile: str
-    options: list[str]
-
-
-def cases() -> list[Case]:
-    found = []
-    for block in re.split(r"^=== ", CASES.read_text(), flags=re.MULTILINE)[1:]:
-        name, _, body = block.partition("\n")
-        options = re.match(r"--- (.*)\n", body)
-        body = body[options.end() :] if options else body
-        found.append(Case(name, body.strip("\n") + "\n", options[1].split() if options else []))
-    return found
 
 
 class Both(msgspec.Struct, frozen=True):
@@ -151,12 +133,3 @@ def test_same_image(case: Case, both: Both) -> None:
     if shape[0] != shape[1]:
         found.append(f"history: docker {theirs.config.history}\nminidock {ours.config.history}")
     assert not found, "\n".join(found)
-
-
-def test_enough_cases() -> None:
-    """Every instruction, in sixty Dockerfiles and more."""
-    text = "\n".join(case.dockerfile.upper() for case in cases())
-    from minidock.build.grammar import KEYWORDS
-
-    assert len(cases()) >= 60
-    assert not [keyword for keyword in KEYWORDS if not re.search(rf"^ *{keyword}\b", text, re.MULTILINE)]

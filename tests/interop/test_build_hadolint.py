@@ -12,9 +12,8 @@ import pytest
 from minidock.build import grammar, stages
 from minidock.errors import DockerfileError
 from tests.support.baddockerfiles import BAD
+from tests.support.buildcases import cases
 from tests.support.needs import require_tool
-
-CASES = Path(__file__).with_name("builds") / "cases.txt"
 
 STRICT = ("unknown instruction", "must have two arguments", "(try CMD)", "two arguments, but only")
 """What both look at. hadolint passes over much else: names of flags and stages, JSON forms, values."""
@@ -35,14 +34,12 @@ def understands(hadolint: str, raw: bytes, place: Path) -> bool:
 
 
 def test_what_parses_here_parses_there(hadolint: str, tmp_path: Path) -> None:
-    blocks = [block.partition("\n") for block in CASES.read_text().split("\n=== ")[1:]]
-    files = {name: body.encode() for name, _, body in blocks if not body.startswith("---")}
-    assert len(files) > 60
+    files = {case.name: case.dockerfile.encode() for case in cases()}
     known = {
         "escape-directive",  # a backtick within a value
         "run-bad-json",  # taken for a JSON list that is broken
     }
-    refused = [name for name, raw in files.items() if not understands(hadolint, raw + b"\n", tmp_path / "Dockerfile")]
+    refused = [name for name, raw in files.items() if not understands(hadolint, raw, tmp_path / "Dockerfile")]
     assert set(refused) <= known, refused
 
 
