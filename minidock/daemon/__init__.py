@@ -7,6 +7,7 @@
     verbs      what a worker does: one line each, mostly one method of the engine
     streams    bodies that flow through a pipe to or from a worker
     hijack     a connection that stops being HTTP (attach, exec)
+    websocket  the same for a page in a browser
     bridge     the bytes between such a connection and a container's shim
     births     who attaches before the start
     lines      what a worker tells while it works

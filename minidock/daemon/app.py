@@ -68,6 +68,7 @@ def routes() -> list[Route]:
     """All there are; what stands first is asked first."""
     from minidock.daemon.routes import (
         absent,
+        attached,
         builds,
         containers,
         described,
@@ -81,7 +82,20 @@ def routes() -> list[Route]:
         volumes,
     )
 
-    modules = (system, containers, steering, trees, execs, images, registries, builds, networks, volumes, absent)
+    modules = (
+        system,
+        containers,
+        attached,
+        steering,
+        trees,
+        execs,
+        images,
+        registries,
+        builds,
+        networks,
+        volumes,
+        absent,
+    )
     return [route for module in (*modules, described) for route in module.ROUTES]
 
 

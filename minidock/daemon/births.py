@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from minidock.daemon.bridge import CHUNK, Shim, Wish, inward
-from minidock.daemon.hijack import Streams
+from minidock.daemon.hijack import Streams, Writer
 from minidock.engine import wire
 
 if TYPE_CHECKING:
     from minidock.daemon.app import Daemon
 
-Listener = tuple[asyncio.StreamWriter, Wish]
+Listener = tuple[Writer, Wish]
 
 
 class Birth:

@@ -12,7 +12,7 @@ import socket
 
 import msgspec
 
-from minidock.daemon.hijack import Streams
+from minidock.daemon.hijack import Reader, Streams, Writer
 from minidock.engine import wire
 
 CHUNK = 64 * 1024
@@ -71,7 +71,7 @@ async def carry(shim: Shim, client: Streams, wish: Wish) -> bool:
                 await task
 
 
-async def _outward(shim: Shim, writer: asyncio.StreamWriter, wish: Wish) -> bool:
+async def _outward(shim: Shim, writer: Writer, wish: Wish) -> bool:
     decoder = wire.Decoder()
     while chunk := await shim.reader.read(CHUNK):
         for kind, payload in decoder.feed(chunk):
@@ -84,7 +84,7 @@ async def _outward(shim: Shim, writer: asyncio.StreamWriter, wish: Wish) -> bool
     return True
 
 
-async def inward(shim: Shim, reader: asyncio.StreamReader, wish: Wish) -> bool:
+async def inward(shim: Shim, reader: Reader, wish: Wish) -> bool:
     """True when the client has typed its detach keys. The beginning of them is kept back only for a moment."""
     keys = wire.DetachKeys(wish.keys) if wish.keys and wish.tty else None
     while True:
@@ -95,6 +95,10 @@ async def inward(shim: Shim, reader: asyncio.StreamReader, wish: Wish) -> bool:
             assert keys is not None
             shim.send(wire.STDIN, keys.release())
             continue
+        except ConnectionError:
+            if wish.stdin:
+                shim.send(wire.CLOSE_STDIN)  # who has gone types no more
+            raise
         if not typed:
             break
         if keys is not None:

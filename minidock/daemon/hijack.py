@@ -14,17 +14,38 @@ import socket
 import sys
 import termios
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from aiohttp import web
 
 from minidock.daemon.app import HEADERS
 
 RAW, FRAMED = "application/vnd.docker.raw-stream", "application/vnd.docker.multiplexed-stream"
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Reader(Protocol):
+    """What a client sends. asyncio's, or a WebSocket's."""
+
+    async def read(self, n: int, /) -> bytes:
+        """At most `n` bytes, if it can be helped; none at the end. Raises ConnectionError."""
+
+
+class Writer(Protocol):
+    """What a client is sent."""
+
+    def write(self, data: bytes, /) -> None: ...
+
+    async def drain(self) -> None:
+        """Until the client has taken enough of it. Raises ConnectionError."""
+
+
+Streams = tuple[Reader, Writer]
 
 
 @contextlib.asynccontextmanager
-async def taken_over(request: web.Request, content_type: str) -> AsyncIterator[Streams]:
+async def taken_over(
+    request: web.Request, content_type: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """The client's side of the connection. It is closed at the end of the block."""
     transport = request.transport
     assert transport is not None and isinstance(transport, asyncio.Transport)
@@ -67,7 +88,7 @@ def _unread(fd: int) -> int:
     return int.from_bytes(answer, sys.byteorder)
 
 
-def _streams(transport: asyncio.Transport, early: bytes) -> Streams:
+def _streams(transport: asyncio.Transport, early: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)

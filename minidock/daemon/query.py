@@ -85,7 +85,10 @@ def lines(request: web.Request, name: str) -> list[str]:
 
 
 async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]:
-    """A JSON object; nothing is an empty one. Raises Refused."""
+    """A JSON object; nothing is an empty one. Raises Refused.
+
+    It must say that it is JSON: a page in a browser may post to everywhere, to the loopback too, but not as that.
+    """
     raw = bytearray()
     async for piece in request.content.iter_any():
         raw += piece
@@ -93,6 +96,9 @@ async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]
             raise Refused(413, f"the body is larger than {limit} bytes")
     if not raw.strip():
         return {}
+    if request.content_type != "application/json":
+        said = request.headers.get("Content-Type", "")
+        raise Refused(400, f"Content-Type specified ({said}) must be 'application/json'")
     try:
         found = json.loads(raw)
     except ValueError as error:

@@ -71,6 +71,15 @@ def test_bodies_that_are_no_configuration_are_the_clients_mistake(daemon: Daemon
     assert ask(daemon, "POST", f"/exec/{made}/start", b'{"Detach": 1}')[0] == 400
 
 
+def test_what_a_page_in_a_browser_could_post_is_not_taken_for_json(daemon: Daemon) -> None:
+    body = b'{"Image": "busybox"}'
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        status, message = ask(daemon, "POST", "/containers/create", body, **{"Content-Type": kind})
+        assert (status, message) == (400, f"Content-Type specified ({kind}) must be 'application/json'")
+    for kind in ("application/json", "application/json; charset=utf-8"):
+        assert ask(daemon, "POST", "/containers/create", body, **{"Content-Type": kind})[0] == 201
+
+
 PATHS = [
     "/containers/..%2f..%2fetc/json",
     "/containers/%2e%2e/json",

@@ -15,10 +15,14 @@ from tests.support.instance import SLOWNESS, Minidock
 
 
 class Daemon:
-    """`minidock daemon` on the instance of `box`; `url` is what clients put into DOCKER_HOST."""
+    """`minidock daemon` on the instance of `box`; `url` is what clients put into DOCKER_HOST.
 
-    def __init__(self, box: Minidock, directory: Path) -> None:
+    `also` is one more address, for what can't be said over a unix socket.
+    """
+
+    def __init__(self, box: Minidock, directory: Path, also: str = "") -> None:
         self.box = box
+        self.also = also
         self.socket = directory / "d.sock"
         self.url = f"unix://{self.socket}"
         self.log = directory / "log"
@@ -32,7 +36,8 @@ class Daemon:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = self.box.popen("daemon", "-H", self.url, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            hosts = [word for host in (self.url, self.also) if host for word in ("-H", host)]
+            self.process = self.box.popen("daemon", *hosts, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 15 * SLOWNESS
         while not self._answers():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
@@ -62,10 +67,10 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def serving(box: Minidock) -> Iterator[Daemon]:
+def serving(box: Minidock, also: str = "") -> Iterator[Daemon]:
     """A running daemon. Fails when it has complained about itself."""
     with tempfile.TemporaryDirectory(prefix="mdt-api-") as directory:  # short: a socket's path has at most 107 bytes
-        daemon = Daemon(box, Path(directory))
+        daemon = Daemon(box, Path(directory), also)
         daemon.start()
         try:
             yield daemon
@@ -73,3 +78,9 @@ def serving(box: Minidock) -> Iterator[Daemon]:
             daemon.stop()
         told = daemon.log.read_text()
         assert "Traceback" not in told, told
+
+
+def free_port() -> str:
+    """An address on the loopback that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"

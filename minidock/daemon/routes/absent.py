@@ -32,7 +32,6 @@ async def empty(daemon: Daemon, request: web.Request) -> web.Response:
 no_manager, no_member = refused(503, NO_MANAGER), refused(503, NO_MEMBER)
 no_swarm = refused(501, "minidock's daemon is no member of a swarm, and can't become one through the API")
 no_plugins = refused(501, "minidock has no plugins: its drivers are built in")
-no_websocket = refused(501, "minidock attaches over plain HTTP only: POST /containers/ID/attach")
 no_checkpoints = refused(501, "minidock makes no checkpoints of containers")
 no_buildkit = refused(
     404, "page not found: this daemon has no BuildKit; set DOCKER_BUILDKIT=0 to build with POST /build"
@@ -50,7 +49,6 @@ ROUTES: list[Route] = [
     ("POST", "/swarm/unlock", no_manager),
     *(("*", f"/{noun}{rest}", no_manager) for noun in ("nodes", "services", "tasks", "secrets", "configs")
       for rest in ("", "/{rest:.*}")),
-    ("GET", "/containers/{ref}/attach/ws", no_websocket),
     ("GET", "/plugins", empty),
     ("*", "/plugins/{rest:.*}", no_plugins),
     ("*", "/containers/{ref}/checkpoints", no_checkpoints),

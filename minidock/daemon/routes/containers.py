@@ -1,9 +1,7 @@
-"""Containers: their life, their streams, and how to wait for them."""
+"""Containers: their life, and how to look at them and wait for them. Their streams are in attached.py."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,13 +9,9 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import Daemon, Route, json, nothing, version
-from minidock.daemon.births import expected
-from minidock.daemon.bridge import Shim, Wish, carry
-from minidock.daemon.hijack import FRAMED, RAW, taken_over
-from minidock.daemon.streams import flowing, prepared
-from minidock.daemon.workers import CHUNK, Refused
-from minidock.engine import wire
+from minidock.daemon.app import Daemon, Route, json, nothing
+from minidock.daemon.streams import prepared
+from minidock.daemon.workers import Refused
 from minidock.model import Event
 
 # A life
@@ -134,109 +128,13 @@ async def _ended(events: AsyncIterator[Event], container_id: str, code: int, *, 
     return code
 
 
-# Streams
-
-
-async def attach(daemon: Daemon, request: web.Request) -> web.StreamResponse:
-    facts = await inspected(daemon, request.match_info["ref"])
-    tty, running = facts["Config"]["Tty"], facts["State"]["Running"]
-    wish = Wish(
-        tty=tty,
-        stdin=query.flag(request, "stdin") and facts["Config"]["OpenStdin"],
-        stdout=query.flag(request, "stdout"),
-        stderr=query.flag(request, "stderr"),
-        keys=wire.parse_detach_keys(request.query.get("detachKeys", "")),
-        framed=not tty,
-    )
-    if facts["State"]["Paused"]:
-        raise Refused(409, f"container {facts['Id']} is paused, unpause the container before attach")
-    past, stream = query.flag(request, "logs"), query.flag(request, "stream")
-    kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
-    async with contextlib.AsyncExitStack() as stack:
-        # Before the answer begins: once they have it, clients start the container.
-        birth = stack.enter_context(expected(daemon, facts["Id"])) if stream and not running else None
-        client = await stack.enter_async_context(taken_over(request, kind))
-        if past:
-            await _past(daemon, facts["Id"], wish, client[1])
-        if birth is not None:
-            await birth.follow(client, wish)
-        elif stream:
-            await _running(daemon, facts["Id"], wish, client)
-    return web.Response()
-
-
-async def _past(daemon: Daemon, container_id: str, wish: Wish, writer: asyncio.StreamWriter) -> None:
-    async with _log(daemon, {"ref": container_id}, wish) as lines:
-        while piece := await lines.read(CHUNK):
-            writer.write(piece)
-            await writer.drain()
-
-
-async def _running(daemon: Daemon, container_id: str, wish: Wish, client: tuple[Any, Any]) -> None:
-    shim = await Shim.of((await daemon.workers.call("connect", {"ref": container_id})).descriptors[0])
-    try:
-        await carry(shim, client, wish)
-    finally:
-        shim.close()
-
-
-async def resize(daemon: Daemon, request: web.Request) -> web.Response:
-    shim = await Shim.of((await daemon.workers.call("connect", {"ref": request.match_info["ref"]})).descriptors[0])
-    shim.send(wire.RESIZE, size_of(request))
-    await shim.writer.drain()
-    shim.close()
-    return web.Response()
-
-
-def size_of(request: web.Request) -> bytes:
-    """Rows and columns, as the shim's frame has them."""
-    sides = [query.number(request, name, 0) or 0 for name in ("h", "w")]
-    if any(not 0 <= side < 1 << 16 for side in sides):
-        raise Refused(400, f"invalid size: {sides[0]} rows, {sides[1]} columns")
-    return b"".join(side.to_bytes(2, "big") for side in sides)
-
-
-async def logs(daemon: Daemon, request: web.Request) -> web.StreamResponse:
-    facts = await inspected(daemon, request.match_info["ref"])
-    wish = Wish(facts["Config"]["Tty"], False, query.flag(request, "stdout"), query.flag(request, "stderr"))
-    if not (wish.stdout or wish.stderr):
-        raise Refused(400, "Bad parameters: you must choose at least one stream")
-    tail = request.query.get("tail", "all")
-    arguments = {
-        "ref": facts["Id"],
-        "follow": query.flag(request, "follow"),
-        "tail": int(tail) if tail.isdigit() else None,
-        "since": query.moment(request, "since"),
-        "until": query.moment(request, "until"),
-        "timestamps": query.flag(request, "timestamps"),
-        "details": query.flag(request, "details"),
-    }
-    async with _log(daemon, arguments, wish) as lines:
-        kind = FRAMED if not wish.tty and version(request) >= (1, 42) else RAW
-        response = web.StreamResponse(headers={"Content-Type": kind})
-        await prepared(request, response)
-        while piece := await lines.read(CHUNK):
-            await response.write(piece)
-    return response
-
-
-@contextlib.asynccontextmanager
-async def _log(daemon: Daemon, arguments: dict[str, object], wish: Wish) -> AsyncIterator[asyncio.StreamReader]:
-    streams = [number for number in (wire.STDOUT, wire.STDERR) if wish.wants(number)]
-    async with flowing(daemon, "logs", {**arguments, "streams": streams, "framed": not wish.tty}) as (_, lines):
-        yield lines
-
-
 ROUTES: list[Route] = [
     ("POST", "/containers/create", create),
     ("GET", "/containers/json", listed),
     ("GET", "/containers/{ref}/json", inspect),
-    ("GET", "/containers/{ref}/logs", logs),
     ("POST", "/containers/{ref}/start", start),
     ("POST", "/containers/{ref}/stop", stop),
     ("POST", "/containers/{ref}/kill", kill),
     ("POST", "/containers/{ref}/wait", wait),
-    ("POST", "/containers/{ref}/attach", attach),
-    ("POST", "/containers/{ref}/resize", resize),
     ("DELETE", "/containers/{ref}", remove),
 ]

@@ -11,7 +11,7 @@ from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json, version
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, taken_over
-from minidock.daemon.routes.containers import size_of
+from minidock.daemon.routes.attached import size_of
 from minidock.daemon.workers import Refused
 from minidock.engine import wire
 
