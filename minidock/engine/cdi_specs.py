@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,9 @@ class Found(msgspec.Struct, frozen=True):
     device: CdiDevice
 
 
+Change = Callable[[CdiSpec, Edits], Edits]
+
+
 class Registry(msgspec.Struct, frozen=True):
     """All that the directories offer: devices by their whole name, and what is wrong by file."""
 
@@ -108,6 +111,11 @@ class Registry(msgspec.Struct, frozen=True):
     files: list[Path]
     devices: dict[str, Found]
     problems: dict[str, str]
+
+
+def host_path(root: Path, name: str) -> str:
+    """hostPath of a node of /dev below another root; empty for the host's own, which is at the same path."""
+    return "" if root == Path("/") else str(root / "dev" / name)
 
 
 def is_name(word: str) -> bool:
@@ -260,8 +268,10 @@ def needed_version(spec: CdiSpec) -> str:
     return next((version for version, used in uses.items() if used), "0.3.0")
 
 
-def resolve(registry: Registry, names: Sequence[str]) -> list[Edits]:
+def resolve(registry: Registry, names: Sequence[str], change: Change | None = None) -> list[Edits]:
     """The edits of the devices, in the order in which they were asked for; those of a whole file once, and first.
+
+    `change` is asked for each, with the file that it is of.
 
     Raises UsageError that says what was read and what it offers.
     """
@@ -275,10 +285,11 @@ def resolve(registry: Registry, names: Sequence[str]) -> list[Edits]:
     used: list[Path] = []
     for name in dict.fromkeys(names):
         found = registry.devices[name]
+        added = [found.device.container_edits]
         if found.file not in used:
             used.append(found.file)
-            rows.append(found.spec.container_edits)
-        rows.append(found.device.container_edits)
+            added.insert(0, found.spec.container_edits)
+        rows += [change(found.spec, edits) for edits in added] if change else added
     return rows
 
 

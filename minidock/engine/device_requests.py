@@ -7,14 +7,19 @@ it was asked for by number, by name or by its full CDI name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 
 from minidock import spec
-from minidock.engine import cdi_edits, cdi_specs
+from minidock.engine import cdi_edits, cdi_specs, gpu_capabilities, gpu_finish
 from minidock.engine.cdi_specs import Registry
+from minidock.engine.record import Record
 from minidock.engine.userns import settings
 from minidock.errors import UsageError
 from minidock.model import CdiListing, CdiOffer, DeviceRequest
 from minidock.paths import Layout
+from minidock.steps import Step
 
 VENDORS = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 
@@ -22,6 +27,15 @@ VENDORS = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 def directories(layout: Layout) -> list[str]:
     """Where this instance looks for CDI files, lowest priority first."""
     return settings(layout).cdi_spec_dirs or list(cdi_specs.DIRECTORIES)
+
+
+SPEC_DIRECTORIES = "cdi-spec-dirs"
+"""Of a request's options: `run --cdi-spec-dir`, several with colons between them."""
+
+
+def asked_directories(requests: Sequence[DeviceRequest]) -> list[str]:
+    given = [request.options.get(SPEC_DIRECTORIES, "") for request in requests]
+    return list(dict.fromkeys(place for words in given for place in words.split(":") if place))
 
 
 def listing(layout: Layout, asked: list[str] | None = None) -> CdiListing:
@@ -35,11 +49,54 @@ def listing(layout: Layout, asked: list[str] | None = None) -> CdiListing:
     return CdiListing(registry.directories, rows, registry.problems)
 
 
-def inject(layout: Layout, config: spec.Spec, requests: Sequence[DeviceRequest]) -> spec.Spec:
-    """The config with all devices that were asked for. Raises UsageError."""
-    registry = cdi_specs.read(directories(layout))
+class Injected(msgspec.Struct, frozen=True):
+    """The config with the devices in it, and the steps that they take besides."""
+
+    config: spec.Spec
+    before: list[Step] = []
+    """The host's."""
+    root: list[Step] = []
+    """The child's, once its layers are mounted."""
+
+
+def inject(layout: Layout, config: spec.Spec, record: Record) -> Injected:
+    """All devices that were asked for. Raises UsageError."""
+    requests, run_dir = record.host_config.device_requests, layout.container_run(record.id)
+    registry = with_drivers(cdi_specs.read(asked_directories(requests) or directories(layout)), requests)
     names = [name for request in requests for name in device_names(registry, request)]
-    return cdi_edits.apply(config, cdi_specs.resolve(registry, names))
+    capabilities: list[frozenset[str]] = []
+
+    def trim(made: cdi_specs.CdiSpec, edits: cdi_specs.Edits) -> cdi_specs.Edits:
+        if gpu_finish.is_ours(made) and not capabilities:
+            env = config.process.env if config.process else []
+            capabilities.append(gpu_capabilities.wanted(env, [c for request in requests for c in request.capabilities]))
+        return gpu_finish.trim(made, edits, capabilities[0]) if capabilities else edits
+
+    edits = cdi_specs.resolve(registry, names, trim)
+    made = cdi_edits.apply(config, edits)
+    gpus = [name for r in requests if r.driver != "cdi" for name in device_names(registry, r)]
+    made = gpu_finish.environment(made, requests, gpus)
+    if not capabilities:
+        return Injected(made)
+    made, before = gpu_finish.params(made, run_dir)
+    return Injected(made, before, gpu_finish.loader(str(run_dir / "rootfs"), edits))
+
+
+def with_drivers(registry: Registry, requests: Sequence[DeviceRequest], root: Path = Path("/")) -> Registry:
+    """With what `cdi generate` would write, for GPUs of a kind that no file offers: --gpus needs none then."""
+    offered = {name.partition("=")[0] for name in registry.devices}
+    wanted = {name.partition("=")[0] for request in requests for name in request.device_ids or []}
+    by_count = any(request.driver != "cdi" for request in requests)
+    if not (wanted & set(VENDORS.values()) - offered) and not (by_count and not offered & set(VENDORS.values())):
+        return registry
+    from minidock.engine import cdi_generate
+
+    devices = dict(registry.devices)
+    for made in cdi_generate.present(root):
+        if made.kind not in offered:
+            found = [cdi_specs.Found(Path(f"the driver of {made.kind}"), made, device) for device in made.devices]
+            devices.update({f"{made.kind}={each.device.name}": each for each in found})
+    return msgspec.structs.replace(registry, devices=devices)
 
 
 def device_names(registry: Registry, request: DeviceRequest) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -42,6 +43,9 @@ from minidock.runtime.parent import Birth, host_steps
 from minidock.runtime.plan import Extras, Plan, plan
 from minidock.runtime.stdio import Stdio
 from minidock.steps import SILENT, Narrator
+
+if TYPE_CHECKING:
+    from minidock.engine.device_requests import Injected
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -159,10 +163,7 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     rootfs = str(layout.container_run(record.id) / "rootfs")
     cache = layout.run if os.access(layout.run, os.W_OK) else None  # --dry-run needs no root
     config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
-    if record.host_config.device_requests:
-        from minidock.engine import device_requests
-
-        config = device_requests.inject(layout, config, record.host_config.device_requests)
+    devices = _devices(layout, config, record)
     lower = init_layer.lower(layout, record)
     directory = layout.container(record.id)
     maps = userns.maps(record)
@@ -171,11 +172,22 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
         root = [idmap.MountIdmappedOverlay(lower, str(directory), rootfs, maps.owner())]
     fresh = volume_mounts.fresh(record)
     root += [copy_up.CopyUp(rootfs, point.destination, point.source, bool(maps)) for point in fresh]
+    if devices is not None:
+        config = devices.config
+        root += devices.root
     group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
-    before = [*attachment.before, *volumes.shared(layout, record)]
+    before = [*attachment.before, *volumes.shared(layout, record), *(devices.before if devices else [])]
     state = _state(layout, record) if config.hooks else {}
     extras = Extras(before, attachment.joined, attachment.child, root, bool(maps), state)
     return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
+
+
+def _devices(layout: Layout, config: spec.Spec, record: Record) -> Injected | None:
+    if not record.host_config.device_requests:
+        return None
+    from minidock.engine import device_requests
+
+    return device_requests.inject(layout, config, record)
 
 
 def _state(layout: Layout, record: Record) -> dict[str, object]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from minidock.engine import cdi_generate, cdi_specs
+from minidock.engine import cdi_generate, cdi_specs, gpu_nvidia
 from minidock.errors import NotFound
+from minidock.runtime import ldcache
 
 VERSION = "550.54.15"
 BANNER = f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {VERSION}  Tue Mar  5 22:23:56 UTC 2024\nGCC version:  gcc\n"
@@ -61,15 +62,41 @@ def test_a_library_is_mounted_under_each_of_its_names(nvidia: Path) -> None:
     """And those of another version aren't: mixed with the module they fail to start."""
     mounts = cdi_generate.generate("nvidia", nvidia).container_edits.mounts
     shown = {mount.container_path: mount.host_path for mount in mounts}
-    library = f"/usr/lib/x86_64-linux-gnu/libcuda.so.{VERSION}"
+    place = "/usr/lib/x86_64-linux-gnu"
+    library, other = f"{place}/libcuda.so.{VERSION}", f"{place}/libnvidia-ml.so.{VERSION}"
     assert shown == {
-        library: library,
-        "/usr/lib/x86_64-linux-gnu/libcuda.so": library,
-        "/usr/lib/x86_64-linux-gnu/libcuda.so.1": library,
-        f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{VERSION}": f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{VERSION}",
-        "/usr/bin/nvidia-smi": "/usr/bin/nvidia-smi",
+        library: f"{nvidia}{library}",
+        f"{place}/libcuda.so": f"{nvidia}{library}",
+        f"{place}/libcuda.so.1": f"{nvidia}{library}",
+        other: f"{nvidia}{other}",
+        "/usr/bin/nvidia-smi": f"{nvidia}/usr/bin/nvidia-smi",
     }
     assert all("ro" in mount.options for mount in mounts)
+
+
+def test_nodes_that_are_there_are_looked_at_anew_at_each_start(nvidia: Path) -> None:
+    """Their numbers may be others after a reboot; those that aren't there yet have the number of now."""
+    put(nvidia, "dev/nvidiactl", "")
+    put(nvidia, "dev/dri/renderD128", "")
+    (nvidia / "sys/bus/pci/devices/0000:01:00.0/drm/renderD128").mkdir(parents=True)
+    made = cdi_generate.generate(root=nvidia)
+    nodes = {node.path: node for node in made.container_edits.device_nodes}
+    assert nodes["/dev/nvidiactl"].major is None and nodes["/dev/nvidiactl"].host_path == f"{nvidia}/dev/nvidiactl"
+    assert nodes["/dev/nvidia-uvm"].major == 511
+    devices = {device.name: [node.path for node in device.container_edits.device_nodes] for device in made.devices}
+    assert devices["0"] == ["/dev/nvidia0", "/dev/dri/renderD128"]
+    assert devices["all"] == ["/dev/nvidia0", "/dev/dri/renderD128", "/dev/nvidia1"]
+
+
+def test_libraries_where_the_hosts_loader_finds_them_come_first(nvidia: Path) -> None:
+    """Debian's alternatives lead to a directory of their own; NixOS and container systems have stranger ones."""
+    put(nvidia, f"opt/driver/lib/libcuda.so.{VERSION}", "")
+    entry = ldcache.Entry("libcuda.so.1", "/opt/driver/lib/libcuda.so.1", 0x303)
+    (nvidia / "etc").mkdir()
+    (nvidia / "etc/ld.so.cache").write_bytes(ldcache.build(ldcache.Cache([entry])))
+    found = {path.name: path for path in gpu_nvidia.libraries(nvidia, VERSION)}
+    assert found[f"libcuda.so.{VERSION}"].parent == nvidia / "opt/driver/lib"
+    assert found[f"libnvidia-ml.so.{VERSION}"].parent == nvidia / "usr/lib/x86_64-linux-gnu"
 
 
 def test_amd(tmp_path: Path) -> None:
@@ -77,13 +104,14 @@ def test_amd(tmp_path: Path) -> None:
     put(tmp_path, "dev/kfd", "")
     for number, vendor in ((128, "0x1002"), (129, "0x8086"), (130, "0x1002")):
         put(tmp_path, f"sys/class/drm/renderD{number}/device/vendor", vendor + "\n")
+    (tmp_path / "sys/class/drm/renderD130/device/drm/card1").mkdir(parents=True)
     made = cdi_generate.generate(root=tmp_path)
     assert made.kind == "amd.com/gpu"
     paths = {device.name: [node.path for node in device.container_edits.device_nodes] for device in made.devices}
     assert paths == {
         "0": ["/dev/dri/renderD128"],
-        "1": ["/dev/dri/renderD130"],
-        "all": ["/dev/dri/renderD128", "/dev/dri/renderD130"],
+        "1": ["/dev/dri/renderD130", "/dev/dri/card1"],
+        "all": ["/dev/dri/renderD128", "/dev/dri/renderD130", "/dev/dri/card1"],
     }
     assert [node.path for node in made.container_edits.device_nodes] == ["/dev/kfd"]
     group = (tmp_path / "dev/kfd").stat().st_gid

@@ -1,0 +1,61 @@
+"""A tree that has what NVIDIA's driver shows of itself, with libraries that the loader takes for real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+VERSION = "550.54.15"
+MAJOR = 239
+"""No driver has it here (local/experimental use): opening an allowed node says ENXIO, a refused one EPERM."""
+ASKER = """
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    const char *names[] = {"libcuda.so.1", "libcuda.so", "libnvidia-ml.so.1", "libnvcuvid.so.1"};
+    for (int i = 0; i < 4; i++) printf("%s %s\\n", names[i], dlopen(names[i], RTLD_NOW) ? "found" : "missing");
+    return 0;
+}
+"""
+
+
+def tree(root: Path, *, library: str = "usr/lib64") -> Path:
+    """Two GPUs; nodes that exist but the second's and nvidia-uvm's. Needs root and gcc."""
+    _put(root, "proc/driver/nvidia/version", f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {VERSION}  Tue Mar  5\n")
+    _put(root, "proc/devices", f"Character devices:\n{MAJOR} nvidia\n{MAJOR} nvidia-uvm\n\nBlock devices:\n")
+    for number, slot in enumerate(("0000:01:00.0", "0000:41:00.0")):
+        text = f"Model: \t\t NVIDIA H100\nGPU UUID: \t GPU-{number}aaa\nDevice Minor: \t {number}\n"
+        _put(root, f"proc/driver/nvidia/gpus/{slot}/information", text)
+    (root / "dev").mkdir()
+    for name, minor in (("nvidiactl", 255), ("nvidia0", 0)):
+        os.mknod(root / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(MAJOR, minor))
+    for name in ("libcuda", "libnvidia-ml", "libnvcuvid"):
+        _library(root / library / f"{name}.so.{VERSION}", f"{name}.so.1")
+    _put(root, "usr/bin/nvidia-smi", "#!/bin/sh\necho NVIDIA-SMI\n")
+    (root / "usr/bin/nvidia-smi").chmod(0o755)
+    return root
+
+
+def asker(directory: Path) -> Path:
+    """A root file system of glibc's loader, its library, and a program that looks for the driver's libraries."""
+    (directory / "ask.c").write_text(ASKER)
+    image = directory / "image"
+    for name in ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"):
+        (image / name[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, image / name[1:])
+    subprocess.run(["gcc", "-o", image / "ask", directory / "ask.c"], check=True)
+    return image
+
+
+def _put(root: Path, name: str, text: str) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+
+
+def _library(path: Path, soname: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    flags = ["-shared", "-nostdlib", f"-Wl,-soname,{soname}", "-x", "c", "/dev/null"]
+    subprocess.run(["gcc", "-o", path, *flags], check=True)
