@@ -130,12 +130,14 @@ def _more(answer: BinaryIO, address: str) -> bytes:
 def open_address(address: str) -> BinaryIO:
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
-    from urllib.request import urlopen  # 10 ms to load: only builds that need it pay
+
+    from minidock.web import opened, unfollowed  # 10 ms to load: only builds that need it pay
 
     try:
-        return urlopen(address, timeout=TIMEOUT)  # type: ignore[no-any-return]  # noqa: S310
+        return opened(address, timeout=TIMEOUT)
     except HTTPError as error:
-        raise MinidockError(f"failed to load {address}: invalid response status {error.code}") from None
+        told = unfollowed(error) or f"invalid response status {error.code}"
+        raise MinidockError(f"failed to load {address}: {told}") from None
     except (URLError, OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise MinidockError(f"failed to load {address}: {reason}") from None

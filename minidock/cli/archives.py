@@ -158,11 +158,14 @@ def _fetched(address: str) -> BinaryIO:
     """The body of an answer, as it comes."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
-    from urllib.request import urlopen
+
+    from ..web import opened, unfollowed
 
     try:
-        return urlopen(address)  # type: ignore[no-any-return]  # noqa: S310 - the caller has looked at the scheme
+        return opened(address)
     except HTTPError as error:
+        if told := unfollowed(error):
+            raise Complaint(f'Error: Get "{address}": {told}', 1) from error
         raise Complaint(f"Error: got HTTP status code >= 400: {error.code} {error.reason}", 1) from error
     except (OSError, ValueError, HTTPException) as error:  # no answer, or no address: all that one can type
         reason = error.reason if isinstance(error, URLError) else error

@@ -16,6 +16,9 @@ Read = Callable[[int], bytes]
 CHUNK = 256 << 10
 """Bytes moved at once: large enough that Python's overhead vanishes, small enough for the processor's cache."""
 
+XZ_MEMORY = 128 << 20
+"""Bytes that unpacking xz may take: twice what `xz -9` needs. A stream says itself how much, up to 4 GiB."""
+
 MAGIC = {
     "gzip": b"\x1f\x8b",
     "zstd": b"\x28\xb5\x2f\xfd",
@@ -153,7 +156,7 @@ def _decoder(name: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]
     if name == "xz":
         import lzma
 
-        return lzma.LZMADecompressor, (lzma.LZMAError,)
+        return lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY), (lzma.LZMAError,)
     import bz2
 
     return bz2.BZ2Decompressor, (OSError, ValueError)

@@ -24,6 +24,7 @@ from minidock.image.store import ImageStore
 from minidock.image.unpack import unpack
 from minidock.paths import Layout
 from tests.conftest import require_root
+from tests.support import hostile_page
 from tests.support import tarforge as forge
 from tests.support.tarforge import block, directory, hard_link, long_name, member, padded, pax, symlink, tar
 
@@ -254,6 +255,7 @@ def test_a_hostile_layer_is_refused(name: str, store: ImageStore, victim: Path) 
     with pytest.raises(MinidockError) as caught:
         import_tar(store, io.BytesIO(raw), reference="hostile")
     assert "\n" not in caught.value.message
+    hostile_page.said(caught.value.message)
     assert snapshot(victim) == before
     assert_empty(store)
 
@@ -422,6 +424,7 @@ def test_a_hostile_archive_is_refused(name: str, store: ImageStore, victim: Path
     with pytest.raises(MinidockError) as caught:
         load(store, io.BytesIO(ARCHIVES[name]), say=said.append)
     assert caught.value.message and "\n" not in caught.value.message and said == []
+    hostile_page.said(caught.value.message)
     assert snapshot(victim) == before
     assert store.ids() == [] and store.read_tags() == {} and not list(store.tmp.iterdir())
     store.gc()
@@ -457,14 +460,15 @@ def spoilers() -> Iterator[tuple[str, Callable[[Path, Path], object]]]:
     )
 
 
-@pytest.mark.parametrize(("name", "spoil"), list(spoilers()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "spoil"), list(spoilers()), ids=[name for name, _ in spoilers()])
 def test_a_hostile_directory_is_refused(
     name: str, spoil: Callable[[Path, Path], object], store: ImageStore, tmp_path: Path
 ) -> None:
     top, blob = layout_directory(tmp_path / "layout")
     spoil(top, blob)
-    with pytest.raises(MinidockError):
+    with pytest.raises(MinidockError) as caught:
         load(store, top, say=lambda line: None)
+    hostile_page.said(caught.value.message)
     assert_empty(store)
 
 
@@ -486,7 +490,7 @@ def test_a_bomb_ends_at_the_size_that_its_manifest_says(store: ImageStore) -> No
         return bytes(n)
 
     head = block(b"zeros", size=0o77777777777)
-    with pytest.raises(MinidockError), store.bringing_in():
+    with pytest.raises(MinidockError) as caught, store.bringing_in():
         waiting = [head]
         store.add_layer(
             lambda n: waiting.pop() if waiting else endless(n),
@@ -495,5 +499,6 @@ def test_a_bomb_ends_at_the_size_that_its_manifest_says(store: ImageStore) -> No
             size=1 << 20,
             diff_id=forge.digest(GOOD),
         )
+    hostile_page.said(caught.value.message)
     assert given <= (1 << 20) + CHUNK
     assert_empty(store)

@@ -20,7 +20,7 @@ from minidock.image.registry.push import push
 from minidock.image.store import ImageStore
 from minidock.paths import Layout
 from tests.conftest import require_root
-from tests.support import tarforge
+from tests.support import hostile_page, tarforge
 from tests.support.oddserver import Handler, OddRegistry, odd_registry
 
 BOB = Credentials("bob", "secret")
@@ -107,7 +107,7 @@ def test_packing_is_the_same_every_time(store: ImageStore, odd: OddRegistry) -> 
     assert send(store, odd, "plain") == first
 
 
-@pytest.mark.parametrize("count", [0, 1 << 20])
+@pytest.mark.parametrize("count", [0, 1 << 20], ids=["before a byte", "in the middle"])
 def test_cut_upload_is_gone_on_with(store: ImageStore, odd: OddRegistry, count: int) -> None:
     odd.trick("uploads/0", hang_up_after(count), times=1)  # type: ignore[arg-type]
     send(store, odd, "packed")
@@ -128,7 +128,7 @@ def test_upload_cut_for_good(store: ImageStore, odd: OddRegistry) -> None:
         return True
 
     odd.trick("uploads/", hang_up)
-    with pytest.raises(RegistryError, match=r"EOF|reset|closed"):
+    with hostile_page.refusal(RegistryError, r"EOF|reset|closed"):
         send(store, odd, "packed")
     assert odd.manifests == {}
 
@@ -176,6 +176,7 @@ def test_upload_to_another_host_without_credentials(store: ImageStore, odd: OddR
         ("uploads/0", 413, "SIZE_INVALID", "size invalid: no"),
         ("uploads/$", 429, "TOOMANYREQUESTS", "toomanyrequests: no"),
     ],
+    ids=["the manifest", "all", "the bytes", "the size", "for now"],
 )
 def test_refused(store: ImageStore, odd: OddRegistry, pattern: str, status: int, code: str, text: str) -> None:
     def refuse(handler: Handler) -> bool:
@@ -185,14 +186,14 @@ def test_refused(store: ImageStore, odd: OddRegistry, pattern: str, status: int,
         return handler.refuse(status, code, "no") is None
 
     odd.trick(pattern, refuse)
-    with pytest.raises(RegistryError, match=text):
+    with hostile_page.refusal(RegistryError, text):
         send(store, odd, "packed")
     assert f"{odd.address}/app@" not in " ".join(store.read_tags())
 
 
 def test_no_place_to_upload_to(store: ImageStore, odd: OddRegistry) -> None:
     odd.trick("uploads/$", lambda handler: handler.reply(202) is None)
-    with pytest.raises(RegistryError, match="does not say where to upload"):
+    with hostile_page.refusal(RegistryError, "does not say where to upload"):
         send(store, odd, "packed")
 
 
@@ -204,7 +205,7 @@ def test_manifest_filed_under_another_digest(store: ImageStore, odd: OddRegistry
         return handler.reply(201, headers=headers) is None
 
     odd.trick("manifests/", lie)
-    with pytest.raises(RegistryError, match="the registry filed manifest"):
+    with hostile_page.refusal(RegistryError, "the registry filed manifest"):
         send(store, odd, "packed")
 
 
@@ -212,5 +213,5 @@ def test_missing_blob(store: ImageStore, odd: OddRegistry) -> None:
     for path in store.blobs.iterdir():
         if path.stat().st_size > 1 << 20:
             path.unlink()
-    with pytest.raises(MinidockError, match="missing from the store"):
+    with hostile_page.refusal(MinidockError, "missing from the store"):
         send(store, odd, "packed")

@@ -792,6 +792,19 @@ def test_an_import_from_what_speaks_no_http_is_one_line(engine: Engine, answer: 
     assert result.stderr.startswith(f'Error: Get "{address}": ') and result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("file:///etc/passwd", 'unsupported protocol scheme "file"'), ("ftp://x/y", 'unsupported protocol scheme "ftp"')],
+)
+def test_an_import_is_led_to_no_other_protocol(engine: Engine, place: str, told: str) -> None:
+    from tests.support.odd_answers import answering
+
+    with answering(f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()) as address:
+        result = minidock("import", address)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f'Error: Get "{address}": {told}\n'
+
+
 # the system
 
 

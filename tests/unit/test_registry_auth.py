@@ -199,7 +199,7 @@ def test_realm_that_is_no_address(realm: str) -> None:
         (Reply(401, {}, lambda: b'{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}'), "unauthorized: no"),
         (Reply(500, {}), "the token server auth.test answered 500"),
         (granted(), "has no token"),
-        (granted(token="a\nHost: b"), "has no token"),
+        (granted(token="a\nHost: b"), "a token that no header can hold"),
         (Reply(200, {}, lambda: b"<html>"), "can't be understood"),
         (Reply(200, {}, lambda: b'{"token": 1}'), "can't be understood"),
     ],

@@ -57,14 +57,18 @@ def import_image(engine: Engine, given: Arguments, reply: Reply) -> object:
 @contextlib.contextmanager
 def _fetched(address: str) -> Iterator[BinaryIO]:
     from http.client import HTTPException
-    from urllib.request import urlopen
+    from urllib.error import HTTPError
+
+    from minidock.web import opened, unfollowed
 
     if "://" not in address:
         address = f"http://{address}"
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"unsupported scheme: {address}")
     try:
-        answer = urlopen(address, timeout=60)  # noqa: S310 - checked above
+        answer = opened(address, timeout=60)
+    except HTTPError as error:
+        raise MinidockError(f"failed to load {address}: {unfollowed(error) or error.reason}") from None
     except (OSError, ValueError, HTTPException) as error:  # no answer, or no address: all that a client can spell
         raise MinidockError(f"failed to load {address}: {getattr(error, 'reason', error)}") from None
     with answer:

@@ -178,11 +178,13 @@ class Authority:
     def _keep(self, body: bytes, scopes: tuple[str, ...]) -> str:
         try:
             answer = msgspec.json.decode(body, type=_Token)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistryError(f"the token server's answer can't be understood: {error}") from None
         token = answer.token or answer.access_token
-        if not token or "\n" in token or "\r" in token:
+        if not token:
             raise RegistryError("the token server's answer has no token")
+        if not (token.isascii() and token.isprintable()):  # it goes into a header, and must not begin another
+            raise RegistryError("the token server's answer has a token that no header can hold")
         if answer.refresh_token and self.credentials:
             self.identity_token = answer.refresh_token
         lifetime = max(answer.expires_in or LIFETIME, LIFETIME)

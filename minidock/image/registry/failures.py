@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import socket
 import ssl
 from collections.abc import Iterator
@@ -29,9 +30,12 @@ def failure(error: BaseException, method: str, url: str) -> RegistryError:
 
 
 def _reason(error: BaseException, url: str) -> tuple[str, type[RegistryError], str]:
+    chain = list(_chain(error))
+    unusable = urllib3.exceptions.LocationParseError | urllib3.exceptions.LocationValueError
+    if isinstance(error, unusable):  # before it is taken apart here, which would fail as well
+        return "not an address that can be asked", Unreachable, ""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    chain = list(_chain(error))
     for one in chain:
         if isinstance(one, ssl.SSLCertVerificationError):
             return _certificate(one, host)
@@ -47,8 +51,12 @@ def _reason(error: BaseException, url: str) -> tuple[str, type[RegistryError], s
     for one in chain:
         if isinstance(one, urllib3.exceptions.ReadTimeoutError):
             return "the registry has fallen silent", Cut, ""
-        if isinstance(one, urllib3.exceptions.IncompleteRead):
+        if isinstance(one, urllib3.exceptions.InvalidChunkLength):
+            return "malformed chunk of an HTTP response", Cut, ""
+        if isinstance(one, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead):
             return "unexpected EOF", Cut, ""
+        if isinstance(one, http.client.BadStatusLine) and not isinstance(one, http.client.RemoteDisconnected):
+            return f"malformed HTTP response {str(one)[:80].strip()!a}", Cut, ""
         if isinstance(one, ssl.SSLError):
             return f"tls: {one.reason or one.strerror or one}".replace("_", " ").lower(), Unreachable, ""
         if isinstance(one, OSError) and one.errno in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
@@ -59,8 +67,6 @@ def _reason(error: BaseException, url: str) -> tuple[str, type[RegistryError], s
             return "connection reset by peer", Cut, ""
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return f"dial tcp {host}:{port}: i/o timeout", Unreachable, ""
-    if isinstance(error, urllib3.exceptions.LocationParseError | urllib3.exceptions.LocationValueError):
-        return "not an address that can be asked", Unreachable, ""
     return " ".join(str(chain[-1]).split())[:200] or "unexpected EOF", Cut, ""
 
 

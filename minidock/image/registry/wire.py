@@ -217,14 +217,17 @@ class Wire:
             if answer.status not in (301, 302, 303, 307, 308) or request.method not in ("GET", "HEAD") or not location:
                 return answer
             answer.close()
-            request = self._redirected(request, urljoin(request.url, location))
+            try:
+                request = self._redirected(request, urljoin(request.url, location))
+            except ValueError as error:  # a port or an IPv6 address that can't be
+                raise failure(urllib3.exceptions.LocationParseError(location), request.method, request.url) from error
         raise RegistryError(f'Get "{request.url}": stopped after {REDIRECTS} redirects')
 
     def _redirected(self, request: Request, url: str) -> Request:
         old, new = urlsplit(request.url), urlsplit(url)
         plain = new.scheme == "http" and (old.scheme == "http" or names.is_insecure(new.netloc, self._insecure))
         if new.scheme != "https" and not plain:
-            raise RegistryError(f'Get "{request.url}": refusing to be redirected from https to {url[:200]}')
+            raise RegistryError(f'Get "{request.url}": refusing to be redirected from {old.scheme} to {url[:200]}')
         headers = request.headers
         if (old.scheme, old.netloc) != (new.scheme, new.netloc):
             headers = {key: headers[key] for key in ("Accept", "Range", "User-Agent") if key in headers}
@@ -285,7 +288,7 @@ class Wire:
 
 def retry_after(header: str, now: float) -> float | None:
     """Seconds that a Retry-After header asks for, which may also be a date (RFC 9110, 10.2.3)."""
-    if header.strip().isdigit():
+    if header.strip().isdigit() and header.isascii():  # "²" is a digit, too, and no number
         return float(header)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
