@@ -6,12 +6,15 @@ import click
 
 from . import context
 from .commands import Entry, Noun, verb
-from .flags import text
+from .flags import many, text
 
 doctor = Noun(
     "doctor",
     "Find out what on this host is in the way",
-    {"network": Entry("doctor:network", "Forwarding, firewalls, modules, resolvers, subnets")},
+    {
+        "gpu": Entry("doctor:gpu", "Drivers, nodes, libraries, CDI files, the device filter"),
+        "network": Entry("doctor:network", "Forwarding, firewalls, modules, resolvers, subnets"),
+    },
     usage="COMMAND",
 )
 
@@ -27,7 +30,25 @@ MARKS = {"ok": "  ok  ", "note": " note ", "bad": " BAD  "}
 )
 def network(format: str) -> None:
     """Exit code 1 when something is in the way, so that scripts can ask."""
-    findings = context.engine().examine_network()
+    show(context.engine().examine_network(), format)
+
+
+@verb(
+    "gpu",
+    "Find out what is between containers and GPUs: drivers, nodes, libraries, CDI files, the device filter",
+    "[OPTIONS]",
+    flags=[
+        many("cdi-spec-dir", "", "Look for CDI files here instead, lowest priority first"),
+        text("format", "", "'json', or empty for text"),
+    ],
+    examples="sudo minidock doctor gpu",
+)
+def gpu(cdi_spec_dir: list[str], format: str) -> None:
+    """Exit code 1 too where there is no GPU at all."""
+    show(context.engine().examine_gpus(cdi_spec_dir or None), format)
+
+
+def show(findings: list[dict[str, str]], format: str) -> None:
     if format == "json":
         import msgspec
 

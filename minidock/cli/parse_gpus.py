@@ -8,7 +8,10 @@ Docker's.
 
 from __future__ import annotations
 
+import os
 import re
+
+import msgspec
 
 from ..errors import UsageError
 from ..model import DeviceRequest
@@ -54,10 +57,28 @@ def _count(raw: str) -> int:
     return int(raw)
 
 
-def requests(asked: list[DeviceRequest], devices: list[str]) -> list[DeviceRequest]:
+SPEC_DIRECTORIES = "cdi-spec-dirs"
+"""Of a request's options, which are free for drivers: the API has no other place for --cdi-spec-dir."""
+
+
+def requests(asked: list[DeviceRequest], devices: list[str], directories: list[str]) -> list[DeviceRequest]:
     """All of a command line: --gpus, then the --device words that name a CDI device, in one request."""
     named = [word for word in devices if CDI_NAME.fullmatch(word)]
-    return [*asked, *([DeviceRequest(driver="cdi", device_ids=named)] if named else [])]
+    rows = [*asked, *([DeviceRequest(driver="cdi", device_ids=named)] if named else [])]
+    if not directories:
+        return rows
+    if not rows:
+        raise UsageError("--cdi-spec-dir needs --gpus or --device vendor.com/class=name")
+    where = {SPEC_DIRECTORIES: ":".join(spec_directories(directories))}
+    return [msgspec.structs.replace(row, options={**row.options, **where}) for row in rows]
+
+
+def spec_directories(words: list[str]) -> list[str]:
+    """Absolute, since others than us will read them. Raises UsageError for a colon, which goes between two."""
+    for word in words:
+        if not word or ":" in word:
+            raise UsageError(f'invalid --cdi-spec-dir "{word}"')
+    return [os.path.abspath(word) for word in words]
 
 
 def paths(devices: list[str]) -> list[str]:

@@ -55,7 +55,7 @@ def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: lis
         tmpfs=parse_tmpfs(flags["tmpfs"]),
         readonly_rootfs=flags["read_only"],
         devices=[values.device(word) for word in parse_gpus.paths(flags["device"])],
-        device_requests=parse_gpus.requests(flags["gpus"], flags["device"]),
+        device_requests=parse_gpus.requests(flags["gpus"], flags["device"], flags["cdi_spec_dir"]),
         device_cgroup_rules=flags["device_cgroup_rule"],
         port_bindings=bindings,
         publish_all_ports=flags["publish_all"],

@@ -73,6 +73,7 @@ FILES = [
     value("shm-size", "", "Size of /dev/shm", "bytes", size, default=0),
     many("device", "", "Add a host device to the container, or one of a CDI file (vendor.com/class=name)"),
     many("gpus", "", "GPU devices to add to the container ('all' to pass all GPUs)", kind="gpu-request", parse=gpus),
+    many("cdi-spec-dir", "", "Look here for the CDI files of --gpus and --device, lowest priority first"),
     many("device-cgroup-rule", "", "Add a rule to the cgroup allowed devices list", parse=values.device_rule),
 ]
 

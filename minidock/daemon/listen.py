@@ -29,6 +29,7 @@ from aiohttp import web
 
 from minidock.daemon.app import Daemon, serve
 from minidock.daemon.carrier import Carrier
+from minidock.engine.device_requests import DIRECTORIES_VARIABLE
 from minidock.errors import Conflict, MinidockError, UsageError
 from minidock.paths import Layout
 
@@ -47,10 +48,12 @@ class Tls(msgspec.Struct, frozen=True):
     verify: bool = True
 
 
-def start(layout: Layout, hosts: Sequence[str], tls: Tls | None) -> None:
+def start(layout: Layout, hosts: Sequence[str], tls: Tls | None, cdi_directories: Sequence[str] = ()) -> None:
     """Listen, and serve until SIGTERM. Raises UsageError for an address that can't be, Conflict for one in use."""
     if os.geteuid() != 0:
         raise MinidockError("the daemon needs root", hint="try it with sudo")
+    if cdi_directories:
+        os.environ[DIRECTORIES_VARIABLE] = ":".join(cdi_directories)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     with contextlib.ExitStack() as stack:
         listening = [stack.enter_context(_listen(host, tls)) for host in hosts or [DEFAULT]]

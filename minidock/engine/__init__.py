@@ -541,6 +541,15 @@ class Engine:
 
         return device_requests.listing(self.layout, directories)
 
+    def examine_gpus(self, directories: list[str] | None = None) -> list[dict[str, str]]:
+        """What is between a container and a GPU of this host; each with level, about, text and advice."""
+        import msgspec
+
+        from minidock.engine import device_requests, gpu_doctor
+
+        found = gpu_doctor.examine(directories or device_requests.directories(self.layout))
+        return [msgspec.to_builtins(finding) for finding in found]
+
     def generate_cdi(self, vendor: str = "", root: str = "/") -> bytes:
         """A CDI file for the GPUs below `root`, as JSON. Raises NotFound when no driver is there."""
         from minidock.engine import cdi_generate

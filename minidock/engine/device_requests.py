@@ -6,6 +6,7 @@ it was asked for by number, by name or by its full CDI name.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +25,14 @@ from minidock.steps import Step
 VENDORS = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 
 
+DIRECTORIES_VARIABLE = "MINIDOCK_CDI_SPEC_DIRS"
+"""How `minidock daemon --cdi-spec-dir` tells those processes that make containers for it; a colon between two."""
+
+
 def directories(layout: Layout) -> list[str]:
     """Where this instance looks for CDI files, lowest priority first."""
-    return settings(layout).cdi_spec_dirs or list(cdi_specs.DIRECTORIES)
+    told = [place for place in os.environ.get(DIRECTORIES_VARIABLE, "").split(":") if place]
+    return told or settings(layout).cdi_spec_dirs or list(cdi_specs.DIRECTORIES)
 
 
 SPEC_DIRECTORIES = "cdi-spec-dirs"

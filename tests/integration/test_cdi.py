@@ -113,6 +113,21 @@ def test_what_is_not_offered_says_what_is(minidock: Minidock, vendor: Path) -> N
     assert minidock("ps", "-aq", check=True).stdout == ""
 
 
+def test_another_directory_for_one_container(minidock: Minidock, vendor: Path) -> None:
+    """It is kept with the container: a later start looks there too. What can't be resolved says where it looked."""
+    edits = {"env": ["FROM=elsewhere"]}
+    write(vendor / "other", "x.json", {"kind": "acme.com/x", "devices": [{"name": "0", "containerEdits": edits}]})
+    asked = ("--cdi-spec-dir", str(vendor / "other"), "--device", "acme.com/x=0")
+    minidock("create", "--name", "xx", *asked, "busybox", "sh", "-c", "echo $FROM", check=True)
+    assert minidock("start", "-a", "xx", check=True).stdout == "elsewhere\n"
+    ran = minidock("run", "--rm", *asked[:3], "acme.com/x=1", "busybox", "true")
+    assert f"read: {vendor}/other/x.json in {vendor}/other; they offer acme.com/x=0" in ran.stderr
+    nothing = minidock(
+        "run", "--rm", "--cdi-spec-dir", str(vendor / "none"), asked[2], "acme.com/x=0", "busybox", "true"
+    )
+    assert f"read: no file in {vendor}/none; no device is offered; minidock cdi generate" in nothing.stderr
+
+
 def test_a_stale_file_ends_the_start(minidock: Minidock, vendor: Path) -> None:
     os.remove(vendor / "library")
     ran = minidock("run", "--rm", "--gpus", "all", "busybox", "true")

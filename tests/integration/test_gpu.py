@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from minidock.engine import cdi_generate, gpu_doctor
 from tests.support import fakegpu
 from tests.support.instance import Minidock
 from tests.support.needs import require_root, require_tool
@@ -57,3 +59,76 @@ def test_a_program_finds_the_libraries_of_the_capabilities_that_it_has(minidock:
     assert (
         wrong.returncode == 125 and "unsupported capabilities found in NVIDIA_DRIVER_CAPABILITIES: fly" in wrong.stderr
     )
+
+
+# doctor gpu
+
+
+def found(root: Path, directory: Path) -> list[str]:
+    return [f"{one.level} {one.about}: {one.text} ({one.advice})" for one in gpu_doctor.examine([str(directory)], root)]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    require_root()
+    require_tool("gcc")
+    return fakegpu.tree(tmp_path / "host")
+
+
+def specify(host: Path, directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / "gpu.json").write_bytes(cdi_generate.as_json("", str(host)))
+    return directory / "gpu.json"
+
+
+def test_doctor_finds_nothing_in_the_way(host: Path, tmp_path: Path) -> None:
+    """Neither without a file, nor with one that is current; nodes that aren't made yet are only noted."""
+    rows = found(host, tmp_path / "cdi")
+    assert rows[0] == f"ok driver: NVIDIA's {fakegpu.VERSION} is loaded and has 2 GPUs ()"
+    assert rows[1].startswith("note nodes: /dev/nvidia-uvm, /dev/nvidia-uvm-tools, /dev/nvidia1: not made yet")
+    assert rows[2] == f"ok libraries: 3 of version {fakegpu.VERSION} in {host}/usr/lib64 ()"
+    assert rows[3] == "ok CDI files: none offers nvidia.com/gpu: --gpus looks at the driver at each start ()"
+    assert rows[4].startswith("ok device filter: ")
+    file = specify(host, tmp_path / "cdi")
+    assert f"ok CDI files: {file} offers 5 devices of nvidia.com/gpu ()" in found(host, tmp_path / "cdi")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("rm -r proc/driver; mkdir -p proc/driver", "bad driver: 0000:01:00.0: NVIDIA's, and no driver of theirs is"),
+        ("rm -r proc/driver sys", "bad card: there is no GPU of NVIDIA or AMD on this host's PCI bus"),
+        ("rm -r proc/driver/nvidia/gpus", "bad driver: NVIDIA's 550.54.15 is loaded and has found no GPU (dmesg"),
+        ("sed -i /uvm/d proc/devices", "bad nodes: the module nvidia-uvm isn't loaded: CUDA will find no device"),
+        ("rm dev/nvidia0; mknod dev/nvidia0 c 238 0", "bad nodes: /dev/nvidia0: of a number that no driver has now"),
+        ("rm usr/lib64/libnvidia-ml*", "bad libraries: libnvidia-ml of version 550.54.15 not found (install the"),
+        ("for f in usr/lib64/*; do mv $f ${f%550.54.15}535.1.2; done",
+         "bad libraries: the libraries are of version 535.1.2, the loaded module is 550.54.15 (reboot"),
+        ("rm usr/bin/nvidia-smi", "note libraries: there is no /usr/bin/nvidia-smi"),
+        ("rm usr/bin/nvidia-smi", "gpu.json: there is no {host}/usr/bin/nvidia-smi (minidock cdi generate"),
+        ("sed -i s/550.54.15/560.1.2/ proc/driver/nvidia/version",
+         "gpu.json: made for version 550.54.15, and 560.1.2 is loaded (minidock cdi generate -o"),
+        ("rm dev/nvidiactl", "gpu.json: there is no {host}/dev/nvidiactl"),
+        ("sed -i 's/239 nvidia-uvm/240 nvidia-uvm/' proc/devices",
+         "gpu.json: /dev/nvidia-uvm has the major 240 now, and not 239"),
+        ("echo '{}' > ../cdi/z.json", "z.json: not a CDI specification"),
+    ],
+)  # fmt: skip
+def test_doctor_names_what_is_missing_and_what_to_do(host: Path, tmp_path: Path, fault: str, told: str) -> None:
+    for name, text in (("vendor", "0x10de"), ("class", "0x030200")):
+        path = host / "sys/bus/pci/devices/0000:01:00.0" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    specify(host, tmp_path / "cdi")
+    subprocess.run(fault, shell=True, cwd=host, check=True)
+    rows = found(host, tmp_path / "cdi")
+    assert any(told.format(host=host) in row for row in rows), rows
+
+
+def test_doctors_exit_code_says_whether_something_is_bad(minidock: Minidock) -> None:
+    require_root()
+    said = minidock("doctor", "gpu", "--format", "json")
+    rows = json.loads(said.stdout)
+    assert said.returncode == int(any(row["level"] == "bad" for row in rows))
+    assert rows[-1]["about"] == "device filter" and rows[-1]["level"] == "ok"
+    assert len(minidock("doctor", "gpu").stdout.splitlines()) == len(rows)

@@ -23,6 +23,8 @@ class Daemon:
     def __init__(self, box: Minidock, directory: Path, also: str = "") -> None:
         self.box = box
         self.also = also
+        self.words: list[str] = []
+        """Further flags of its next start."""
         self.socket = directory / "d.sock"
         self.url = f"unix://{self.socket}"
         self.log = directory / "log"
@@ -37,7 +39,9 @@ class Daemon:
     def start(self) -> None:
         with self.log.open("ab") as log:
             hosts = [word for host in (self.url, self.also) if host for word in ("-H", host)]
-            self.process = self.box.popen("daemon", *hosts, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = self.box.popen(
+                "daemon", *hosts, *self.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         deadline = time.monotonic() + 15 * SLOWNESS
         while not self._answers():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from minidock.cli import parse_gpus
-from minidock.engine import create
+from minidock.engine import create, device_requests
 from minidock.errors import UsageError
 from minidock.model import DeviceRequest, HostConfig
 
@@ -50,9 +50,20 @@ def test_what_is_none(raw: str, problem: str) -> None:
 def test_names_of_cdi_devices_are_no_paths() -> None:
     words = ["/dev/null", "acme.com/gpu=0", "/dev/a=b:/dev/c", "acme.com/gpu=1"]
     assert parse_gpus.paths(words) == ["/dev/null", "/dev/a=b:/dev/c"]
-    assert parse_gpus.requests([], words) == [
+    assert parse_gpus.requests([], words, []) == [
         DeviceRequest(driver="cdi", device_ids=["acme.com/gpu=0", "acme.com/gpu=1"])
     ]
+
+
+def test_directories_of_cdi_files_travel_with_the_requests() -> None:
+    """Whole paths: another process reads them."""
+    [asked] = parse_gpus.requests([DeviceRequest(count=1, options={"a": "b"})], [], ["/a", "b"])
+    assert asked.options == {"a": "b", "cdi-spec-dirs": f"/a:{os.path.abspath('b')}"}
+    assert device_requests.asked_directories([asked, asked]) == ["/a", os.path.abspath("b")]
+    with pytest.raises(UsageError, match="--cdi-spec-dir needs --gpus or --device"):
+        parse_gpus.requests([], ["/dev/null"], ["/a"])
+    with pytest.raises(UsageError, match='invalid --cdi-spec-dir "a:b"'):
+        parse_gpus.requests([DeviceRequest(count=1)], [], ["a:b"])
 
 
 @pytest.mark.parametrize(

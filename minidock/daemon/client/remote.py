@@ -414,6 +414,9 @@ class RemoteEngine(Engine):
     def cdi_devices(self, directories: list[str] | None = None) -> NoReturn:
         raise _only_here("cdi ls works")
 
+    def examine_gpus(self, directories: list[str] | None = None) -> NoReturn:
+        raise _only_here("doctor gpu works")
+
     def generate_cdi(self, vendor: str = "", root: str = "/") -> NoReturn:
         raise _only_here("cdi generate works")
 
