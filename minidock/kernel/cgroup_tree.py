@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
-from minidock.errors import MinidockError
+from minidock.errors import MinidockError, SystemCallFailed
 from minidock.kernel.cgroup_files import Cgroup, Hierarchies, discover, read_text, write
 
 PATIENCE = 10.0
@@ -76,6 +76,8 @@ def kill(directories: Iterable[str]) -> None:
             _thaw(directory)
         for directory, pids in left.items():
             _kill_once(directory, pids)
+        if pause > 0.01:  # most are gone by now
+            _free_from_others({pid for pids in left.values() for pid in pids})
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 
@@ -106,6 +108,21 @@ def _thaw(directory: str) -> None:
         for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
             with contextlib.suppress(FileNotFoundError):
                 write(f"{inner}/{name}", value)
+
+
+def _free_from_others(killed: Iterable[int]) -> None:
+    """Version 1 puts a process where it is told to, by hierarchy: somebody may have moved ours to a frozen cgroup of
+    his own. That one isn't ours to thaw; but in the hierarchy's root, which is never frozen, SIGKILL reaches them."""
+    mount = discover().v1.get("freezer")
+    for pid in filter(None, killed if mount else ()):
+        found = read_text(f"/proc/{pid}/cgroup") or ""
+        where = next((line.split(":", 2)[2] for line in found.splitlines() if ":freezer:" in line), "/")
+        if (read_text(f"{mount}{where}/freezer.state") or "THAWED").strip() != "THAWED":
+            try:
+                write(f"{mount}/cgroup.procs", str(pid))
+            except SystemCallFailed as error:
+                if error.number != errno.ESRCH:  # dead meanwhile
+                    raise
 
 
 def remove(directories: Iterable[str], *, parents_up_to: Iterable[str] = ()) -> None:

@@ -151,11 +151,14 @@ class SetUser(Step, frozen=True):
     gid: int
     additional_gids: list[int] = []
     umask: int | None = None
+    keep_groups: bool = False
+    """The groups stay those of whoever started us, even those that a user namespace has no name for."""
     man: ClassVar[str] = "setresuid(2)"
 
     def describe(self) -> str:
         others = [str(gid) for gid in self.additional_gids if gid != self.gid]
         groups = f" and groups {', '.join(others)}" if others else ""
+        groups = ", keeping the groups" if self.keep_groups else groups
         umask = "" if self.umask is None else f", umask {self.umask:04o}"
         return f"become user {self.uid} with group {self.gid}{groups}{umask}"
 
@@ -165,7 +168,7 @@ class SetUser(Step, frozen=True):
         return [
             f"--reuid={self.uid}",
             f"--regid={self.gid}",
-            f"--groups={groups}" if groups else "--clear-groups",
+            "--keep-groups" if self.keep_groups else f"--groups={groups}" if groups else "--clear-groups",
         ]
 
     def shell(self) -> str:
@@ -173,7 +176,8 @@ class SetUser(Step, frozen=True):
         return f"{umask}setpriv {' '.join(self.setpriv())} COMMAND"
 
     def apply(self, live: Live) -> None:
-        self._set_groups()
+        if not self.keep_groups:
+            self._set_groups()
         syscalls.setresgid(self.gid)
         syscalls.setresuid(self.uid)
         if self.umask is not None:

@@ -50,7 +50,10 @@ COMMANDS = {
     for command in (
         Command("checkpoint", CONTAINER, "refused: minidock has no CRIU", [IMAGE_PATH], verbs.refused),
         Command("create", CONTAINER, "make a container; its process waits for `start`", MAKING, verbs.create),
-        Command("delete", CONTAINER, "remove a container", [Flag("--force, -f", "kill it first", "yes")], verbs.delete),
+        Command("delete", CONTAINER, "remove a container", [
+            Flag("--force, -f", "kill it first", "yes"),
+            Flag("--regex", "crun's: all whose ids this pattern fits", "yes"),
+        ], verbs.delete),
         Command("events", CONTAINER, "print what a container uses, as JSON",
                 [Flag("--interval", "time between two", default="5s"), Flag("--stats", "print once", "yes")],
                 verbs.events),
@@ -166,7 +169,8 @@ def _words_of(error: OSError) -> str:
 def _version() -> int:
     from minidock import __version__
 
-    print(f"{_name()} version {__version__}\nspec: {SPEC_VERSION}")
+    # The last line is crun's way to say what it was built with: here, that NOTIFY_SOCKET is served.
+    print(f"{_name()} version {__version__}\nspec: {SPEC_VERSION}\n+SYSTEMD_NOTIFY +SECCOMP +CAP +EBPF")
     return 0
 
 

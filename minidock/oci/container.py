@@ -15,33 +15,18 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
 from minidock.oci import texts
 from minidock.oci.birth import Creation, DirectBirth, stdio
 from minidock.oci.bundle import absolute, hook_state, listening, read_bundle, rootfs_of, socket_activation
+from minidock.oci.state import State, check_id, now, ticks
 from minidock.steps import Live, Step
 
-ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
-"""What an id may consist of; it becomes the name of a directory and of a cgroup."""
-
-
-class State(msgspec.Struct, frozen=True, rename="camel"):
-    """state.json. `start_ticks` with `pid` names one process for ever (proc_pid_stat(5), field 22)."""
-
-    oci_version: str
-    id: str
-    pid: int
-    bundle: str
-    rootfs: str
-    annotations: dict[str, str]
-    created: str
-    cgroup: str
-    start_ticks: int
+if TYPE_CHECKING:
+    from minidock.oci.notify import Notifier
 
 
 class Runtime:
@@ -52,6 +37,8 @@ class Runtime:
         self.root = root
         self.warn = warn
         self.systemd = systemd
+        self.notifier: Notifier | None = None
+        """Once a container was made or started for somebody who waits to hear that it is ready."""
 
     # the life of a container
 
@@ -80,6 +67,11 @@ class Runtime:
 
         self._warn_of_rights(config)
         config = absolute(socket_activation(config), bundle)
+        if os.environ.get("NOTIFY_SOCKET"):
+            from minidock.oci import notify
+
+            config = notify.bound(config, directory)
+            self.notifier = notify.Notifier(directory)
         rootfs = rootfs_of(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
@@ -97,8 +89,8 @@ class Runtime:
         states: list[State] = []
 
         def created(pid: int) -> None:
-            version, notes, now = config.oci_version, config.annotations, _now()
-            state = State(version, container_id, pid, str(bundle), rootfs, notes, now, group, ticks(pid))
+            version, notes, made_at = config.oci_version, config.annotations, now()
+            state = State(version, container_id, pid, str(bundle), rootfs, notes, made_at, group, ticks(pid))
             files.write_json(directory / "state.json", state, durable=False)
             states.append(state)
 
@@ -131,8 +123,13 @@ class Runtime:
         if status != "created":
             words = {"stopped": "cannot start a container that has stopped"}
             raise Conflict(words.get(status, "cannot start an already running container"))
-        line = self.root / container_id / "start-line"
+        directory = self.root / container_id
+        line = directory / "start-line"
         fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if os.environ.get("NOTIFY_SOCKET") and (directory / "notify").is_dir() and not self.notifier:
+            from minidock.oci.notify import Notifier
+
+            self.notifier = Notifier(directory)
         os.write(fifo, b"!")
         line.unlink()
         config = self.config(container_id)
@@ -255,33 +252,16 @@ class Runtime:
             return []
         return sorted(path.parent.name for path in self.root.glob("*/state.json"))
 
+    def matching(self, pattern: str) -> list[str]:
+        """Ids in which the regular expression is found, as crun's `delete --regex` has it. Raises UsageError."""
+        import re
 
-def check_id(container_id: str) -> None:
-    """Raises UsageError for an id that is empty, or not a name."""
-    if not container_id:
-        raise UsageError("container id cannot be empty")
-    if set(container_id) - ALLOWED or container_id in (".", "..") or len(container_id) > 1024:
-        raise texts.invalid_id()
+        try:
+            return [name for name in self.ids() if re.search(pattern, name)]
+        except re.error as error:
+            raise UsageError(f"invalid regular expression {pattern!r}: {error}") from None
 
 
 def _still(bundle: str) -> str:
     """Where a late hook runs: the bundle may be gone by then."""
     return bundle if os.path.isdir(bundle) else "/"
-
-
-def ticks(pid: int) -> int:
-    """When the process started (proc_pid_stat(5), field 22); 0 when it is gone, or dead and not yet waited for."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b") ")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
-
-
-def _now() -> str:
-    import time
-
-    now = time.time_ns()
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000_000))
-    return f"{whole}.{now % 1_000_000_000:09d}Z"

@@ -11,7 +11,8 @@ import msgspec
 
 from minidock.errors import Conflict, ContainerNotFound, UsageError
 from minidock.kernel import blkio, cgroups, cpu, hugetlb, memory, pids
-from minidock.oci.container import Runtime, State
+from minidock.oci.container import Runtime
+from minidock.oci.state import State
 from minidock.oci.words import Words
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -49,7 +49,8 @@ def _json(level: str, message: str) -> str:
     import time
 
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return json.dumps({"level": level, "msg": message, "time": now}) + "\n"
+    # Without a blank, as Go writes it: there are scripts that look for `"level":"error"`.
+    return json.dumps({"level": level, "msg": message, "time": now}, separators=(",", ":")) + "\n"
 
 
 def _text(level: str, message: str) -> str:

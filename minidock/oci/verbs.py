@@ -22,13 +22,16 @@ def runtime_of(words: Words) -> Runtime:
 
 def create(words: Words) -> int:
     """Make a container; its process waits for `start`."""
-    _create(words, detach=True)
+    _create(runtime_of(words), words, detach=True)
     return 0
 
 
 def start(words: Words) -> int:
     """Let a created container run its command."""
-    runtime_of(words).start(words.arguments[0])
+    runtime = runtime_of(words)
+    state = runtime.start(words.arguments[0])
+    if runtime.notifier:
+        runtime.notifier.forward(state.pid)
     return 0
 
 
@@ -41,7 +44,7 @@ def run(words: Words) -> int:
     if not detach:
         foreground.adopt_orphans()
         foreground.hold_signals()
-    pid, terminal = _create(words, detach=detach, start=True)
+    pid, terminal = _create(runtime, words, detach=detach, start=True)
     try:
         if terminal < 0:
             runtime.poststart(runtime.read(identity), runtime.config(identity))
@@ -49,9 +52,14 @@ def run(words: Words) -> int:
         runtime.delete(identity, force=True)
         raise
     if detach:
+        if runtime.notifier:
+            runtime.notifier.forward(pid)
         return 0
+    beside = runtime.notifier.forward_meanwhile(pid, runtime.warn) if runtime.notifier else None
     # A terminal of ours has to get its size before the command looks: so there the command still waits.
     code = foreground.follow(pid, terminal, lambda: runtime.start(identity))
+    if beside:
+        beside.join()
     if not words.yes("keep"):
         runtime.delete(identity, force=True)
     return code
@@ -72,7 +80,7 @@ def execute(words: Words) -> int:
     return 0 if detach else foreground.follow(pid, ours, lambda: None)
 
 
-def _create(words: Words, *, detach: bool, start: bool = False) -> tuple[int, int]:
+def _create(runtime: Runtime, words: Words, *, detach: bool, start: bool = False) -> tuple[int, int]:
     """The pid, and our end of the terminal's way when the terminal is ours."""
     from minidock.oci.birth import Creation
     from minidock.oci.bundle import read_bundle
@@ -85,7 +93,6 @@ def _create(words: Words, *, detach: bool, start: bool = False) -> tuple[int, in
     console, ours = _console(terminal, detach, words.text("console_socket"))
     flags = (words.number("preserve_fds"), words.yes("no_pivot"), words.yes("no_new_keyring"))
     asked = Creation(console, *flags, words.text("config"), start and ours < 0)
-    runtime = runtime_of(words)
     state = runtime.create(words.arguments[0], bundle, asked)
     try:
         _tell_pid(words, state.pid)
@@ -139,8 +146,11 @@ def kill(words: Words) -> int:
 
 
 def delete(words: Words) -> int:
-    """Remove what create made."""
-    runtime_of(words).delete(words.arguments[0], force=words.yes("force"))
+    """Remove what create made: of one container, or of all whose ids a pattern fits."""
+    runtime = runtime_of(words)
+    names = runtime.matching(words.arguments[0]) if words.yes("regex") else words.arguments
+    for name in names:
+        runtime.delete(name, force=words.yes("force"))
     return 0
 
 

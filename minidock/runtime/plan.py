@@ -271,12 +271,17 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
     steps += [
         capabilities.DropBoundingSet(caps.bounding, kept),
         capabilities.KeepCaps(),
-        credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids),
+        credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids, keep_groups=_keeps(spec)),
         capabilities.set_capabilities(caps, kept),
     ]
     if spec.linux.seccomp:
         steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
     return steps
+
+
+def _keeps(spec: Spec) -> bool:
+    """`podman run --group-add keep-groups`: files of a group that no id in the container stands for stay readable."""
+    return spec.annotations.get("run.oci.keep_original_groups") == "1"
 
 
 def agent(spec: Spec, state: dict[str, Any]) -> list[Step]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import require_feature
 from tests.support.oci import Run, args, bundle, configure, oci, run_with, status, wait_for
 
 __all__ = ["bundle", "oci"]
@@ -61,6 +62,45 @@ def test_a_paused_container_takes_no_exec_and_can_be_deleted(oci: Run, box: str)
     oci("delete", "--force", box)
 
 
+def test_a_process_that_was_moved_to_another_frozen_cgroup_dies_all_the_same(oci: Run, box: str) -> None:
+    require_feature("cgroup-v1")
+    others = Path(f"/sys/fs/cgroup/freezer/mdt-{os.getpid()}-others")
+    others.mkdir()
+    try:
+        (others / "cgroup.procs").write_text(str(json.loads(oci("state", box).stdout)["pid"]))
+        (others / "freezer.state").write_text("FROZEN")
+        oci("delete", "--force", box)
+        assert (others / "freezer.state").read_text() == "FROZEN\n"  # not ours to thaw
+        assert (others / "cgroup.procs").read_text() == ""
+    finally:
+        (others / "freezer.state").write_text("THAWED")
+        others.rmdir()
+
+
+def test_delete_by_a_pattern(oci: Run, bundle: Path) -> None:
+    for name in ("web-1", "web-2", "db"):
+        configure(oci, bundle, args("sleep", "1000"))
+        oci("create", "-b", str(bundle), name)
+    oci("delete", "--regex", "^web-[0-9]$")
+    assert oci("list", "-q").stdout == "db\n"
+    assert "invalid regular expression" in oci("delete", "--regex", "(", check=False).stderr
+
+
+@pytest.mark.parametrize("kept, groups", [("1", {"6", "41", "42"}), ("0", {"6", "8"})])
+def test_the_caller_s_groups_are_kept_when_an_annotation_asks(
+    oci: Run, bundle: Path, tmp_path: Path, kept: str, groups: set[str]
+) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["id", "-G"]
+        config["process"]["user"] = {"uid": 5, "gid": 6, "additionalGids": [8]}
+        config["annotations"] = {"run.oci.keep_original_groups": kept}
+
+    configure(oci, bundle, change)
+    command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(tmp_path / "state"), "run", "box"]
+    done = subprocess.run(command, cwd=bundle, extra_groups=[41, 42], capture_output=True, text=True, timeout=60)
+    assert set(done.stdout.split()) == groups, done.stderr
+
+
 def test_list_and_state(oci: Run, box: str, bundle: Path) -> None:
     assert oci("list", "-q").stdout == "box\n"
     (row,) = json.loads(oci("list", "-f", "json").stdout)
@@ -97,6 +137,7 @@ def test_errors_go_to_the_log_as_engines_read_them(oci: Run, tmp_path: Path) -> 
     log = tmp_path / "log.json"
     result = oci("--log", str(log), "--log-format", "json", "state", "nobody", check=False)
     assert (result.returncode, result.stderr) == (1, "container does not exist\n")
+    assert '"level":"error"' in log.read_text()  # scripts look for it so, and Go writes no blank
     told = json.loads(log.read_text())
     assert (told["level"], told["msg"]) == ("error", "container does not exist")
     assert told["time"].endswith("Z")
