@@ -2,8 +2,8 @@
  * are plain files.
  *
  *     networks/NAME/hosts     "172.18.0.2 web 0123456789ab db": who is called what (minidock/network/names.py)
- *     dns.conf                "network NAME PATH", "link NAME ALIAS", "server ADDRESS": read again at each question, so
- *                             that nobody has to tell us when a container comes or goes
+ *     dns.conf                "network NAME<tab>PATH", "link NAME ALIAS", "server ADDRESS": read again at each question,
+ *                             so that nobody has to tell us when a container comes or goes
  *
  * Questions come from inside the container, and answers from servers that we don't know: both are hostile. Of either we
  * read the header and the first question, with every length checked; the rest is passed on as it is.
@@ -52,7 +52,7 @@ static bool question_read(const unsigned char *message, size_t length, struct qu
             question->name[used++] = '.';
         for (size_t index = 0; index < label; index++) {
             unsigned char letter = message[at + index];
-            if (letter <= ' ' || letter == '.' || letter >= 0x7f)
+            if (letter < ' ' || letter == '.' || letter >= 0x7f)
                 letter = '?'; /* no name of ours has it; what is passed on are the bytes themselves */
             question->name[used++] = (char)tolower(letter);
         }
@@ -129,7 +129,7 @@ static void networks_search(const char *name, int family, const void *wanted, st
     int path = 0;
 
     while (!known->found && file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "network %255s %n", network, &path) != 1)
+        if (sscanf(line, "network %255[^\t] %n", network, &path) != 1)
             continue;
         line[strcspn(line, "\n")] = '\0';
         bare_name(name, network, bare);

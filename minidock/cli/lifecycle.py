@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from ..errors import MinidockError, NotFound
+from ..errors import MinidockError, NotFound, UsageError
 from . import context
 from .commands import UNLIMITED, Complaint, told, verb
 from .flags import boolean, explain, number, refused, spelling, text
@@ -15,7 +15,6 @@ from .parse_values import detach_keys as parse_detach_keys
 
 SEVERAL = "CONTAINER [CONTAINER...]"
 NO_CHECKPOINTS = "can't be honoured: there are no checkpoints, which need CRIU (and Docker's experimental mode)"
-NO_LINK_NAMES = "can't be honoured: a link here is a part of its container's configuration, and no name of its own"
 SIGNAL = text("signal", "s", "Signal to send to the container")
 TIMEOUT = number("timeout", "t", "Seconds to wait before killing the container", default=None)
 STOPPING = [SIGNAL, TIMEOUT, spelling("time", TIMEOUT)]
@@ -162,7 +161,7 @@ def kill(arguments: list[str], signal: str) -> None:
         boolean("force", "f", "Force the removal of a running container (uses SIGKILL)"),
         boolean("volumes", "v", "Remove anonymous volumes associated with the container"),
         explain("Tell each step that is undone, as it happens (=json, =html)"),
-        refused("link", "l", kind="", why=NO_LINK_NAMES),
+        boolean("link", "l", "Remove the specified link"),
     ],
     least=1,
     most=UNLIMITED,
@@ -170,17 +169,20 @@ def kill(arguments: list[str], signal: str) -> None:
     examples="""
         minidock rm web
         minidock rm -f $(minidock ps -aq)
+        minidock rm --link web/store
     """,
 )
-def rm(arguments: list[str], force: bool, volumes: bool, explain: str) -> None:
+def rm(arguments: list[str], force: bool, volumes: bool, link: bool, explain: str) -> None:
     """With --force a container that isn't there is told, and is no failure: the wish is fulfilled."""
     from .run import narrating
 
     engine = context.engine()
 
     def act(name: str) -> bool:
+        if not name.strip("/"):
+            raise UsageError("container name cannot be empty")
         try:
-            engine.remove(name.strip("/"), force=force, volumes=volumes, narrator=narrator)
+            engine.remove(name.strip("/"), force=force, volumes=volumes, link=link, narrator=narrator)
         except NotFound as error:
             if not force:
                 raise

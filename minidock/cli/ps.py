@@ -97,6 +97,7 @@ def ps(
 
 
 def columns(row: ContainerSummary, *, no_trunc: bool) -> Columns:
+    called = [name.removeprefix("/") for name in row.names]
     return {
         "ID": lambda: row.id if no_trunc else row.id[:12],
         "Image": partial(_image, row, no_trunc),
@@ -106,7 +107,7 @@ def columns(row: ContainerSummary, *, no_trunc: bool) -> Columns:
         "Status": lambda: row.status,
         "State": lambda: row.state,
         "Ports": lambda: ports(row.ports),
-        "Names": lambda: ",".join(name.removeprefix("/") for name in row.names),
+        "Names": lambda: ",".join(name for name in called if no_trunc or "/" not in name),
         "Size": partial(_size, row),
         "Labels": lambda: ",".join(f"{key}={value}" for key, value in sorted(row.labels.items())),
         "Mounts": lambda: ",".join(

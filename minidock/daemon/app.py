@@ -59,6 +59,9 @@ class Daemon:
         self.workers.close()
 
 
+CONTAINER = "/containers/{ref:[^/]+(?:/[^/]+)?}"
+"""By id or name; a link gives one more name, `web/store`."""
+
 Handler = Callable[[Daemon, web.Request], Awaitable[web.StreamResponse]]
 Route = tuple[str, str, Handler]
 DAEMON = web.AppKey("daemon", Daemon)

@@ -142,8 +142,21 @@ class Engine:
 
         return stop.wait(self.layout, ref)
 
-    def remove(self, ref: str, *, force: bool = False, volumes: bool = False, narrator: Narrator = SILENT) -> None:
-        """Raises Conflict for a running one, unless forced."""
+    def remove(
+        self,
+        ref: str,
+        *,
+        force: bool = False,
+        volumes: bool = False,
+        link: bool = False,
+        narrator: Narrator = SILENT,
+    ) -> None:
+        """Raises Conflict for a running one, unless forced. `link`: only the link whose name it is."""
+        if link:
+            from minidock.engine import link_names
+
+            link_names.remove(self.layout, ref)
+            return
         from minidock.engine import stop
 
         stop.remove(self.layout, ref, force=force, volumes=volumes, narrator=narrator)

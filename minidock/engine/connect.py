@@ -35,7 +35,7 @@ def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -
             journal = [*_journal(layout, record), *made]
             _write_journal(layout, record, journal)
             changed = replace(changed, endpoints={**record.endpoints, found.name: shown_there})
-            _settle(layout, changed)
+            settle(layout, changed)
             networks.tell(layout, found, "connect", record.id)
         elif asked.ipam_config and any(asked.ipam_config.get(key) for key, _ in attachment.FAMILIES):
             for key, six in attachment.FAMILIES:
@@ -109,10 +109,10 @@ def _leave(layout: Layout, record: Record, changed: Record, found: Network) -> N
         way_out = attachment.gateway_of(_connected(layout, changed))
         journal += connection.move_ports(layout, record.id, claim.ports, way_out)
     _write_journal(layout, record, journal)
-    _settle(layout, changed)
+    settle(layout, changed)
 
 
-def _settle(layout: Layout, record: Record) -> None:
+def settle(layout: Layout, record: Record) -> None:
     """After a change: the way out, who is asked for names, and /etc/hosts. Files are bound into the container, so
     they are written in place."""
     connected = _connected(layout, record)

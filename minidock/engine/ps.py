@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from minidock.engine import repair
 from minidock.engine.durations import human_duration, unix
@@ -26,16 +26,25 @@ def containers(layout: Layout, *, everything: bool, last: int, filters: Filters,
         chosen = [record for record in records if record in chosen][:last]
     elif not everything and not {"status", "exited"} & set(filters):
         chosen = [record for record in chosen if record.state.running]
-    return [summary(layout, record, size=size) for record in chosen]
+    called = _linked(records)
+    return [summary(layout, record, size=size, called=called.get(record.id, [])) for record in chosen]
 
 
-def summary(layout: Layout, record: Record, *, size: bool = False) -> ContainerSummary:
-    """API row."""
+def _linked(records: list[Record]) -> dict[str, list[str]]:
+    if not any(record.host_config.links for record in records):
+        return {}
+    from minidock.engine import link_names
+
+    return link_names.given(records)
+
+
+def summary(layout: Layout, record: Record, *, size: bool = False, called: Sequence[str] = ()) -> ContainerSummary:
+    """API row; `called`: what others that link to it call it."""
     written = directory_size(f"{layout.container(record.id)}/upper") if size else 0
     root = written + _image_size(layout, record) if size else 0
     return ContainerSummary(
         id=record.id,
-        names=[f"/{record.name}"],
+        names=[f"/{record.name}", *called],
         image=record.image,
         image_id=record.image_id,
         command=" ".join([record.path, *(f"'{word}'" if " " in word else word for word in record.args)]),

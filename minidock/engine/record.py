@@ -121,7 +121,11 @@ class Records:
     def find(self, ref: str) -> Record:
         """By id, by name (with or without Docker's leading slash), or by a prefix of an id that only one has."""
         name = ref.removeprefix("/")
-        if not name or "/" in name or name in (".", ".."):
+        if "/" in name:
+            from minidock.engine import link_names
+
+            return link_names.find(self, ref)
+        if not name or name in (".", ".."):
             raise ContainerNotFound(ref)
         if len(name) == 64 and self.path(name).exists():
             return self.read(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from minidock.engine import events
+from minidock.engine import events, link_names
 from minidock.engine.create import NAME
 from minidock.engine.record import Records
 from minidock.errors import Conflict, NameInUse, UsageError
@@ -31,4 +31,5 @@ def rename(layout: Layout, ref: str, name: str) -> None:
         except NameInUse as error:
             raise Conflict(f"Error when allocating new name: {error.message}") from error
         addresses.rename(layout, record.id, name)
+    link_names.rename(layout, record.name, name)
     events.container(layout, renamed, "rename", {"oldName": f"/{record.name}"})

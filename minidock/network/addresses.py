@@ -8,7 +8,6 @@ journal (its steps are not undone yet). Any other claim was left by a kill -9 or
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 from pathlib import Path
 from typing import ClassVar
@@ -178,9 +177,7 @@ def of_container(layout: Layout, container: str) -> dict[str, Claim]:
 
 def networks(layout: Layout) -> list[str]:
     """Names of the instance's networks that have been used."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.listdir(layout.networks)
-    return []
+    return subnets.names(layout)
 
 
 def container_name(layout: Layout, container: str) -> str:

@@ -110,7 +110,12 @@ def write(directory: Path) -> None:
 def config(port: int, networks: dict[str, Path], links: list[str], servers: list[str]) -> str:
     """dns.conf: `networks` are the hosts files by the network's name, `links` as in `--link NAME:ALIAS`."""
     lines = [f"port {port}"]
-    lines += [f"network {name} {path}" for name, path in networks.items()]
+    lines += [f"network {_one_line(name)}\t{path}" for name, path in networks.items()]
     lines += [f"link {name} {alias or name}" for name, _, alias in (link.partition(":") for link in links)]
     lines += [f"server {server}" for server in servers]
     return "\n".join(lines) + "\n"
+
+
+def _one_line(name: str) -> str:
+    """A network may have a space in its name, and a tab: nobody can ask for the latter."""
+    return "".join(letter if letter >= " " else "?" for letter in name)

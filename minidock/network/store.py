@@ -21,6 +21,8 @@ from minidock.paths import Layout
 
 PREDEFINED = ("bridge", "host", "none")
 VLANS = ("macvlan", "ipvlan")
+LONGEST = 255
+"""Bytes of a name, as it is written in the file system: NAME_MAX of limits.h."""
 
 
 def network_id(layout: Layout, name: str) -> str:
@@ -40,7 +42,7 @@ def ls(layout: Layout) -> list[Network]:
 
 def find(layout: Layout, ref: str) -> Network:
     """By name, id, or a prefix of an id that only one has. Raises NetworkNotFound, MinidockError."""
-    if ref in PREDEFINED or (ref and "/" not in ref and (layout.networks / ref / "network.json").exists()):
+    if ref in PREDEFINED or (ref and len(os.fsencode(ref)) <= LONGEST and subnets.read(layout, ref)):
         return next(network for network in ls(layout) if network.name == ref)
     matches = [network for network in ls(layout) if ref and network.id.startswith(ref)]
     if len(matches) > 1:
@@ -76,11 +78,12 @@ def create(layout: Layout, asked: NetworkRequest) -> Network:
 def _check_name(layout: Layout, name: str) -> None:
     if name in PREDEFINED:
         raise Conflict(f"operation is not permitted on predefined {name} network")
-    if not name.strip() or subnets.read(layout, name):
+    if name and not name.strip():
+        raise UsageError("invalid name:")  # of blanks nothing can be seen
+    if len(os.fsencode(subnets.directory(layout, name).name)) > LONGEST:
+        raise UsageError(f"invalid name: {name}", hint=f"a network's name has at most {LONGEST} bytes")
+    if not name or subnets.read(layout, name):
         raise Conflict(f"network with name {name} already exists")
-    if len(name.split()) > 1 or "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > 255:
-        hint = "no slash or space, no dot in front, 255 bytes at most"
-        raise UsageError(f"{name} is not a name for a network", hint=hint)
 
 
 def _completed(layout: Layout, asked: NetworkRequest) -> NetworkRequest:

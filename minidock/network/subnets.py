@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,8 +98,20 @@ class Taken(msgspec.Struct, frozen=True):
     """Empty for the instance's default one."""
 
 
+ODD = re.compile(r"[/%\x00-\x1f\x7f]|^\.")
+"""What a network's name may have, and a file's can't, or should not: written as %2F."""
+
+
 def directory(layout: Layout, name: str = "bridge") -> Path:
-    return layout.networks / name
+    return layout.networks / ODD.sub(lambda match: f"%{ord(match[0]):02X}", name)
+
+
+def names(layout: Layout) -> list[str]:
+    """Of all that have a directory, in their order."""
+    with contextlib.suppress(FileNotFoundError):
+        found = os.listdir(layout.networks)
+        return sorted(re.sub("%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name) for name in found)
+    return []
 
 
 def default_network(layout: Layout, *, dry_run: bool = False) -> Network:
@@ -205,9 +218,7 @@ def first_of(subnet: str) -> str:
 
 def everything(layout: Layout) -> list[Network]:
     """The instance's networks that have a file, by name."""
-    with contextlib.suppress(FileNotFoundError):
-        return [found for name in sorted(os.listdir(layout.networks)) if (found := read(layout, name))]
-    return []
+    return [found for name in names(layout) if (found := read(layout, name))]
 
 
 def _routed() -> list[str]:

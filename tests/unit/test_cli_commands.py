@@ -336,8 +336,8 @@ def test_explain_tells_each_step_on_stderr(engine: Engine) -> None:
         (["stop", "a"], "stop", {"timeout": None, "signal": ""}),
         (["kill", "a"], "kill", {"signal": "KILL"}),
         (["kill", "-s", "9", "a"], "kill", {"signal": "9"}),
-        (["rm", "-fv", "a"], "remove", {"force": True, "volumes": True, "narrator": SILENT}),
-        (["container", "remove", "a"], "remove", {"force": False, "volumes": False, "narrator": SILENT}),
+        (["rm", "-fv", "a"], "remove", {"force": True, "volumes": True, "link": False, "narrator": SILENT}),
+        (["container", "remove", "a"], "remove", {"force": False, "volumes": False, "link": False, "narrator": SILENT}),
         (["start", "a"], "start", {}),
     ],
 )

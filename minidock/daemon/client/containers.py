@@ -48,8 +48,8 @@ def verb(api: Api, ref: str, what: str, **query: object) -> None:
     api.open("POST", f"/containers/{quoted(ref)}/{what}", query, starting=what in ("start", "restart")).read()
 
 
-def remove(api: Api, ref: str, *, force: bool, volumes: bool) -> None:
-    api.open("DELETE", f"/containers/{quoted(ref)}", {"force": force, "v": volumes}).read()
+def remove(api: Api, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+    api.open("DELETE", f"/containers/{quoted(ref)}", {"force": force, "v": volumes, "link": link}).read()
 
 
 def update(api: Api, ref: str, changes: dict[str, Any]) -> list[str]:

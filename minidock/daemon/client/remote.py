@@ -127,11 +127,19 @@ class RemoteEngine(Engine):
 
         return attached.wait(self.api, ref)
 
-    def remove(self, ref: str, *, force: bool = False, volumes: bool = False, narrator: Narrator = SILENT) -> None:
+    def remove(
+        self,
+        ref: str,
+        *,
+        force: bool = False,
+        volumes: bool = False,
+        link: bool = False,
+        narrator: Narrator = SILENT,
+    ) -> None:
         from minidock.daemon.client import containers
 
         _silent(narrator, "rm")
-        containers.remove(self.api, ref, force=force, volumes=volumes)
+        containers.remove(self.api, ref, force=force, volumes=volumes, link=link)
 
     def prune_containers(self, filters: Filters | None = None) -> ContainersPruned:
         from minidock.daemon.client import containers

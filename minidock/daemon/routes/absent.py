@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from minidock.daemon.app import Daemon, Handler, Route, json
+from minidock.daemon.app import CONTAINER, Daemon, Handler, Route, json
 from minidock.daemon.workers import Refused
 
 NO_MANAGER = (
@@ -51,6 +51,6 @@ ROUTES: list[Route] = [
       for rest in ("", "/{rest:.*}")),
     ("GET", "/plugins", empty),
     ("*", "/plugins/{rest:.*}", no_plugins),
-    ("*", "/containers/{ref}/checkpoints", no_checkpoints),
-    ("*", "/containers/{ref}/checkpoints/{name}", no_checkpoints),
+    ("*", f"{CONTAINER}/checkpoints", no_checkpoints),
+    ("*", f"{CONTAINER}/checkpoints/{{name}}", no_checkpoints),
 ]  # fmt: skip

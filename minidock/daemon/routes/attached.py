@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import Daemon, Route, version
+from minidock.daemon.app import CONTAINER, Daemon, Route, version
 from minidock.daemon.births import Birth, expected
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, Streams, taken_over
@@ -145,8 +145,8 @@ async def _log(daemon: Daemon, arguments: dict[str, object], wish: Wish) -> Asyn
 
 
 ROUTES: list[Route] = [
-    ("POST", "/containers/{ref}/attach", attach),
-    ("GET", "/containers/{ref}/attach/ws", attach_websocket),
-    ("POST", "/containers/{ref}/resize", resize),
-    ("GET", "/containers/{ref}/logs", logs),
+    ("POST", f"{CONTAINER}/attach", attach),
+    ("GET", f"{CONTAINER}/attach/ws", attach_websocket),
+    ("POST", f"{CONTAINER}/resize", resize),
+    ("GET", f"{CONTAINER}/logs", logs),
 ]

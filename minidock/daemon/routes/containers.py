@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import Daemon, Route, json, nothing
+from minidock.daemon.app import CONTAINER, Daemon, Route, json, nothing
 from minidock.daemon.streams import prepared
 from minidock.daemon.workers import Refused
 from minidock.model import Event
@@ -66,6 +66,7 @@ async def remove(daemon: Daemon, request: web.Request) -> web.Response:
         "ref": request.match_info["ref"],
         "force": query.flag(request, "force"),
         "volumes": query.flag(request, "v"),
+        "link": query.flag(request, "link"),
     }
     await daemon.workers.call("remove", arguments)
     return nothing()
@@ -131,10 +132,10 @@ async def _ended(events: AsyncIterator[Event], container_id: str, code: int, *, 
 ROUTES: list[Route] = [
     ("POST", "/containers/create", create),
     ("GET", "/containers/json", listed),
-    ("GET", "/containers/{ref}/json", inspect),
-    ("POST", "/containers/{ref}/start", start),
-    ("POST", "/containers/{ref}/stop", stop),
-    ("POST", "/containers/{ref}/kill", kill),
-    ("POST", "/containers/{ref}/wait", wait),
-    ("DELETE", "/containers/{ref}", remove),
+    ("GET", f"{CONTAINER}/json", inspect),
+    ("POST", f"{CONTAINER}/start", start),
+    ("POST", f"{CONTAINER}/stop", stop),
+    ("POST", f"{CONTAINER}/kill", kill),
+    ("POST", f"{CONTAINER}/wait", wait),
+    ("DELETE", CONTAINER, remove),
 ]

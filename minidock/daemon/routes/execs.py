@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import Daemon, Route, json, version
+from minidock.daemon.app import CONTAINER, Daemon, Route, json, version
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, taken_over
 from minidock.daemon.routes.attached import size_of
@@ -87,7 +87,7 @@ async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 ROUTES: list[Route] = [
-    ("POST", "/containers/{ref}/exec", create),
+    ("POST", f"{CONTAINER}/exec", create),
     ("POST", "/exec/{id}/start", start),
     ("POST", "/exec/{id}/resize", resize),
     ("GET", "/exec/{id}/json", inspect),

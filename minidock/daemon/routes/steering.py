@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import Daemon, Route, json, nothing, version
+from minidock.daemon.app import CONTAINER, Daemon, Route, json, nothing, version
 from minidock.daemon.streams import relayed
 from minidock.daemon.workers import Refused
 
@@ -68,11 +68,11 @@ async def prune(daemon: Daemon, request: web.Request) -> web.Response:
 
 ROUTES: list[Route] = [
     ("POST", "/containers/prune", prune),
-    ("POST", "/containers/{ref}/restart", restart),
-    ("POST", "/containers/{ref}/pause", pause),
-    ("POST", "/containers/{ref}/unpause", unpause),
-    ("POST", "/containers/{ref}/rename", rename),
-    ("POST", "/containers/{ref}/update", update),
-    ("GET", "/containers/{ref}/top", top),
-    ("GET", "/containers/{ref}/stats", stats),
+    ("POST", f"{CONTAINER}/restart", restart),
+    ("POST", f"{CONTAINER}/pause", pause),
+    ("POST", f"{CONTAINER}/unpause", unpause),
+    ("POST", f"{CONTAINER}/rename", rename),
+    ("POST", f"{CONTAINER}/update", update),
+    ("GET", f"{CONTAINER}/top", top),
+    ("GET", f"{CONTAINER}/stats", stats),
 ]

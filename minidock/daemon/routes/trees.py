@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import Daemon, Route, json
+from minidock.daemon.app import CONTAINER, Daemon, Route, json
 from minidock.daemon.streams import flowing, prepared, relayed
 from minidock.daemon.workers import CHUNK, Refused
 
@@ -81,10 +81,10 @@ async def commit(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 ROUTES: list[Route] = [
-    ("HEAD", "/containers/{ref}/archive", look),
-    ("GET", "/containers/{ref}/archive", take),
-    ("PUT", "/containers/{ref}/archive", put),
-    ("GET", "/containers/{ref}/export", export),
-    ("GET", "/containers/{ref}/changes", changes),
+    ("HEAD", f"{CONTAINER}/archive", look),
+    ("GET", f"{CONTAINER}/archive", take),
+    ("PUT", f"{CONTAINER}/archive", put),
+    ("GET", f"{CONTAINER}/export", export),
+    ("GET", f"{CONTAINER}/changes", changes),
     ("POST", "/commit", commit),
 ]
