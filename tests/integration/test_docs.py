@@ -1,21 +1,29 @@
 """The console examples in README.md and docs/ are true: each ```console block is run and compared.
 
-Lines after `$ ` are run by sh, with minidock on an instance of the document's own; the lines up to the next `$ ` are
-what must come out (stdout and stderr together). `...` stands for anything in a line, and alone on a line for any
-number of lines. Runs of blanks count as one: column widths may differ. An example whose command fails is wrong, too.
+Lines after `$ ` are run by sh, with minidock on an instance of the document's own; `> ` right below goes on with the
+command, and the lines up to the next `$ ` are what must come out (stdout and stderr together). `...` stands for
+anything in a line, and alone on a line for any number of lines. Runs of blanks count as one: column widths may differ.
+An example whose command fails is wrong, too. Variables live from one command to the next, as in a terminal.
+
+The chapters of the book share one instance: what they need of images and networks is made once.
 """
 
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from minidock.paths import Layout
 from tests.support.instance import Minidock
 from tests.support.needs import require_root
+from tests.support.registry import Registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("**/*.md")])
@@ -38,6 +46,8 @@ def examples(text: str) -> list[Example]:
             inside = line == "```console"
         elif inside and line.startswith("$ "):
             found.append(Example(number, line[2:], []))
+        elif inside and line.startswith("> ") and not found[-1].claimed:
+            found[-1] = Example(found[-1].line, f"{found[-1].command}\n{line[2:]}", [])
         elif inside:
             found[-1].claimed.append(line)
     return found
@@ -73,19 +83,79 @@ def test_the_comparison_itself(claimed: list[str], said: str, true: bool) -> Non
     assert agrees(claimed, said) is true
 
 
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if examples(path.read_text())], ids=lambda p: p.name)
+RUNNABLE = [path for path in DOCUMENTS if examples(path.read_text())]
+BOOK = [path for path in RUNNABLE if path.parent.name == "book"]
+REMEMBER = "exec 2>&1\n[ ! -e '{file}' ] || . '{file}'\nset -a\ntrap 'export -p >'\\''{file}'\\' EXIT\n{command}"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
+    """The instance that the chapters share."""
+    require_root()
+    instance = Minidock(Layout(tmp_path_factory.mktemp("book") / "root"))
+    yield instance
+    instance.close()
+    shutil.rmtree(instance.layout.run, ignore_errors=True)
+
+
+@pytest.mark.parametrize("document", [path for path in RUNNABLE if path not in BOOK], ids=lambda p: p.name)
 def test_examples_are_true(document: Path, minidock: Minidock, tmp_path: Path) -> None:
     require_root()
-    commands = tmp_path / "bin"
+    follow(document, minidock, tmp_path, {})
+
+
+@pytest.mark.xdist_group("book")
+@pytest.mark.parametrize("chapter", BOOK, ids=lambda p: p.stem)
+def test_the_book_is_true(chapter: Path, library: Minidock, tmp_path: Path) -> None:
+    """Each chapter takes its containers away: the next one may be read by itself."""
+    with contextlib.ExitStack() as stack:
+        own = {"REGISTRY": stack.enter_context(serving(tmp_path / "registry"))} if needs_registry(chapter) else {}
+        follow(chapter, library, tmp_path, own)
+    left = library("ps", "-aq", check=True).stdout.split()
+    if left:
+        library("rm", "-f", *left)
+    assert left == []
+
+
+def needs_registry(chapter: Path) -> bool:
+    return "$REGISTRY" in chapter.read_text()
+
+
+@contextlib.contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    registry = Registry(directory)
+    registry.start()
+    try:
+        yield registry.address
+    finally:
+        registry.stop()
+
+
+def follow(document: Path, minidock: Minidock, place: Path, own: Mapping[str, str]) -> None:
+    """Type every example of the document, in its order, in a directory of its own."""
+    commands = place / "bin"
     commands.mkdir()
-    for name, script in (("minidock", f'{sys.executable} -I -S {REPOSITORY}/scripts/start.py "$@"'), ("sudo", '"$@"')):
+    python = f"{sys.executable} -I -S {REPOSITORY}/scripts"
+    for name, script in (
+        ("minidock", f'{python}/start.py "$@"'),
+        ("minidock-oci", f'{python}/start_oci.py "$@"'),
+        ("sudo", '"$@"'),
+    ):
         (commands / name).write_text(f"#!/bin/sh\nexec {script}\n")
         (commands / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "MINIDOCK_ROOT": str(minidock.layout.root)}
+    home = place / "home"
+    home.mkdir()
+    (home / ".venv").symlink_to(sys.prefix)  # the commands of a document are typed in a checkout
+    environment = {
+        **os.environ,
+        **own,
+        "PATH": f"{commands}:{os.environ['PATH']}",
+        "MINIDOCK_ROOT": str(minidock.layout.root),
+    }
     for example in examples(document.read_text()):
         result = subprocess.run(
-            ["sh", "-c", f"exec 2>&1\n{example.command}"],
-            cwd=tmp_path,
+            ["sh", "-c", REMEMBER.format(file=place / "variables", command=example.command)],
+            cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
