@@ -17,7 +17,9 @@ from minidock.errors import SystemCallFailed
 from minidock.kernel import syscalls
 
 # linux/bpf.h: enum bpf_cmd, bpf_prog_type, bpf_attach_type, flags
-PROG_LOAD, PROG_ATTACH, PROG_DETACH, PROG_GET_FD_BY_ID, PROG_QUERY = 5, 8, 9, 13, 16
+PROG_LOAD, PROG_ATTACH, PROG_DETACH, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD, PROG_QUERY = 5, 8, 9, 13, 15, 16
+NAME_AT = 64
+"""Where struct bpf_prog_info has its 16 bytes of name."""
 PROG_TYPE_CGROUP_DEVICE = 15
 CGROUP_DEVICE = 6
 F_ALLOW_MULTI, F_REPLACE = 2, 4
@@ -179,6 +181,13 @@ def attached(cgroup_fd: int) -> list[int]:
 def open_id(program_id: int) -> int:
     """BPF_PROG_GET_FD_BY_ID."""
     return _bpf(PROG_GET_FD_BY_ID, struct.pack("=III", program_id, 0, 0))
+
+
+def name(program_fd: int) -> str:
+    """BPF_OBJ_GET_INFO_BY_FD: the name that a program was loaded with."""
+    info = syscalls.ffi.new("char[]", NAME_AT + 16)
+    _bpf(OBJ_GET_INFO_BY_FD, bytearray(struct.pack("=IIQ", program_fd, len(info), _address(info))))
+    return bytes(syscalls.ffi.buffer(info))[NAME_AT:].partition(b"\0")[0].decode(errors="replace")
 
 
 def _bpf(command: int, attributes: bytes | bytearray, hint: str = "") -> int:

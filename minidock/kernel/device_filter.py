@@ -26,6 +26,8 @@ from minidock.steps import Live, Step
 TYPES = {"b": 1, "c": 2}
 ACCESS = {"m": 1, "r": 2, "w": 4}
 ALL_ACCESS = 7
+PROGRAM_NAME = "minidock_device"
+"""At most 15 bytes: BPF_OBJ_NAME_LEN."""
 
 
 def _allow(kind: str, major: int | None, minor: int | None, access: str = "rwm") -> DeviceRule:
@@ -194,19 +196,28 @@ class AttachDeviceFilter(Step, frozen=True):
 
 
 def install(cgroup_fd: int, rules: Sequence[DeviceRule]) -> None:
-    """Attach the filter, in the place of ours that is there (`update`): never a moment without one, never two."""
-    present = bpf.attached(cgroup_fd)
-    program_fd = bpf.load(program(rules), "minidock_device")
+    """Attach the filter, in the place of ours that is there (`update`): never a moment without one, never two.
+
+    A program of somebody else's on the same cgroup, systemd's for one, stays: it is known by not having our name.
+    """
+    program_fd, old_fd = bpf.load(program(rules), PROGRAM_NAME), _ours(cgroup_fd)
     try:
-        if not present:
-            return bpf.attach(cgroup_fd, program_fd)
-        old_fd = bpf.open_id(present[-1])
-        try:
-            bpf.attach(cgroup_fd, program_fd, replace_fd=old_fd)
-        finally:
-            os.close(old_fd)
+        bpf.attach(cgroup_fd, program_fd, replace_fd=old_fd)
     finally:
         os.close(program_fd)
+        if old_fd >= 0:
+            os.close(old_fd)
+
+
+def _ours(cgroup_fd: int) -> int:
+    """A descriptor of our program there, or -1. Others' may go while we look."""
+    for number in reversed(bpf.attached(cgroup_fd)):
+        with contextlib.suppress(SystemCallFailed):
+            fd = bpf.open_id(number)
+            if bpf.name(fd) == PROGRAM_NAME:
+                return fd
+            os.close(fd)
+    return -1
 
 
 def v1_lines(rules: Sequence[DeviceRule]) -> list[tuple[str, str]]:
