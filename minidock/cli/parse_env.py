@@ -43,8 +43,8 @@ def labels(files: Sequence[str], words: Sequence[str]) -> dict[str, str]:
 
 
 def key_values(words: Iterable[str]) -> dict[str, str]:
-    """`a=b` words as a dictionary, for --log-opt and the like."""
-    return dict(word.partition("=")[::2] for word in words)
+    """`a=b` words as a dictionary, for --log-opt and the like: by name, as Docker shows it, the last of a name."""
+    return dict(sorted(dict(word.partition("=")[::2] for word in words).items()))
 
 
 def _from_files(files: Sequence[str], *, keep_bare: bool) -> list[str]:

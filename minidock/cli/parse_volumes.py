@@ -61,7 +61,7 @@ def _host_path(source: str) -> str:
     """A path of the host made absolute, without resolving links; anything else is the name of a volume."""
     if source.startswith("/"):
         return posixpath.normpath(source).replace("//", "/")
-    if source.startswith(".") and source.split("/")[0] in (".", ".."):
+    if source.startswith("."):  # no volume is called so: a directory below the one we are in
         return posixpath.normpath(posixpath.join(os.getcwd(), source))
     return source
 

@@ -31,11 +31,12 @@ def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -
         if alive(record):
             if found.name != "bridge":
                 services.answer_names(layout.container_run(record.id), record.state.pid)
-            shown_there, made = connection.join(layout, found, asked, record.id, record.name, record.state.pid)
+            pid, hostname = record.state.pid, record.config.hostname
+            shown_there, made = connection.join(layout, found, asked, record.id, record.name, pid, hostname)
             journal = [*_journal(layout, record), *made]
             _write_journal(layout, record, journal)
             changed = replace(changed, endpoints={**record.endpoints, found.name: shown_there})
-            settle(layout, changed)
+            _settle(layout, record, changed)
             networks.tell(layout, found, "connect", record.id)
         elif asked.ipam_config and any(asked.ipam_config.get(key) for key, _ in attachment.FAMILIES):
             for key, six in attachment.FAMILIES:
@@ -109,22 +110,16 @@ def _leave(layout: Layout, record: Record, changed: Record, found: Network) -> N
         way_out = attachment.gateway_of(_connected(layout, changed))
         journal += connection.move_ports(layout, record.id, claim.ports, way_out)
     _write_journal(layout, record, journal)
-    settle(layout, changed)
+    _settle(layout, record, changed)
 
 
-def settle(layout: Layout, record: Record) -> None:
-    """After a change: the way out, who is asked for names, and /etc/hosts. Files are bound into the container, so
-    they are written in place."""
+def _settle(layout: Layout, before: Record, record: Record) -> None:
+    """After a change: the way out, who is asked for names, and /etc/hosts."""
     connected = _connected(layout, record)
     connection.choose_way_out(record.state.pid, connected)
     port = services.dns_port(layout.container_run(record.id))
     here = attachment.Attachment(
-        addresses=[
-            address
-            for end in record.endpoints.values()
-            for address in (end.ip_address, end.global_ipv6_address)
-            if address
-        ],
+        addresses=_addresses(record),
         gateway=next((end.gateway for end in record.endpoints.values() if end.gateway), ""),
         named=[name for name in record.endpoints if name != "bridge" and port],
         reaches_out=attachment.gateway_of(connected) is not None,
@@ -135,7 +130,14 @@ def settle(layout: Layout, record: Record) -> None:
         files.write_atomic(path, text.encode(), durable=False)
         if here.named:
             names.AnswerNames(here.dns_port).apply(Live(record.state.pid))
-    etc.write(layout, record, here)
+    had = _addresses(before)
+    gone = [address for address in had if address not in here.addresses]
+    etc.update(layout, record, here, gone, [address for address in here.addresses if address not in had])
+
+
+def _addresses(record: Record) -> list[str]:
+    both = [(end.ip_address, end.global_ipv6_address) for end in record.endpoints.values()]
+    return [address for pair in both for address in pair if address]
 
 
 def _connected(layout: Layout, record: Record) -> list[tuple[Network, EndpointSettings]]:

@@ -42,7 +42,7 @@ def create(layout: Layout, request: CreateRequest) -> Created:
         if record.host_config.links:
             from minidock.engine import links
 
-            links.check(layout, record.host_config.links)
+            links.check(layout, record.host_config)
         _, left_out = fit.fit(request.host_config)
         warnings = [*_foreign(image, request.platform), *check(record.host_config), *left_out]
         _write(layout, record)

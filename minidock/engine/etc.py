@@ -26,6 +26,17 @@ def write(layout: Layout, record: Record, attachment: Attachment) -> None:
         userns.give(path, record)
 
 
+def update(layout: Layout, record: Record, attachment: Attachment, gone: list[str], come: list[str]) -> None:
+    """After a change of a running container's networks. Its files are bound into it, so they are written in place; and
+    of hosts only what has changed, for somebody may have written there."""
+    directory, config = layout.container(record.id), record.config
+    hosts = directory / "hosts"
+    text = hosts.read_text(encoding="utf-8", errors="surrogateescape")
+    text = resolv.moved_hosts(text, config.hostname, config.domainname, gone, come)
+    hosts.write_text(text, encoding="utf-8", errors="surrogateescape")
+    (directory / "resolv.conf").write_text(_resolver(record, attachment), encoding="utf-8")
+
+
 def texts(layout: Layout, record: Record, attachment: Attachment) -> dict[str, str]:
     """What the files hold, by name."""
     return {"hostname": record.config.hostname + "\n", **_network_files(layout, record, attachment)}
@@ -46,9 +57,14 @@ def _network_files(layout: Layout, record: Record, attachment: Attachment) -> di
     hosts = resolv.hosts_text(config.hostname, config.domainname, addresses, extra, gateway=attachment.gateway)
     if mode == "host" and not host.extra_hosts:
         hosts = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    return {"hosts": hosts, "resolv.conf": _resolver(record, attachment)}
+
+
+def _resolver(record: Record, attachment: Attachment) -> str:
+    host = record.host_config
     if attachment.named:
-        return {"hosts": hosts, "resolv.conf": resolv.named_config(resolv.host_text(), host)}
-    return {"hosts": hosts, "resolv.conf": resolv.resolver_config(resolv.host_resolver_config(), host, mode)}
+        return resolv.named_config(resolv.host_text(), host)
+    return resolv.resolver_config(resolv.host_resolver_config(), host, host.network_mode)
 
 
 def name_server(layout: Layout, record: Record, attachment: Attachment) -> str:

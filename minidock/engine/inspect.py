@@ -11,6 +11,7 @@ from minidock import network
 from minidock.engine import init_layer, log_config
 from minidock.engine.record import Record, Records, refresh
 from minidock.model import EndpointSettings, MountPoint
+from minidock.network.endpoint import aliases
 from minidock.paths import Layout
 
 
@@ -158,7 +159,7 @@ def _asleep(record: Record, asked: EndpointSettings) -> EndpointSettings:
         record.host_config.network_mode in ("", "default", "bridge", "host", "none") and not asked.aliases
     ):
         return asked
-    return msgspec.structs.replace(asked, aliases=[*(asked.aliases or []), record.id[:12]])
+    return msgspec.structs.replace(asked, aliases=aliases(asked, record.id, record.name, record.config.hostname))
 
 
 def _network(layout: Layout, record: Record) -> dict[str, Any]:

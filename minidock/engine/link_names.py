@@ -39,7 +39,7 @@ def find(records: Records, ref: str) -> Record:
 
 def remove(layout: Layout, ref: str) -> None:
     """Raises ContainerNotFound, and MinidockError for a name that is no link's."""
-    from minidock.engine import connect
+    from minidock.engine import links
 
     records = Records(layout)
     if "/" not in ref.strip("/"):
@@ -52,7 +52,7 @@ def remove(layout: Layout, ref: str) -> None:
         changed = msgspec.structs.replace(parent, host_config=msgspec.structs.replace(parent.host_config, links=left))
         records.write(changed)
         if alive(changed):
-            connect.settle(layout, changed)
+            links.forget(layout, changed, link)
 
 
 def rename(layout: Layout, old: str, new: str) -> None:

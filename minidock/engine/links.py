@@ -7,16 +7,26 @@ from __future__ import annotations
 
 from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, ContainerNotFound, UsageError
+from minidock.model import HostConfig
+from minidock.network import ports, resolv
 from minidock.paths import Layout
 
 ON_THE_DEFAULT_NETWORK = ("", "default", "bridge")
 IGNORED = ("HOME", "PATH")
 
 
-def check(layout: Layout, links: list[str]) -> None:
-    """At create. Raises UsageError in Docker's words for a container that isn't there."""
-    for link in links:
+def check(layout: Layout, host: HostConfig) -> None:
+    """At create. Raises UsageError in Docker's words for a container that isn't there, or a network not our own."""
+    kind = host.network_mode.partition(":")[0]
+    if kind in ("host", "container"):
+        sort = {"host": "host type networking", "container": "container type network"}[kind]
+        raise UsageError(
+            f"conflicting options: {sort} can't be used with links. This would result in undefined behavior"
+        )
+    for link in host.links:
         name = link.partition(":")[0]
+        if not name:
+            raise UsageError('could not get container for : invalid name or ID supplied: ""')
         try:
             Records(layout).find(name)
         except ContainerNotFound as error:
@@ -39,10 +49,37 @@ def linked(layout: Layout, record: Record) -> list[tuple[str, Record]]:
 
 def hosts(layout: Layout, record: Record) -> list[str]:
     """As --add-host takes them: `alias id name:address`."""
-    return [
-        f"{' '.join(dict.fromkeys((alias, other.id[:12], other.name)))}:{_address(other)}"
-        for alias, other in linked(layout, record)
-    ]
+    return [f"{_names(alias, other)}:{_address(other)}" for alias, other in linked(layout, record)]
+
+
+def _names(alias: str, other: Record) -> str:
+    return " ".join(dict.fromkeys((alias, other.id[:12], other.name)))
+
+
+def follow(layout: Layout, other: Record) -> None:
+    """The container was started again, maybe at another address: tell those that run and are linked to it.
+
+    Their variables can't be changed any more; /etc/hosts can.
+    """
+    for record in Records(layout).all():
+        if record.host_config.network_mode not in ON_THE_DEFAULT_NETWORK or not alive(record):
+            continue
+        for name, _, alias in (link.partition(":") for link in record.host_config.links):
+            if name.removeprefix("/") == other.name or other.id.startswith(name):
+                _rewrite(layout, record, {alias or name, other.id[:12]}, _address(other))
+
+
+def forget(layout: Layout, record: Record, link: str) -> None:
+    """The container runs on without the link: its line in /etc/hosts goes. Raises ContainerNotFound."""
+    name, _, alias = link.partition(":")
+    _rewrite(layout, record, {alias or name, Records(layout).find(name).id[:12]}, "")
+
+
+def _rewrite(layout: Layout, record: Record, names: set[str], address: str) -> None:
+    """In place, as the file is bound into the container."""
+    path = layout.container(record.id) / "hosts"
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    path.write_text(resolv.relinked_hosts(text, names, address), encoding="utf-8", errors="surrogateescape")
 
 
 def environment(layout: Layout, record: Record) -> list[str]:
@@ -51,12 +88,12 @@ def environment(layout: Layout, record: Record) -> list[str]:
     for alias, other in linked(layout, record):
         prefix = alias.upper().replace("-", "_")
         address = _address(other)
-        keys = sorted(other.config.exposed_ports, key=lambda key: (key.partition("/")[2], int(key.split("/")[0])))
-        ports = [(number, protocol or "tcp") for number, _, protocol in (key.partition("/") for key in keys)]
+        exposed = [port for key in other.config.exposed_ports for port in ports.numbers(key)]
+        exposed.sort(key=lambda port: (port[0], port[1] != "tcp"))  # ALIAS_PORT is the first of them
         lines.append(f"{prefix}_NAME=/{record.name}/{alias}")
-        if ports:
-            lines.append(f"{prefix}_PORT={ports[0][1]}://{address}:{ports[0][0]}")
-        for number, protocol in ports:
+        if exposed:
+            lines.append(f"{prefix}_PORT={exposed[0][1]}://{address}:{exposed[0][0]}")
+        for number, protocol in exposed:
             name = f"{prefix}_PORT_{number}_{protocol.upper()}"
             lines += [f"{name}={protocol}://{address}:{number}", f"{name}_ADDR={address}"]
             lines += [f"{name}_PORT={number}", f"{name}_PROTO={protocol}"]

@@ -122,6 +122,10 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
             record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports
         )
         records.write(found, durable=False)
+        if "bridge" in found.endpoints and not record.state.started_at.startswith("0001"):
+            from minidock.engine import links
+
+            links.follow(layout, found)
         events.networks(layout, found, "connect")
         events.volumes(layout, found, "mount")
 
@@ -234,6 +238,8 @@ def _common_user_namespace(processes: set[str]) -> str:
 
 def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
     other = Records(layout).find(ref)
+    if not alive(other) and kind == "network":
+        raise Conflict(f"cannot join network of a non running container: {other.id}")
     if not alive(other):
         raise NotRunning(other.id)
     if kind == "ipc" and other.host_config.ipc_mode not in ("shareable", "host"):

@@ -94,9 +94,7 @@ class BindMount(Step, frozen=True):
         copy = self._copy(live)
         _set_attributes(copy, options)
         root = rootpath.open_root(self.rootfs)
-        is_directory = stat.S_ISDIR(os.fstat(copy).st_mode)
-        make = rootpath.make_directories if is_directory else rootpath.make_file
-        target = make(root, self.destination)
+        target = self._place(root, is_directory=stat.S_ISDIR(os.fstat(copy).st_mode))
         hang(copy, target)
         # Propagation can only be set once the mount is part of a namespace.
         if options.propagation:
@@ -104,6 +102,19 @@ class BindMount(Step, frozen=True):
             syscalls.mount_setattr(copy, "", flags, propagation=options.propagation)
         for fd in (copy, root, target):
             os.close(fd)
+
+    def _place(self, root: int, *, is_directory: bool) -> int:
+        """Where it hangs, made when there is nothing: EINVAL or ENOTDIR otherwise, as a directory can only cover a
+        directory, and a file a file."""
+        make = rootpath.make_directories if is_directory else rootpath.make_file
+        try:
+            target = make(root, self.destination)
+            if stat.S_ISDIR(os.fstat(target).st_mode) == is_directory:
+                return target
+            os.close(target)
+        except NotADirectoryError:
+            pass  # told below, as the other way round
+        raise MinidockError("not a directory: Are you trying to mount a directory onto a file (or vice-versa)?")
 
     def _copy(self, live: Live) -> int:
         if self.lent:

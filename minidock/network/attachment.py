@@ -88,7 +88,7 @@ def plan(
     if mode == "none":
         none = EndpointSettings(network_id=network_id(layout, "none"))
         shown = {} if "none" in endpoints else {"none": none}
-        return Attachment(child=[LinkUp("lo")], endpoints=shown, ports=ports.shown(config, []))
+        return Attachment(child=[LinkUp("lo")], endpoints=shown)
     asked = wanted(layout, mode, endpoints, dry_run=dry_run)
     if dry_run:
         claimed = _claims(layout, container_id, name, asked, config, host, dry_run=True)
@@ -149,8 +149,9 @@ def _claims(
     way_out = gateway_of(asked)
     for index, (network, settings) in enumerate(asked):
         published = ports.wanted(config, host) if way_out and network.name == way_out.name else []
-        claim = claim_in(layout, network, settings, container, name, published, inside=f"eth{index}", dry_run=dry_run)
-        found.append(Endpoint(network, settings, claim))
+        called = endpoint.called(network, settings, container, name, config.hostname)
+        claim = claim_in(layout, network, called, container, name, published, inside=f"eth{index}", dry_run=dry_run)
+        found.append(Endpoint(network, called, claim))
     return found
 
 
@@ -182,9 +183,10 @@ def claim_in(
         address6=address6,
         default_ip=network.option("bridge.host_binding_ipv4"),
     )
-    names = _names(network, name, container, asked)
+    # Its own name first: that is what reverse questions get as answer. The default network has no names.
+    called = [] if network.name == "bridge" else list(dict.fromkeys([*filter(None, [name]), *(asked.aliases or [])]))
     pid = 0 if dry_run else os.getpid()
-    claim = Claim(address, container, pid, subnets.start_ticks(pid), chosen, address6, names, inside)
+    claim = Claim(address, container, pid, subnets.start_ticks(pid), chosen, address6, called, inside)
     if not dry_run:
         addresses.write(layout, network, claim)
     return claim
@@ -199,13 +201,6 @@ def _address(network: Network, claims: list[Claim], asked: str, *, six: bool) ->
     if six and not network.subnet6:
         return ""
     return addresses.free_address(network, claims, six=six)
-
-
-def _names(network: Network, name: str, container: str, asked: EndpointSettings) -> list[str]:
-    """Its own name, which reverse questions get as answer, aliases, the short id; none on the default network."""
-    if network.name == "bridge":
-        return []
-    return list(dict.fromkeys(filter(None, [name, *(asked.aliases or []), container[:12]])))
 
 
 def gateway_of(asked: list[tuple[Network, EndpointSettings]]) -> Network | None:
@@ -238,7 +233,7 @@ def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) 
             *(AddDefaultRoute(gateway) for gateway in endpoint.gateways(way_out)),
         ],
         endpoints={end.network.name: endpoint.shown(layout, end, mac) for end, mac in rows},
-        ports=ports.shown(config, published),
+        ports=ports.shown(config, published) if way_out else {},
         addresses=[address for end in endpoints for address in (end.claim.address, end.claim.address6) if address],
         hold=[(port.protocol, port.host_ip, port.host_port) for port in published],
         proxied=[pair for end in endpoints for pair in ports.proxied(end.claim.ports, end.claim.address)],

@@ -20,7 +20,7 @@ from minidock.steps import Live, Step, apply_all
 
 
 def join(
-    layout: Layout, network: Network, asked: EndpointSettings, container: str, name: str, pid: int
+    layout: Layout, network: Network, asked: EndpointSettings, container: str, name: str, pid: int, hostname: str
 ) -> tuple[EndpointSettings, list[Step]]:
     """Give the running container one more interface. What inspect shows, and the host's steps, for the journal.
 
@@ -31,6 +31,7 @@ def join(
     with files.locked(layout.lock("network")):
         held = addresses.of_container(layout, container)
         inside = _free_name({claim.inside for claim in held.values()})
+        asked = endpoint.called(network, asked, container, name, hostname)
         claim = attachment.claim_in(layout, network, asked, container, name, [], inside=inside, dry_run=False)
     end = Endpoint(network, asked, claim)
     mac = asked.mac_address or endpoint.mac_of(claim.address)

@@ -39,6 +39,19 @@ class Endpoint(msgspec.Struct, frozen=True):
     claim: Claim
 
 
+def called(network: Network, asked: EndpointSettings, container: str, name: str, hostname: str) -> EndpointSettings:
+    """What was asked for, with what others there call the container beside its name: its short id, and its hostname
+    (Docker's way). Not on the default network, which has no names."""
+    if network.name == "bridge":
+        return asked
+    return msgspec.structs.replace(asked, aliases=aliases(asked, container, name, hostname))
+
+
+def aliases(asked: EndpointSettings, container: str, name: str, hostname: str) -> list[str]:
+    also = [hostname] if hostname and hostname != name else []
+    return list(dict.fromkeys([*(asked.aliases or []), container[:12], *also]))
+
+
 def gateways(network: Network | None) -> list[str]:
     if network is None or network.option("bridge.inhibit_ipv4") == "true":
         return []
@@ -48,13 +61,9 @@ def gateways(network: Network | None) -> list[str]:
 def shown(layout: Layout, end: Endpoint, mac: str) -> EndpointSettings:
     """As `inspect` shows it."""
     network, claim = end.network, end.claim
-    aliases = end.asked.aliases
-    if network.name != "bridge":
-        aliases = [*(aliases or []), claim.container[:12]]
     gateway = "" if network.internal else network.gateway
     return msgspec.structs.replace(
         end.asked,
-        aliases=aliases,
         mac_address=mac,
         network_id=network.id or network_id(layout, network.name),
         endpoint_id=os.urandom(32).hex(),

@@ -23,13 +23,13 @@ def wanted(config: ContainerConfig, host: HostConfig) -> list[tuple[int, str, Po
     asked: list[tuple[int, str, PortBinding]] = []
     bound = set()
     for key, bindings in host.port_bindings.items():
-        for port, protocol in _numbers(key):
+        for port, protocol in numbers(key):
             bound.add((port, protocol))
             for binding in bindings or [PortBinding()]:
                 if (port, protocol, binding) not in asked:
                     asked.append((port, protocol, binding))
     if host.publish_all_ports:
-        exposed = {number for key in config.exposed_ports for number in _numbers(key)} - bound
+        exposed = {number for key in config.exposed_ports for number in numbers(key)} - bound
         asked += [(port, protocol, PortBinding()) for port, protocol in sorted(exposed)]
     return asked
 
@@ -91,7 +91,7 @@ def shown(config: ContainerConfig, published: list[Published]) -> dict[str, list
     """As `inspect` shows it in NetworkSettings.Ports: exposed ports that are not published have None."""
     ports: dict[str, list[PortBinding] | None] = {}
     for key in config.exposed_ports:
-        for port, protocol in _numbers(key):
+        for port, protocol in numbers(key):
             ports[f"{port}/{protocol}"] = None
     for entry in published:
         key = f"{entry.port}/{entry.protocol}"
@@ -99,7 +99,7 @@ def shown(config: ContainerConfig, published: list[Published]) -> dict[str, list
     return ports
 
 
-def _numbers(key: str) -> list[tuple[int, str]]:
+def numbers(key: str) -> list[tuple[int, str]]:
     """`80/tcp`, `53/udp`, `8000-8002/tcp`, `80` as (port, protocol). Raises UsageError."""
     span, _, protocol = key.partition("/")
     protocol = protocol.lower() or "tcp"

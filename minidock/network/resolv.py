@@ -118,10 +118,36 @@ def hosts_text(
     `gateway` is what the address "host-gateway" stands for. Raises UsageError.
     """
     lines = [f"{address}\t{name}\n" for name, address in (_extra(entry, gateway) for entry in extra_hosts)]
+    names = _own_names(hostname, domainname)
+    return LOCAL_NAMES + "".join(lines) + "".join(f"{address}\t{names}\n" for address in addresses)
+
+
+def _own_names(hostname: str, domainname: str) -> str:
     full = f"{hostname}.{domainname}" if domainname else hostname
     short = full.partition(".")[0]
-    names = full if short == full else f"{full} {short}"
-    return LOCAL_NAMES + "".join(lines) + "".join(f"{address}\t{names}\n" for address in addresses)
+    return full if short == full else f"{full} {short}"
+
+
+def moved_hosts(text: str, hostname: str, domainname: str, gone: list[str], come: list[str]) -> str:
+    """/etc/hosts of a running container that has lost and got addresses: only the lines of its own name change, for
+    what somebody has written there meanwhile is his."""
+    names = _own_names(hostname, domainname)
+    mine = [[address, *names.split()] for address in gone]
+    kept = [line for line in text.splitlines() if line.split() not in mine]
+    return "\n".join([*kept, *(f"{address}\t{names}" for address in come)]) + "\n"
+
+
+def relinked_hosts(text: str, names: set[str], address: str) -> str:
+    """/etc/hosts of a container that is linked to another (by `names`, its alias and short id), which has another
+    address now; or none: the link is no more."""
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        if not names <= set(words[1:]):
+            lines.append(line)
+        elif address:
+            lines.append(f"{address}\t{' '.join(words[1:])}")
+    return "\n".join(lines) + "\n"
 
 
 def _extra(entry: str, gateway: str) -> tuple[str, str]:

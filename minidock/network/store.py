@@ -127,8 +127,10 @@ def _check_driver(asked: NetworkRequest) -> None:
     if asked.driver in VLANS:
         mode = asked.options.get(f"{asked.driver}_mode", macvlan.DEFAULT_MODE[asked.driver])
         if mode not in macvlan.MODES[asked.driver]:
+            usual = macvlan.DEFAULT_MODE[asked.driver]
             raise UsageError(
-                f"requested {asked.driver} mode '{mode}' is not valid, '{asked.driver}_mode' is a wrong mode"
+                f"requested {asked.driver} mode '{mode}' is not valid, "
+                f"'{usual}' mode is the {asked.driver} driver default"
             )
 
 

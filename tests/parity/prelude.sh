@@ -1,5 +1,10 @@
 # Read before every case's script. $C is the case's own container name; `docker` is one engine or the other.
 
+# nc: the host's one, the same on every machine (some have none, some another).
+nc() {
+    busybox nc "$@"
+}
+
 # pid CONTAINER: its first process, as the host numbers it.
 pid() {
     docker inspect --format '{{.State.Pid}}' "$1"

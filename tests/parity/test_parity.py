@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 KNOWN = HERE.parents[1] / "docs" / "parity.md"
+NETWORKING = HERE.parents[1] / "docs" / "networking.md"
 
 
 class Case(msgspec.Struct, frozen=True):
+    file: str
     name: str
     promise: str
     script: str
@@ -48,7 +50,7 @@ def cases() -> list[Case]:
             name, _, promise = head.partition(": ")
             match = dict(re.findall(r"^#~ (stdout|stderr) (.+)$", body, flags=re.MULTILINE))
             feature = re.search(r"^#~ feature (.+)$", body, flags=re.MULTILINE)
-            found.append(Case(name, promise, body, match, feature[1] if feature else ""))
+            found.append(Case(path.name, name, promise, body, match, feature[1] if feature else ""))
     return found
 
 
@@ -145,3 +147,20 @@ def test_counts_are_true() -> None:
     for command, count in rows:
         words = rf"docker (?:(?:container|system) )?{command}\b"
         assert sum(bool(re.search(words, case.script)) for case in cases()) >= int(count), command
+
+
+ABOUT_FILES = r"-v |--volume|--mount |--tmpfs|--expose|--add-host|--dns|/etc/(hosts|resolv)"
+
+
+def test_counts_of_networks_and_volumes_are_true() -> None:
+    """docs/networking.md: all cases of three files, and of two others those that are about volumes and /etc."""
+    section = NETWORKING.read_text().partition("## What is compared")[2].partition("\n## ")[0]
+    rows = {file: int(count) for file, count in re.findall(r"\| `([a-z]+\.sh)` \| (\d+) ", section)}
+    assert len(rows) == 5
+    for file, count in rows.items():
+        mixed = file in ("files.sh", "flags.sh")
+        found = [case for case in cases() if case.file == file and (not mixed or re.search(ABOUT_FILES, case.script))]
+        assert len(found) >= count, file
+    total = re.search(r"(\d+) cases of", section)
+    assert total is not None
+    assert int(total[1]) == sum(rows.values())

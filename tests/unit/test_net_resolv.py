@@ -6,7 +6,7 @@ import pytest
 
 from minidock.errors import UsageError
 from minidock.model import HostConfig
-from minidock.network.resolv import host_resolver_config, hosts_text, resolver_config
+from minidock.network.resolv import host_resolver_config, hosts_text, moved_hosts, relinked_hosts, resolver_config
 
 HOST = "# by hand\nsearch example.org corp\nnameserver 10.0.0.53\nnameserver 10.0.0.54\noptions ndots:2\n"
 
@@ -80,3 +80,17 @@ def test_a_bad_extra_host_is_refused(entry: str) -> None:
 def test_host_gateway_needs_a_gateway() -> None:
     with pytest.raises(UsageError, match="host-gateway"):
         hosts_text("web", "", [], ["gate:host-gateway"])
+
+
+def test_lines_that_somebody_wrote_into_hosts_stay_when_addresses_change() -> None:
+    before = hosts_text("web", "", ["172.18.0.2"], []) + "172.18.0.2 other\n1.2.3.4 web\n"
+    after = moved_hosts(before, "web", "", gone=["172.18.0.2"], come=["10.1.0.2"])
+    assert "172.18.0.2\tweb" not in after
+    assert after.endswith("172.18.0.2 other\n1.2.3.4 web\n10.1.0.2\tweb\n")
+
+
+def test_a_link_follows_and_nothing_else() -> None:
+    text = "172.18.0.2\tdb 0123456789ab data\n172.18.0.2 mine\n"
+    names = {"db", "0123456789ab"}
+    assert relinked_hosts(text, names, "172.18.0.9") == "172.18.0.9\tdb 0123456789ab data\n172.18.0.2 mine\n"
+    assert relinked_hosts(text, names, "") == "172.18.0.2 mine\n"

@@ -275,3 +275,222 @@ docker network connect bridge $C
 docker start $C
 docker exec $C ip -o addr | grep -o 'eth[0-9] *inet'
 docker rm -f $C >/dev/null; docker network rm $C
+
+### network-options-shown: sorted by name; what each of them does
+docker network create -o com.docker.network.bridge.name=pbr0 -o com.docker.network.driver.mtu=1400 -o com.docker.network.bridge.host_binding_ipv4=127.0.0.1 $C >/dev/null
+docker run -d --name $C --network $C -p 18171:80 busybox sleep 100 >/dev/null
+docker port $C; ip -o link show pbr0 | grep -o 'mtu [0-9]*'; docker exec $C cat /sys/class/net/eth0/mtu
+docker network inspect -f '{{json .Options}}' $C
+docker rm -f $C >/dev/null; docker network rm $C; ip link show pbr0 2>&1
+
+### network-internal-closed: nothing comes in from outside, the host and its own members get through
+docker network create --internal $C >/dev/null
+docker run -d --name $C --network $C -p 18172:80 busybox nc -ll -p 80 -e echo hello >/dev/null
+docker port $C
+A=$(docker inspect -f "{{(index .NetworkSettings.Networks \"$C\").IPAddress}}" $C)
+sleep 0.5
+nc -w 2 $A 80 </dev/null; echo $?
+docker run --rm --network $C busybox nc -w 2 $C 80; echo $?
+nc -w 2 127.0.0.1 18172 </dev/null; echo $?
+docker inspect -f '{{json .NetworkSettings.Ports}}' $C; docker ps --filter name=$C --format '{{.Ports}}'
+docker run --rm --network $C busybox nslookup example.com >/dev/null; echo $?
+docker rm -f $C >/dev/null; docker network rm $C
+
+### network-none-ports: without a network nothing is exposed
+docker run -d --name $C --network none --expose 99 busybox sleep 100 >/dev/null
+docker inspect -f '{{json .NetworkSettings.Ports}}' $C; docker ps --filter name=$C --format '{{.Ports}}'
+
+### network-attachable: shown, and usable by everybody
+docker network create --attachable $C >/dev/null
+docker network inspect -f '{{.Attachable}} {{.Internal}} {{.Ingress}}' $C
+docker run --rm --network $C busybox true; echo $?
+docker network rm $C
+
+### network-isolation-all: ICMP, TCP, the other's gateway, names; and what a connection changes
+docker network create $C-a >/dev/null; docker network create $C-b >/dev/null
+docker run -d --name $C --network $C-a -p 18170:80 busybox nc -ll -p 80 -e echo hello >/dev/null
+docker run -d --name $C-2 --network $C-b busybox sleep 100 >/dev/null
+A=$(docker inspect -f "{{(index .NetworkSettings.Networks \"$C-a\").IPAddress}}" $C)
+G=$(docker inspect -f "{{(index .NetworkSettings.Networks \"$C-a\").Gateway}}" $C)
+docker exec $C-2 ping -c1 -W1 $A | grep -c '0 packets received'
+docker exec $C-2 nc -w 1 $A 80; echo $?
+docker exec $C-2 nc -w 2 $G 18170; echo $?
+docker exec $C-2 ping -c1 -W1 $G | grep -c '1 packets received'
+docker exec $C nslookup $C-2 >/dev/null; echo $?
+docker network connect $C-a $C-2
+docker exec $C-2 nc -w 1 $A 80; echo $?
+docker exec $C-2 nc -w 2 $C 80; echo $?
+docker network disconnect $C-a $C-2
+docker exec $C-2 nc -w 1 $A 80; echo $?
+docker rm -f $C $C-2 >/dev/null; docker network rm $C-a $C-b
+
+### network-connect-words: address, aliases and a link of a running container that gets a network
+docker network create --subnet 10.206.8.0/24 $C >/dev/null
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --network $C busybox sleep 100 >/dev/null
+docker network connect --ip 10.206.8.50 --alias web --alias www --link $C-2:second $C $C; echo $?
+docker exec $C-2 nslookup -type=a web | grep -c 10.206.8.50
+docker exec $C-2 ping -c1 -W2 www | grep -c '1 packets received'
+docker exec $C ping -c1 -W2 second | grep -c '1 packets received'
+docker exec $C grep -c 127.0.0.11 /etc/resolv.conf
+docker inspect -f "{{json (index .NetworkSettings.Networks \"$C\").IPAMConfig}} {{json (index .NetworkSettings.Networks \"$C\").Links}}" $C
+docker network disconnect -f $C $C; docker exec $C-2 nslookup -type=a web >/dev/null; echo $?
+docker rm -f $C $C-2 >/dev/null; docker network rm $C
+
+### network-connect-wrong: more that can't be connected
+docker network create --subnet 10.206.9.0/24 $C >/dev/null
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker network connect $C nosuch
+docker network connect --ip6 fd00::1 $C $C
+docker network connect --ip 10.206.9.1 $C $C
+docker network disconnect $C nosuch
+docker network disconnect -f $C $C
+docker network connect
+docker rm -f $C >/dev/null; docker network rm $C
+
+### hosts-kept: what somebody wrote into /etc/hosts survives connecting and disconnecting
+docker network create --subnet 10.206.12.0/24 $C >/dev/null
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker exec $C sh -c 'echo 1.2.3.4 mine >> /etc/hosts'
+docker network connect --ip 10.206.12.9 $C $C
+docker exec $C sh -c 'tail -2 /etc/hosts'
+docker network disconnect $C $C
+docker exec $C sh -c 'tail -1 /etc/hosts; grep -c 10.206.12 /etc/hosts'
+docker network disconnect bridge $C; docker network connect bridge $C
+docker exec $C sh -c 'tail -2 /etc/hosts'
+docker rm -f $C >/dev/null; docker network rm $C
+
+### network-container-words: by id, with its names; and what can't go with it
+docker run -d --name $C busybox nc -ll -p 80 -e echo hello >/dev/null
+I=$(docker ps -q --filter name=$C)
+sleep 0.5
+docker run --rm --network container:$I busybox nc -w 2 127.0.0.1 80
+docker run --rm --network container:$C busybox sh -c 'hostname; cat /etc/hosts' | grep -c $I
+docker run --rm --network container:$C -p 80:80 busybox true
+docker run --rm --network container:$C --hostname x busybox true
+docker run --rm --network container:$C --dns 1.1.1.1 busybox true
+docker run --rm --network container:$C --add-host a:1.1.1.1 busybox true
+docker run --rm --network container:$C --link $C busybox true
+docker run --rm --network host --link $C busybox true
+docker run --rm --network container:nosuch busybox true
+docker run --rm --network container: busybox true
+docker run --rm --network container:$C --network-alias x busybox true
+docker run --rm --network container:$C --expose 9 busybox true
+docker create --name $C-2 --network container:$C busybox sleep 100 >/dev/null
+docker inspect -f '{{json .NetworkSettings.Ports}} {{len .NetworkSettings.Networks}}' $C-2
+docker stop -t 0 $C >/dev/null
+docker start $C-2
+
+### port-forms: the map of ports, told in each way
+docker run -d --name $C -p 127.0.0.1:18190:80 -p 18191:81 -p '[::1]:18192:82' -p 18193-18194:83-84/udp busybox sleep 100 >/dev/null
+docker port $C
+docker port $C 80; docker port $C 80/tcp; docker port $C 80/udp; docker port $C 83/udp; docker port $C abc; docker port $C 81/nosuch
+docker port nosuch; docker port; docker port $C 80 81
+docker container port $C 81
+docker stop -t 0 $C >/dev/null; docker port $C; echo $?
+
+### network-inspect-both: a container in it, with addresses of both families
+docker network create --ipv6 --subnet fd00:78:1::/64 --subnet 10.206.10.0/24 $C >/dev/null
+docker run -d --name $C --network $C busybox sleep 100 >/dev/null
+docker network inspect $C
+docker rm -f $C >/dev/null; docker network rm $C
+
+### ip6: asked for, refused, shown, reached, named, and back
+docker network create --ipv6 --subnet fd00:78:2::/64 $C >/dev/null
+for a in nonsense fd00:99::1 fd00:78:2::1 10.1.1.1; do docker run --rm --network $C --ip6 $a busybox true; done
+docker run -d --name $C --network $C --ip6 fd00:78:2:0::00a busybox sleep 100 >/dev/null
+docker inspect -f "{{with (index .NetworkSettings.Networks \"$C\")}}{{.GlobalIPv6Address}} {{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}}{{end}}" $C
+docker run --rm --network $C busybox ping -6 -c1 -W2 $C | grep -c '1 packets received'
+docker run --rm --network $C busybox nslookup -type=aaaa $C | grep -o fd00.*
+docker run --rm --network $C busybox nslookup -type=ptr a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.8.7.0.0.0.0.d.f.ip6.arpa | grep name
+docker rm -f $C >/dev/null; docker network rm $C
+
+### ip6-none: where the network has no IPv6
+docker network create --subnet 10.206.11.0/24 $C >/dev/null
+docker run --rm --network $C --ip6 fd00::5 busybox true
+docker network rm $C
+docker network create --subnet fd00:78:3::/64 $C; echo $?
+docker network create --ipv6 $C >/dev/null; echo $?
+
+### link-words: by the other's id, without an alias; nobody, nothing, too much
+docker run -d --name $C busybox sleep 100 >/dev/null
+I=$(docker ps -q --filter name=$C)
+docker run --rm --link $I:byid busybox grep byid /etc/hosts
+docker run --rm --link $C busybox grep $C /etc/hosts
+docker run --rm --link $C:a:b busybox true
+docker run --rm --link :x busybox true
+docker stop -t 0 $C >/dev/null
+docker run --rm --name $C-2 --link $C:a busybox cat /etc/hosts
+
+### link-variables: the first port by number, tcp before udp; the other's environment
+docker run -d --name $C --expose 99 --expose 53/udp --expose 53 -e COLOUR=blue -e 'TWO=a b' busybox sleep 100 >/dev/null
+docker run --rm --name $C-2 --link $C:al busybox sh -c 'env | grep AL_ | sort; ping -c1 -W2 al | grep -c "1 packets received"'
+
+### link-user-network: a name for one container alone, no variables
+docker network create $C >/dev/null
+docker run -d --name $C --network $C --expose 99 busybox sleep 100 >/dev/null
+docker run --rm --network $C --link $C:al busybox sh -c 'env | grep -c AL_; grep -c al$ /etc/hosts; ping -c1 -W2 al | grep -c "1 packets received"'
+docker run --rm --network $C busybox sh -c 'nslookup -type=a al >/dev/null; echo $?'
+docker rm -f $C >/dev/null; docker network rm $C
+
+### link-follows: the other one comes back at another address
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --link $C:al busybox sleep 100 >/dev/null
+A=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' $C)
+docker stop -t 0 $C >/dev/null
+docker run -d --name $C-x busybox sleep 100 >/dev/null
+docker start $C >/dev/null
+B=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' $C)
+[ $A = $B ] && echo "the same address proves nothing"
+docker exec $C-2 grep -c "^$B.al" /etc/hosts; docker exec $C-2 grep -c "^$A" /etc/hosts
+docker rm -f $C-x >/dev/null
+
+### link-gone-connect: one that is linked to a stopped one gets a network
+docker network create $C >/dev/null
+docker run -d --name $C busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --link $C:al busybox sleep 100 >/dev/null
+docker stop -t 0 $C >/dev/null
+docker network connect $C $C-2; echo $?
+docker network disconnect $C $C-2; echo $?
+docker rm -f $C-2 >/dev/null; docker network rm $C
+
+### names-hostname: a container is found by its hostname too, at its start and connected later
+docker network create $C >/dev/null
+docker run -d --name $C --network $C --hostname hosty.example.org --network-alias a1 busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --network $C busybox sleep 100 >/dev/null
+docker run -d --name $C-x --hostname later busybox sleep 100 >/dev/null
+docker network connect $C $C-x
+for n in $C $C-x; do docker inspect -f "{{json (index .NetworkSettings.Networks \"$C\").Aliases}}" $n; done
+docker exec $C-2 nslookup -type=a hosty.example.org | grep -c '^Address: 1'
+docker exec $C-2 nslookup -type=a later | grep -c '^Address: 1'
+docker rm -f $C $C-2 $C-x >/dev/null; docker network rm $C
+
+### names-life: a name moves with a rename, goes with a stop, comes with a start
+docker network create $C >/dev/null
+docker run -d --name $C --network $C --network-alias under_score busybox sleep 100 >/dev/null
+docker run -d --name $C-2 --network $C busybox sleep 100 >/dev/null
+q() { docker exec $C-2 nslookup -type=$1 $2 2>&1 | grep -c '^Address: [1-9]'; }
+q a $C; q a $C.; q a $C-2; q a UNDER_SCORE; q aaaa $C; q mx $C
+docker rename $C $C-x; q a $C-x
+docker stop -t 0 $C-x >/dev/null; q a $C-x; docker start $C-x >/dev/null; q a $C-x
+docker rm -f $C-x $C-2 >/dev/null; docker network rm $C
+
+### names-several: all behind one alias are told, and one less when one goes
+docker network create $C >/dev/null
+for i in 1 2 3; do docker run -d --name $C-n$i --network $C --network-alias many busybox sleep 100 >/dev/null; done
+many() { docker run --rm --network $C busybox nslookup -type=a many | grep -c '^Address: 1'; }
+many; docker rm -f $C-n1 >/dev/null; many; docker network disconnect $C $C-n2; many
+docker rm -f $C-n2 $C-n3 >/dev/null; docker network rm $C
+
+### source-addresses: whom a container sees, from each side
+docker run -d --name $C -p 18210:80 busybox nc -ll -p 80 -e sh -c 'netstat -tn | grep ":80 " | head -1 | tr -s " " | cut -d" " -f5' >/dev/null
+G=$(docker inspect -f '{{.NetworkSettings.Gateway}}' $C)
+A=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' $C)
+sleep 0.5
+seen() { nc -w 3 $1 18210 </dev/null | sed "s/:[0-9]*$//; s/^::ffff://; s/^$G\$/gateway/; s/^$A\$/itself/"; }
+seen 127.0.0.1; seen $G; seen ::1
+who() { sed "s/:[0-9]*$//; s/^::ffff://; s/^$G\$/gateway/; s/^$A\$/itself/"; }
+docker exec $C nc -w 3 $G 18210 </dev/null | who
+docker network create $C >/dev/null
+docker run --rm --network $C busybox nc -w 3 $G 18210 </dev/null | who
+docker network rm $C

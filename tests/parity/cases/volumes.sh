@@ -107,3 +107,71 @@ docker volume prune --filter nosuch=1 -f
 docker volume nosuch
 docker volume ls --nosuch
 docker volume rm --nosuch x
+
+### volume-nocopy: the image's files stay out, in either form; for volumes only
+docker run --rm -v $C:/etc:nocopy busybox ls -A /etc
+docker run --rm -v $C:/x busybox ls -A /x
+docker volume rm $C
+docker run --rm --mount type=volume,source=$C,target=/etc,volume-nocopy busybox ls -A /etc
+docker run --rm --mount type=volume,source=$C,target=/etc,volume-nocopy=maybe busybox ls -A /etc
+docker run --rm --mount type=bind,source=/tmp,target=/etc,volume-nocopy busybox ls -A /etc
+docker volume rm $C
+
+### mount-words: keys that don't go together, values that are none
+docker run --rm --mount type=volume,source=$C,target=/d,bind-propagation=rprivate busybox true
+docker run --rm --mount type=tmpfs,source=x,target=/d busybox true
+docker run --rm --mount type=tmpfs,target=/d,tmpfs-size=lots busybox true
+docker run --rm --mount type=tmpfs,target=/d,tmpfs-mode=rwx busybox true
+docker run --rm --mount type=tmpfs,target=d busybox true
+docker run --rm --mount target=/d,readonly=perhaps busybox true
+docker run --rm --mount '' busybox true
+docker run --rm --mount type=bind,target=/d busybox true
+docker run --rm --mount type=bind,source=relative,target=/d busybox true
+docker run --rm --mount type=bind,source=/tmp,target=/d,bind-propagation=nosuch busybox true
+docker run --rm --mount type=bind,src=/tmp,dst=/d,ro=true busybox sh -c 'echo x > /d/x'
+docker run --rm --mount type=npipe,source=/a,target=/d busybox true
+docker run --rm --mount type=volume,source=$C,target=/a --mount type=volume,source=$C,target=/a busybox true
+
+### mount-volume-options: labels and driver options of the volume that is made
+docker run --rm --mount type=volume,source=$C,target=/d,volume-label=a=b,volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=64k busybox sh -c 'grep " /d " /proc/mounts | cut -d" " -f3'
+docker volume inspect -f '{{json .Labels}} {{json .Options}}' $C
+docker volume rm $C
+
+### bind-file-kinds: written, not replaced; read-only; deep; by a link; what doesn't fit
+#~ stderr (?s)/f: Read-only file system.*not a directory.*Are you.*not a directory.*Are you trying to mount a directory onto a file \(or vice-versa\)
+echo a > f
+docker run --rm -v $PWD/f:/f busybox sh -c 'echo b >> /f; mv /f /g; rm /f; cat /f'; cat f
+docker run --rm -v $PWD/f:/f:ro busybox sh -c 'echo b >> /f'
+docker run --rm -v $PWD/f:/new/dir/f busybox cat /new/dir/f
+docker run --rm -v $PWD/f:/tmp busybox true; echo $?
+mkdir d; docker run --rm -v $PWD/d:/etc/passwd busybox true; echo $?
+ln -s f l; docker run --rm -v $PWD/l:/l busybox cat /l
+ln -s nowhere dl; docker run --rm -v $PWD/dl:/l busybox true; echo $?; ls
+
+### bind-modes: every word behind the second colon, SELinux's too
+mkdir d
+for m in ro rw z Z ro,z rw,Z rprivate private rshared shared rslave slave ro,rslave nocopy consistent cached,ro delegated ro,rw z,Z rprivate,rshared ''; do
+  docker run --rm -v $PWD/d:/d:$m busybox sh -c 'grep " /d " /proc/mounts | cut -d" " -f4 | cut -d, -f1'; echo "$m $?"
+done
+
+### volume-modes: every word for a volume
+for m in ro rw z Z nocopy ro,nocopy nocopy,ro rshared rslave consistent ''; do
+  docker run --rm -v $C:/d:$m busybox sh -c 'grep " /d " /proc/mounts | cut -d" " -f4 | cut -d, -f1'; echo "$m $?"
+done
+docker volume rm $C
+
+### volume-owner: the new volume has owner and mode of the directory that it covers
+docker run --rm -v $C:/tmp busybox stat -c '%a %u:%g' /tmp
+docker run --rm -v $C:/x busybox stat -c '%a %u:%g' /x
+docker volume rm $C
+docker run --rm -v $C:/var/spool/mail busybox stat -c '%a %u:%g' /var/spool/mail
+docker volume rm $C
+docker run --rm -v $C:/nothing/there busybox stat -c '%a %u:%g' /nothing/there /nothing
+docker volume rm $C
+
+### mount-tmpfs-options: sizes and modes, rights of --tmpfs
+for s in 64k 1m 0 1g 100; do docker run --rm --mount type=tmpfs,target=/t,tmpfs-size=$s busybox sh -c 'df -k /t | tail -1 | tr -s " " | cut -d" " -f2'; done
+for m in 700 0755 1777 4755 9; do docker run --rm --mount type=tmpfs,target=/t,tmpfs-mode=$m busybox stat -c %a /t; done
+docker run --rm --tmpfs /t:mode=0755,uid=7,gid=8,noexec,size=1m,nr_inodes=10 busybox sh -c 'stat -c "%a %u %g" /t; grep " /t " /proc/mounts | cut -d" " -f4'
+docker run --rm --tmpfs /t:rw,suid,dev,exec busybox sh -c 'grep " /t " /proc/mounts | cut -d" " -f4'
+docker run --rm --tmpfs /t:ro busybox sh -c 'grep " /t " /proc/mounts | cut -d" " -f4'
