@@ -24,6 +24,7 @@ from . import commands, config, grammar, transfer
 from .cache import INLINE, Cache, key_of
 from .commands import Arg, Command, Copy, One, Run, ShellOrExec
 from .context import Context
+from .failures import Tail, failure, shown
 from .runs import Prepared, prepared, script_of
 from .stages import PREDEFINED, Plan, Scope, Stage
 from .state import Options, RunFailed, State, Tell
@@ -32,8 +33,8 @@ from .tree import Tree
 
 replace = msgspec.structs.replace
 LAYERED = ("RUN", "COPY", "ADD", "WORKDIR")
-LAST_LINES = 20
-"""Lines of a failed RUN that are shown again."""
+MOST_LAYERS = 127
+"""Layers of an image. overlayfs takes 500, but mount(2) has one page of options to name them in; Docker makes 125."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -166,27 +167,36 @@ class _Stage:
         title = self.stage.name or (f"stage-{self.stage.index} " if len(self.job.plan.needs) > 1 else "")
         step = f"{self.stage.index}/{self.count}"
         self.job.tell.begin(
-            step, f"[{f'{title} '.lstrip()}{self.count}/{self.made}] {_shown(command)}".replace("  ", " ")
+            step, f"[{f'{title} '.lstrip()}{self.count}/{self.made}] {shown(command)}".replace("  ", " ")
         )
         found = None if self.fresh else self.job.cache.find(key)
         if found is not None:
             self.job.tell.done(step, cached=True)
-            self._remember(said, found.created, found.layer, key)
+            self._remember(said, found.created, found.layer and self._fitting(found.layer), key)
             return
         try:
             layer = make(step)
+            record = self.job.store.layer(layer.diff_id)
+            # Nothing has changed: no layer says so.
+            kept = None if record is not None and not record.entries else self._fitting(layer)
         except RunFailed as failed:
             self.job.tell.done(step, error=f"exit code: {failed.code}")
-            raise _failure(command, said, failed) from None
+            assert isinstance(command, Run)
+            raise failure(command, script_of(command, self.state.config), failed) from None
         except MinidockError as error:
             self.job.tell.done(step, error=error.message)
             raise
-        record = self.job.store.layer(layer.diff_id)
-        kept = None if record is not None and not record.entries else layer  # nothing has changed: no layer says so
         created = self._now()
         self.job.cache.write(key, CacheEntry(said, created, kept, record.size if record else 0))
         self.job.tell.done(step)
         self._remember(said, created, kept, key)
+
+    def _fitting(self, layer: Layer) -> Layer:
+        """Raises MinidockError in Docker's words when there are too many below it."""
+        if len(self.state.layers) >= MOST_LAYERS:
+            hint = f"an image has at most {MOST_LAYERS} layers: let fewer RUN, COPY and ADD do the same"
+            raise MinidockError("max depth exceeded", hint=hint)
+        return layer
 
     def lower(self) -> list[Path]:
         return lower_dirs(self.job.store, self.state)
@@ -194,9 +204,9 @@ class _Stage:
     def _run(self, command: Run) -> None:
         ready = prepared(self.job, command, self.scope, self.state, self.others)
         key = key_of("run", self.state.diff_ids, ready.key, self.job.options.epoch)
-        shown = [f"{name}={value}" for name, value in sorted(self.scope.args.items()) if name not in PREDEFINED]
+        args = [f"{name}={value}" for name, value in sorted(self.scope.args.items()) if name not in PREDEFINED]
         line = " ".join(script_of(command, self.state.config))
-        said = "RUN " + (f"|{len(shown)} {' '.join(shown)} {line}" if shown else line)
+        said = "RUN " + (f"|{len(args)} {' '.join(args)} {line}" if args else line)
 
         def make(step: str) -> Layer:
             return self._in_container(ready, step)
@@ -204,13 +214,13 @@ class _Stage:
         self._layer(command, key, said, make)
 
     def _in_container(self, ready: Prepared, step: str) -> Layer:
-        tail = _Tail(self.job.tell, step)
+        tail = Tail(self.job.tell, step)
         with ready.mounts() as mounts:
             request = replace(ready.request, lower=[str(path) for path in self.lower()], mounts=mounts)
             try:
                 return self.job.run(request, tail.log, self._commit)
             except RunFailed as failed:
-                failed.output = tail.text()  # type: ignore[attr-defined]
+                failed.output = tail.text()
                 raise
 
     def _commit(self, upper: Path) -> Layer:
@@ -224,7 +234,7 @@ class _Stage:
         def make(step: str) -> Layer:
             return self._by_hand(lambda upper: transfer.perform(asked, upper, self.lower()))
 
-        self._layer(command, key, _shown(command), make)
+        self._layer(command, key, shown(command), make)
 
     def _workdir(self, command: One) -> None:
         path = config.workdir(self.state.config, command, self.scope.expand(command, command.word))
@@ -244,42 +254,6 @@ class _Stage:
             upper.chmod(0o755)
             fill(upper)
             return self._commit(upper)
-
-
-class _Tail:
-    """Passes output on, and keeps its end."""
-
-    def __init__(self, tell: Tell, step: str) -> None:
-        self.tell = tell
-        self.step = step
-        self.kept = b""
-
-    def log(self, data: bytes) -> None:
-        self.kept = (self.kept + data)[-8192:]
-        self.tell.log(self.step, data)
-
-    def text(self) -> str:
-        return "\n".join(self.kept.decode(errors="replace").rstrip("\n").split("\n")[-LAST_LINES:])
-
-
-def _shown(command: Command) -> str:
-    """The instruction as it is written, on one line."""
-    return " ".join(command.at.original.split())
-
-
-def _failure(command: Command, said: str, failed: RunFailed) -> BuildFailed:
-    _, _, line = said.partition(" ")
-    why = f" ({failed.why})" if failed.why else ""
-    return BuildFailed(
-        f'process "{line}" did not complete successfully: exit code: {failed.code}{why}',
-        excerpt=command.at.source.excerpt(command.at.line.first, command.at.line.last, _column(command)),
-        output=getattr(failed, "output", ""),
-    )
-
-
-def _column(command: Command) -> int:
-    line, column = command.at.line.place(command.at.rest.at)
-    return column if line == command.at.line.first else 0
 
 
 def lower_dirs(store: ImageStore, state: State) -> list[Path]:

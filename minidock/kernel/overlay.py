@@ -11,7 +11,7 @@ import os
 import shlex
 from typing import ClassVar
 
-from minidock.errors import SystemCallFailed
+from minidock.errors import SystemCallFailed, Unsupported
 from minidock.kernel import syscalls
 from minidock.steps import Live, Step
 
@@ -49,6 +49,9 @@ class MountOverlay(Step, frozen=True):
             fds = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in self.lower]
             options = self._options([f"/proc/self/fd/{fd}" for fd in fds])
         try:
+            if len(options) >= PAGE:
+                hint = "their names don't fit into one page, which is what mount(2) takes"
+                raise Unsupported("max depth exceeded", hint=hint)
             syscalls.mount("overlay", self.target, "overlay", 0, options)
         except SystemCallFailed as error:
             hint = "the upper directory must not be on an overlay itself: put --root on another file system"

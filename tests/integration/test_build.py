@@ -194,11 +194,11 @@ def test_missing_sources(build: Build) -> None:
 
 def test_failing_run(build: Build, minidock: Minidock) -> None:
     """Its exit code, the line with a caret, its last words; no image, no container, and what came before is cached."""
-    dockerfile = "FROM busybox\nRUN echo before\nRUN echo some words; exit 7\n"
+    dockerfile = "FROM busybox\nRUN echo before\nARG A=1\nRUN echo some words; exit 7\n"
     told = build(dockerfile, check=False)
     assert told.returncode == 1
     assert " > [3/3] RUN echo some words; exit 7:\nsome words\n------" in told.stderr
-    assert "   3 | >>> RUN echo some words; exit 7\n     |         ^" in told.stderr
+    assert "   4 | >>> RUN echo some words; exit 7\n     |         ^" in told.stderr
     said = 'process "/bin/sh -c echo some words; exit 7" did not complete successfully: exit code: 7'
     assert told.stderr.rstrip().endswith(f"ERROR: failed to build: failed to solve: {said}")
     assert minidock("images", "-q", "out").stdout == "" and minidock("ps", "-aq").stdout == ""

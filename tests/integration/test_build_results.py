@@ -14,6 +14,7 @@ import pytest
 
 from minidock.engine import Engine
 from tests.support.builds import Build, build, cached, inspect, shell
+from tests.support.images import docker_archive
 from tests.support.instance import Minidock
 
 __all__ = ["build"]
@@ -174,12 +175,46 @@ def test_a_large_layer(build: Build, minidock: Minidock) -> None:
     assert shell(minidock, "cat /f* | wc -c; ls /f* | wc -l") == "60000000\n200\n"
 
 
-def test_many_layers(build: Build, minidock: Minidock) -> None:
-    """127 is what Docker allows; the image runs."""
-    steps = "\n".join(f"COPY file /f{number}" for number in range(126))
-    build(f"FROM busybox\n{steps}\n", files={"file": "x"})
+def layers(count: int) -> str:
+    """A Dockerfile of that many layers with the base's one."""
+    return "FROM busybox\n" + "".join(f"COPY file /f{number}\n" for number in range(count - 1))
+
+
+def test_many_layers(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """127: more than Docker makes (125). It runs, is saved and loaded, and a RUN on top sees them all."""
+    build(layers(126) + "RUN ls /f* | wc -l > /count\n", files={"file": "x"})
     assert len(inspect(minidock)["RootFS"]["Layers"]) == 127
-    assert shell(minidock, "ls /f* | wc -l") == "126\n"
+    assert shell(minidock, "cat /count; ls /f* | wc -l") == "125\n125\n"
+    archive = str(tmp_path / "many.tar")
+    minidock("save", "-o", archive, "out", check=True)
+    minidock("rmi", "out", check=True)
+    minidock("load", "-i", archive, check=True)
+    assert shell(minidock, "touch /f0/x || rm /f7; ls /f* | wc -l") == "124\n"
+
+
+def test_too_many_layers(build: Build, minidock: Minidock) -> None:
+    """The 128th is refused in Docker's words, where it stands; instructions without a layer are no matter."""
+    build(layers(127) + "ENV A=1\nRUN true\nCMD x\n", files={"file": "x"})
+    told = build(layers(128), check=False)
+    assert told.returncode == 1 and " 128 | >>> COPY file /f126" in told.stderr
+    assert "failed to solve: max depth exceeded (an image has at most 127 layers" in told.stderr
+    again = build(layers(127) + "COPY --link file /f126\n", check=False)
+    assert again.returncode == 1 and "max depth exceeded" in again.stderr
+
+
+def test_an_image_with_more_layers_than_a_mount_takes(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """Somebody else has made it: it is kept, and what can't be done with it is told in one line."""
+    tars = []
+    for number in range(300):
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo(f"f{number}"))
+        tars.append(raw.getvalue())
+    archive = docker_archive(tmp_path / "deep.tar", "deep:latest", tars, {"Cmd": ["/f0"]})
+    minidock("load", "-i", str(archive), check=True)
+    told = minidock("run", "--rm", "deep")
+    assert told.returncode == 125 and "max depth exceeded" in told.stderr
+    assert len(told.stderr.splitlines()[0]) < 250
 
 
 def test_check(build: Build, minidock: Minidock) -> None:
