@@ -10,6 +10,8 @@ import msgspec
 from minidock.errors import DockerfileError, MinidockError
 from minidock.image import changes
 
+from . import entitlements
+from .entitlements import Device
 from .grammar import FORMS, Instruction, Word, nested
 from .lines import Heredoc, heredoc_of
 from .mounts import RunMount, parse_mount
@@ -36,6 +38,8 @@ class Run(Command, frozen=True):
     exec: list[str] | None
     mounts: list[RunMount]
     network: str
+    insecure: bool
+    devices: list[Device]
 
 
 class ShellOrExec(Command, frozen=True):
@@ -146,15 +150,12 @@ def _run(at: Instruction) -> Run:
         raise at.error(
             f'unsupported network mode "{network}"', at.values("network")[0], hint="expected default, none or host"
         )
-    for name in ("security", "device"):
-        if at.values(name) and at.flag(name) != "sandbox":
-            raise at.error(f"RUN --{name} is not supported by this version of minidock", at.values(name)[0])
     listed = _json(at)
     if listed == []:
         raise at.error("RUN requires at least one argument", at.rest)
     if listed and at.heredocs:
         raise at.error("a heredoc needs the shell form", at.rest)
-    return Run(at, at.rest.text, listed, mounts, network)
+    return Run(at, at.rest.text, listed, mounts, network, entitlements.security(at), entitlements.devices(at))
 
 
 def _command(at: Instruction) -> ShellOrExec:

@@ -73,7 +73,7 @@ def prepared(job: Job, command: Run, scope: Scope, state: State, others: dict[in
     document = command.at.heredocs[0] if argv and argv[0].startswith(f"{PIPES}/") and command.at.heredocs else None
     cwd = state.config.working_dir or "/"
     key: list[object] = [argv, env, cwd, state.config.user, network, [maker.key for maker in makers]]
-    key.append(document.data if document else "")
+    key += [document.data if document else "", command.insecure, command.devices]
     hidden = [f"{name}={value}" for name, value in scope.proxies().items() if name not in known]
 
     @contextlib.contextmanager
@@ -85,7 +85,8 @@ def prepared(job: Job, command: Run, scope: Scope, state: State, others: dict[in
             yield rows
 
     extra = [line for maker in makers for line in maker.env]
-    return Prepared(RunRequest([], argv, [*env, *hidden, *extra], cwd, state.config.user, network, []), mounts, key)
+    user, rights = state.config.user, (command.insecure, command.devices)
+    return Prepared(RunRequest([], argv, [*env, *hidden, *extra], cwd, user, network, [], *rights), mounts, key)
 
 
 class _Maker(msgspec.Struct, frozen=True):

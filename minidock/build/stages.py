@@ -16,7 +16,7 @@ from minidock.image.words import expand
 
 from . import commands
 from .commands import Arg, Command, Copy, From, Run
-from .grammar import Dockerfile, Word
+from .grammar import Dockerfile, Instruction, Word
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PREDEFINED = (*PROXIES, *(name.lower() for name in PROXIES))
@@ -84,6 +84,11 @@ class Plan(msgspec.Struct, frozen=True):
             done.append(ready)
             waiting.remove(ready)
         return done
+
+    def instructions(self) -> Iterator[Instruction]:
+        """Those of the needed stages."""
+        for index in sorted(self.needs):
+            yield from (command.at for command in self.program.stages[index].commands)
 
     def stage_called(self, name: str) -> int | None:
         return _stage_called(self.program.stages, name)

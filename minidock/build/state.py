@@ -11,6 +11,8 @@ import msgspec
 from minidock.image.manifest import History, RunConfig
 from minidock.image.store import Layer
 
+from .entitlements import Device
+
 
 class State(msgspec.Struct, frozen=True):
     """A stage so far, or an image that one begins with. `layers` lowest first."""
@@ -47,7 +49,7 @@ class MountPlan(msgspec.Struct, frozen=True):
 
 
 class RunRequest(msgspec.Struct, frozen=True):
-    """All that a RUN needs. `lower` are directories, top first."""
+    """All that a RUN needs. `lower` are directories, top first; `insecure` is all rights."""
 
     lower: list[str]
     argv: list[str]
@@ -56,6 +58,8 @@ class RunRequest(msgspec.Struct, frozen=True):
     user: str
     network: str
     mounts: list[MountPlan]
+    insecure: bool = False
+    devices: list[Device] = []
 
 
 Log = Callable[[bytes], None]

@@ -110,6 +110,7 @@ def make_request(path: str, flags: dict[str, FlagValue]) -> BuildRequest:
         cache_from=flags["cache_from"],
         inline_cache=bool(flags["cache_to"]) or build_args.get("BUILDKIT_INLINE_CACHE") == "1",
         network=flags["network"],
+        allow=flags["allow"],
         limits=_limits(flags),
         secrets=dict(flags["secret"]),
         ssh=dict(flags["ssh"]),

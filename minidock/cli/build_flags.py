@@ -103,6 +103,14 @@ def cache_target(raw: str) -> str:
     return "inline"
 
 
+def entitlement(raw: str) -> str:
+    from ..build.entitlements import known
+
+    if not known(raw):
+        raise UsageError(f"unknown entitlement {raw}", hint="network.host, security.insecure, device[=NAME]")
+    return raw
+
+
 WHAT = [
     text("file", "f", 'Name of the Dockerfile (default: "PATH/Dockerfile")'),
     many("tag", "t", 'Name and optionally a tag (format: "name:tag")'),
@@ -140,6 +148,8 @@ RUNS = [
          parse=secret),
     many("ssh", "", 'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")',
          kind="stringArray", parse=ssh),
+    many("allow", "", 'Allow extra privileged entitlement (e.g., "network.host", "security.insecure", "device")',
+         kind="stringArray", parse=entitlement),
     many("add-host", "", 'Add a custom host-to-IP mapping ("host:ip")', parse=values.extra_host),
     many("security-opt", "", "Security options", kind="strings", parse=_words),
     many("ulimit", "", "Ulimit options", kind="ulimit", parse=values.ulimit),
@@ -163,7 +173,7 @@ WITHOUT_EFFECT = [
 ]
 
 REFUSED: list[Flag] = [
-    *(refused(name) for name in ("isolation", "builder", "build-context", "annotation", "allow", "attest", "call")),
+    *(refused(name) for name in ("isolation", "builder", "build-context", "annotation", "attest", "call")),
     *(refused(name) for name in ("provenance", "sbom", "policy")),
 ]
 

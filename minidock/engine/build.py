@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from minidock.build import grammar, lint, parallel, stages
+from minidock.build import entitlements, grammar, lint, parallel, stages
 from minidock.build.cache import Cache, of_image
 from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
@@ -64,6 +64,8 @@ def build(
             build_args=request.build_args,
             platforms=(_platform(request), host_platform()),
         )
+        allowed = [*request.allow, *([entitlements.NETWORK] if request.network == "host" else [])]
+        entitlements.check(plan.instructions(), allowed)
         job = Job(
             plan=plan,
             context=context,

@@ -37,6 +37,8 @@ class BuildRequest(msgspec.Struct, frozen=True):
     cache_from: list[str] = []
     inline_cache: bool = False
     network: str = "default"
+    allow: list[str] = []
+    """Entitlements (minidock.build.entitlements)."""
     limits: HostConfig = HostConfig()
     secrets: dict[str, SecretSource] = {}
     ssh: dict[str, str] = {}

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from minidock import files
+from minidock.build.entitlements import find_devices
 from minidock.build.state import Log, MountPlan, RunFailed, RunRequest, Take
 from minidock.build.upper import Upper
 from minidock.engine import repair, userns
@@ -30,7 +31,7 @@ from minidock.engine.userns import IdMaps
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.image.store import Layer
 from minidock.kernel import user
-from minidock.model import ContainerConfig, HostConfig, MountPoint
+from minidock.model import ContainerConfig, DeviceRequest, HostConfig, MountPoint
 from minidock.paths import Layout
 from minidock.runtime import attach
 from minidock.steps import SILENT, Narrator
@@ -93,13 +94,14 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
         (directory / part).mkdir(parents=True, mode=0o755)
         (directory / part).chmod(0o755)
     directory.chmod(0o710)
-    maps = userns.remap(layout, msgspec.structs.replace(limits, network_mode=request.network))
+    limits = msgspec.structs.replace(limits, network_mode=request.network, privileged=request.insecure)
+    maps = userns.remap(layout, limits)
     mounts = [_point(layout, container_id, number, plan, maps) for number, plan in enumerate(request.mounts)]
     _make_places(directory / "init", [Path(path) for path in request.lower], request.mounts, mounts)
     host = msgspec.structs.replace(
         limits,
         auto_remove=False,  # nobody but us and abandon() may remove what is becoming a layer
-        network_mode=request.network,
+        device_requests=_devices(layout, request),
         tmpfs={plan.target: _tmpfs(plan) for plan in request.mounts if plan.kind == "tmpfs"},
     )
     check(host)
@@ -130,6 +132,17 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
     )
     Records(layout).write(record, durable=False)
     return record
+
+
+def _devices(layout: Layout, request: RunRequest) -> list[DeviceRequest]:
+    """RUN --device: those that this host's CDI files offer. Raises MinidockError for one that must be there."""
+    if not request.devices:
+        return []
+    from minidock.engine import device_requests
+
+    offered = [device.name for device in device_requests.listing(layout).devices]
+    found = find_devices(request.devices, offered)
+    return [DeviceRequest(driver="cdi", device_ids=found)] if found else []
 
 
 def _tmpfs(plan: MountPlan) -> str:

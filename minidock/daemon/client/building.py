@@ -53,6 +53,7 @@ def _check(request: BuildRequest) -> None:
     refused = (
         (request.secrets, "--secret"),
         (request.ssh, "--ssh"),
+        (request.allow, "--allow"),
         (kinds, "--output"),
         (request.no_cache_stages, "--no-cache-filter"),
         (request.inline_cache, "--cache-to"),
