@@ -145,17 +145,14 @@ def _run(at: Instruction) -> Run:
     if not at.rest.text:
         raise at.error("RUN requires at least one argument")
     mounts = [parse_mount(at, flag) for flag in at.values("mount")]
-    network = at.flag("network", "default")
-    if network not in ("default", "none", "host"):
-        raise at.error(
-            f'unsupported network mode "{network}"', at.values("network")[0], hint="expected default, none or host"
-        )
     listed = _json(at)
     if listed == []:
         raise at.error("RUN requires at least one argument", at.rest)
     if listed and at.heredocs:
         raise at.error("a heredoc needs the shell form", at.rest)
-    return Run(at, at.rest.text, listed, mounts, network, entitlements.security(at), entitlements.devices(at))
+    return Run(
+        at, at.rest.text, listed, mounts, entitlements.network(at), entitlements.security(at), entitlements.devices(at)
+    )
 
 
 def _command(at: Instruction) -> ShellOrExec:

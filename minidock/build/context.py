@@ -19,7 +19,7 @@ from minidock.image.compression import CHUNK, Read
 from minidock.image.unpack import unpack
 
 from . import fetching
-from .ignore import Ignore, read_file
+from .ignore import Ignore, Rule, read_file
 from .lines import LONGEST
 from .tree import Tree
 
@@ -43,7 +43,7 @@ def open_context(source: str, *, file: str, stdin: BinaryIO, scratch: Path) -> C
     remote = fetching.repository(source)
     if remote is not None:
         place = fetching.clone(remote, fetching.scratch(scratch) / "repository")
-        return _in_directory(_inside(place, remote.directory), file, stdin)
+        return _in_directory(inside(place, remote.directory), file, stdin)
     if source == "-":
         return _from_stream(stdin.read, file, stdin, scratch)
     if fetching.is_address(source):
@@ -57,7 +57,7 @@ def open_context(source: str, *, file: str, stdin: BinaryIO, scratch: Path) -> C
     return _local(path.resolve(), file, stdin)
 
 
-def _inside(root: Path, directory: str) -> Path:
+def inside(root: Path, directory: str) -> Path:
     """A directory of a repository: wherever its symlinks lead, it stays inside."""
     tree = Tree([root], plain=True)
     parts = tree.resolve(directory)
@@ -113,10 +113,13 @@ def _with(path: Path, text: bytes, name: str, own: Path | None, found: bytes | N
         raise MinidockError(f"the Dockerfile ({name}) cannot be empty")
     if own is not None and own.is_file():
         found = own.read_bytes()
-    if found is None:
-        found = _read(path, ".dockerignore")
-    rules = read_file(found.decode(errors="surrogateescape")) if found else []
+    rules = rules_of(path) if found is None else read_file(found.decode(errors="surrogateescape"))
     return Context(Tree([path.absolute()], plain=True), Ignore(rules), text, name)
+
+
+def rules_of(path: Path) -> list[Rule]:
+    """A context's own .dockerignore."""
+    return read_file((_read(path, ".dockerignore") or b"").decode(errors="surrogateescape"))
 
 
 def _read(path: Path, name: str) -> bytes | None:

@@ -19,6 +19,7 @@ from .grammar import Flag, Instruction, guess
 NETWORK = "network.host"
 INSECURE = "security.insecure"
 DEVICE = "device"
+NETWORKS = ("default", "none", "host")
 SECURITY = ("sandbox", "insecure")
 
 
@@ -31,6 +32,15 @@ class Device(msgspec.Struct, frozen=True):
 
 def known(entitlement: str) -> bool:
     return entitlement in (NETWORK, INSECURE, DEVICE) or entitlement.startswith(f"{DEVICE}=")
+
+
+def network(at: Instruction) -> str:
+    """Whose network RUN has. Raises DockerfileError."""
+    given = at.flag("network", NETWORKS[0])
+    if given not in NETWORKS:
+        flag, hint = at.values("network")[0], f"expected {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}"
+        raise at.error(f'unsupported network mode "{given}"', flag, hint=hint)
+    return given
 
 
 def security(at: Instruction) -> bool:

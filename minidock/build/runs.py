@@ -123,7 +123,7 @@ def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _M
     """Files of the context, a stage or an image. They are copied: what is written to them is gone afterwards."""
     tree, ignore = job.context.tree, job.context.ignore
     if mount.source_stage:
-        tree, ignore = transfer.source_tree(job, mount.source_stage, others), Ignore()
+        tree, ignore = transfer.source_files(job, mount.source_stage, others)
     source, target = text(mount.source) or "/", text(mount.target)
     piece = copying.find(tree, source, ignore, Ignore())[0]
     readonly = mount.readonly is not False
@@ -133,7 +133,7 @@ def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _M
         path = tree.layers[0].joinpath(*piece.parts) if direct else _copied(stack, job.scratch, piece)
         return [MountPlan("bind", target, source=str(path), readonly=readonly)]
 
-    return _Maker(["bind", target, readonly, copying.checksum([piece], owners=bool(mount.source_stage))], make)
+    return _Maker(["bind", target, readonly, copying.checksum([piece], owners=not tree.plain)], make)
 
 
 def _copied(stack: ExitStack, scratch: Path, piece: copying.Piece) -> Path:
@@ -166,8 +166,8 @@ def _cache(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _
             os.chown(path, mount.uid, mount.gid)
             path.chmod(0o755 if mount.mode is None else mount.mode)
             if mount.source_stage:
-                tree = transfer.source_tree(job, mount.source_stage, others)
-                pieces = copying.find(tree, text(mount.source) or "/", Ignore(), Ignore())
+                tree, ignore = transfer.source_files(job, mount.source_stage, others)
+                pieces = copying.find(tree, text(mount.source) or "/", ignore, Ignore())
                 with Upper(path, []) as upper:
                     copying.copy(upper, pieces, copying.Target("/", True), Looks(), Looks())
         path.with_suffix(".name").write_text(f"{identity}\n")

@@ -25,6 +25,7 @@ from .cache import INLINE, Cache, key_of
 from .commands import Arg, Command, Copy, One, Run, ShellOrExec
 from .context import Context
 from .failures import Tail, failure, shown
+from .named import Files
 from .runs import Prepared, prepared, script_of
 from .stages import PREDEFINED, Plan, Scope, Stage
 from .state import Options, RunFailed, State, Tell
@@ -49,6 +50,8 @@ class Job(msgspec.Struct, frozen=True):
     image: Callable[[str, str], State]
     tell: Tell
     scratch: Path
+    contexts: dict[str, Files]
+    """Those of --build-context that are needed, by name."""
     cache_mounts: Path
     """Where the directories of RUN --mount=type=cache are kept."""
 

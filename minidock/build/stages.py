@@ -14,9 +14,10 @@ from minidock.errors import MinidockError, UsageError
 from minidock.image.manifest import Platform
 from minidock.image.words import expand
 
-from . import commands
+from . import commands, named
 from .commands import Arg, Command, Copy, From, Run
 from .grammar import Dockerfile, Instruction, Word
+from .named import Named
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PREDEFINED = (*PROXIES, *(name.lower() for name in PROXIES))
@@ -68,12 +69,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     program: Program
     target: Stage
-    bases: dict[int, int | str]
+    bases: dict[int, int | str | Named]
     needs: dict[int, set[int]]
     """Stage → stages whose files it takes, for the needed ones only."""
     globals: dict[str, str]
     platform_args: dict[str, str]
     build_args: dict[str, str]
+    contexts: dict[str, str] = {}
+    """--build-context: name → value (named.py)."""
 
     def order(self) -> list[int]:
         """The needed stages, each after those that it needs."""
@@ -90,11 +93,24 @@ class Plan(msgspec.Struct, frozen=True):
         for index in sorted(self.needs):
             yield from (command.at for command in self.program.stages[index].commands)
 
+    def contexts_used(self) -> set[str]:
+        """Names of contexts whose files are needed."""
+        stages = [self.program.stages[index] for index in self.needs]
+        sources = {source for stage in stages for _, source in sources_of(self, stage)}
+        return {each.name for each in {*sources, *self.bases.values()} if isinstance(each, Named)}
+
     def stage_called(self, name: str) -> int | None:
         return _stage_called(self.program.stages, name)
 
 
-def plan(program: Program, *, target: str, build_args: Mapping[str, str], platforms: tuple[Platform, Platform]) -> Plan:
+def plan(
+    program: Program,
+    *,
+    target: str,
+    build_args: Mapping[str, str],
+    platforms: tuple[Platform, Platform],
+    contexts: Mapping[str, str] | None = None,
+) -> Plan:
     """`platforms` are the target's and this machine's.
 
     Raises DockerfileError for a stage that isn't there, a circle of stages, a base that comes to nothing.
@@ -108,7 +124,7 @@ def plan(program: Program, *, target: str, build_args: Mapping[str, str], platfo
             elif default is not None:
                 known[name] = _expand(arg, word, default, known)
     wanted = _target(program, target)
-    found = Plan(program, wanted, {}, {}, known, automatic, dict(build_args))
+    found = Plan(program, wanted, {}, {}, known, automatic, dict(build_args), dict(contexts or {}))
     _collect(found, wanted, [])
     return msgspec.structs.replace(found, platform_args={**automatic, "TARGETSTAGE": wanted.name or "default"})
 
@@ -158,13 +174,16 @@ def _collect(plan: Plan, stage: Stage, path: list[int]) -> None:
     plan.needs[stage.index] = needs
 
 
-def base_of(plan: Plan, stage: Stage) -> int | str:
-    """What FROM names: an earlier stage, or an image (or `scratch`)."""
+def base_of(plan: Plan, stage: Stage) -> int | str | Named:
+    """What FROM names: a named context, an earlier stage, or an image (or `scratch`)."""
     word = stage.begin.base
     name = _expand(stage.begin, word, word.text, plan.globals)
     if not name.strip():
         hint = "an ARG that it uses has no value"
         raise stage.begin.at.error(f"base name ({word.text}) should not be blank", word, hint=hint)
+    given = named.find(plan.contexts, name)
+    if given is not None:
+        return given
     for earlier in reversed(plan.program.stages[: stage.index]):
         if earlier.name and earlier.name == name.lower():
             return earlier.index
@@ -179,8 +198,8 @@ def platform_of(plan: Plan, stage: Stage) -> str:
     return _expand(stage.begin, Word(stage.begin.platform, flags[0].at), stage.begin.platform, plan.globals)
 
 
-def sources_of(plan: Plan, stage: Stage) -> Iterator[tuple[Command, int | str]]:
-    """Where COPY --from and RUN --mount=from take files: a stage's index, or an image's name."""
+def sources_of(plan: Plan, stage: Stage) -> Iterator[tuple[Command, int | str | Named]]:
+    """Where COPY --from and RUN --mount=from take files: a named context, a stage's index, or an image's name."""
     for command in stage.commands:
         if isinstance(command, Copy):
             names = [(name, flag) for flag in command.at.values("from") if (name := flag.value)]
@@ -189,6 +208,10 @@ def sources_of(plan: Plan, stage: Stage) -> Iterator[tuple[Command, int | str]]:
         else:
             continue
         for name, flag in names:
+            given = named.find(plan.contexts, name)
+            if given is not None:
+                yield command, given
+                continue
             index = plan.stage_called(name)
             if index is None and name.isdecimal():
                 raise command.at.error(f"invalid from flag value {name}: invalid stage index", flag)

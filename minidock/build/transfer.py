@@ -15,12 +15,13 @@ from minidock.image.lookup import lookup_file
 from minidock.image.words import expand
 from minidock.kernel.credentials import find_user
 
-from . import copying, fetching
+from . import copying, fetching, named
 from .commands import Copy
 from .copying import Piece, Target
 from .grammar import Word
 from .ignore import Ignore
 from .modes import parse_mode
+from .named import Named
 from .stages import Scope
 from .state import State
 from .tree import Tree
@@ -62,7 +63,7 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
         what = f"When using {at.keyword} with more than one source file, the destination must be a directory"
         raise at.error(f"{what} and end with a /", command.target)
     flags = {name: _expanded(command, scope, name) for name in ("chown", "chmod", "checksum")}
-    keep = at.keyword == "COPY" and bool(at.flag("from"))
+    keep = at.keyword == "COPY" and bool(at.flag("from")) and not tree.plain
     key: list[object] = [target.path, target.is_directory, flags, parents, at.is_on("link"), keep]
     key.append(copying.checksum(pieces, owners=keep))
     return Asked(pieces, target, flags["chown"], flags["chmod"], keep, at.is_on("link"), job.scratch, key)
@@ -96,17 +97,22 @@ def _where(job: Job, command: Copy, others: dict[int, State]) -> tuple[Tree, Ign
     name = command.at.flag("from")
     if not name:
         return job.context.tree, job.context.ignore
-    return source_tree(job, name, others), Ignore()
+    return source_files(job, name, others)
 
 
-def source_tree(job: Job, name: str, others: dict[int, State]) -> Tree:
+def source_files(job: Job, name: str, others: dict[int, State]) -> tuple[Tree, Ignore]:
+    """What --from names: a context that was given a name, a stage, or an image."""
     from .solve import tree_of
 
-    index = job.plan.stage_called(name)
+    given = named.find(job.plan.contexts, name)
+    if isinstance(given, Named):
+        files = job.contexts[given.name]
+        return files.tree, files.ignore
+    index = job.plan.stage_called(name) if given is None else None
     if index is not None:
-        return tree_of(job.store, others[index])
+        return tree_of(job.store, others[index]), Ignore()
     try:
-        return tree_of(job.store, job.image(name, ""))
+        return tree_of(job.store, job.image(given or name, "")), Ignore()
     except MinidockError as error:
         raise MinidockError(f"{name}: {error.message}", hint=error.hint) from error
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 def build(arguments: list[str], **flags: FlagValue) -> None:
     request = make_request(arguments[0], flags)
-    if flags["check"]:
+    if flags["check"] or flags["call"] == "check":
         return _check(request)
     from .build_progress import choose
     from .run import narrating
@@ -110,6 +110,7 @@ def make_request(path: str, flags: dict[str, FlagValue]) -> BuildRequest:
         cache_from=flags["cache_from"],
         inline_cache=bool(flags["cache_to"]) or build_args.get("BUILDKIT_INLINE_CACHE") == "1",
         network=flags["network"],
+        contexts=dict(flags["build_context"]),
         allow=flags["allow"],
         limits=_limits(flags),
         secrets=dict(flags["secret"]),

@@ -103,23 +103,54 @@ def cache_target(raw: str) -> str:
     return "inline"
 
 
+def named_context(raw: str) -> tuple[str, str]:
+    from ..build import named
+
+    return named.parse(raw)
+
+
 def entitlement(raw: str) -> str:
     from ..build.entitlements import known
 
     if not known(raw):
-        raise UsageError(f"unknown entitlement {raw}", hint="network.host, security.insecure, device[=NAME]")
+        raise UsageError(f"unknown entitlement {raw}: expected network.host, security.insecure or device[=NAME]")
     return raw
+
+
+NO_ATTESTATIONS = "asks for an attestation: minidock writes images without provenance and SBOM; false is accepted"
+
+
+def no_attestation(raw: str) -> None:
+    """--provenance and --sbom: `false` is what happens anyway; scripts give it to get an image without an index."""
+    fields = _fields(raw)
+    if raw.lower() not in ("false", "0", "disabled=true") and fields.get("disabled", "").lower() not in ("true", "1"):
+        raise UsageError(NO_ATTESTATIONS)
+
+
+def call(raw: str) -> str:
+    """The Dockerfile's frontend is asked for something else than an image."""
+    if raw not in ("build", "check"):
+        raise UsageError(f'method "{raw}" is not supported by this version of minidock: build and check are')
+    return raw
+
+
+def only_default(raw: str) -> None:
+    """--builder and --isolation: there is one of them."""
+    if raw not in ("", "default"):
+        raise UsageError("minidock has none but default")
 
 
 WHAT = [
     text("file", "f", 'Name of the Dockerfile (default: "PATH/Dockerfile")'),
     many("tag", "t", 'Name and optionally a tag (format: "name:tag")'),
     many("build-arg", "", "Set build-time variables", parse=key_value),
+    many("build-context", "", "Additional build contexts (e.g., name=path)", kind="stringArray", parse=named_context),
     many("label", "", "Set metadata for an image"),
     text("target", "", "Set the target build stage to build"),
     text("platform", "", "Set target platform for build"),
     boolean("pull", "", "Always attempt to pull all referenced images"),
     boolean("check", "", "Only look for mistakes in the Dockerfile, and tell them"),
+    value("call", "", 'Set method for evaluating build ("check", "build")', "string", call, default="build"),
 ]
 
 CACHE = [
@@ -165,16 +196,28 @@ RUNS = [
     text("cgroup-parent", "", "Set the parent cgroup for the RUN instructions during build"),
 ]  # fmt: skip
 
+
 WITHOUT_EFFECT = [
+    value("builder", "", "Override the configured builder instance (default)", "string", only_default, default=None),
+    value("isolation", "", "Container isolation technology (default)", "string", only_default, default=None),
     boolean("compress", "", "Compress the build context (there is no daemon to send it to)"),
     boolean("force-rm", "", "Always remove intermediate containers (they always are)"),
     boolean("rm", "", "Remove intermediate containers after a successful build (they always are)", default=True),
     boolean("disable-content-trust", "", "Skip image verification (nothing is verified)", default=True),
 ]
 
-REFUSED: list[Flag] = [
-    *(refused(name) for name in ("isolation", "builder", "build-context", "annotation", "attest", "call")),
-    *(refused(name) for name in ("provenance", "sbom", "policy")),
-]
+INSTEAD_OF_ATTESTATIONS = [
+    many("attest", "", "Attestation parameters (only disabled ones: none is written)", kind="stringArray",
+         parse=no_attestation),
+    value("provenance", "", "Shorthand for --attest=type=provenance (only false)", "string", no_attestation,
+          default=None),
+    value("sbom", "", "Shorthand for --attest=type=sbom (only false)", "string", no_attestation, default=None),
+]  # fmt: skip
 
-FLAGS = [*WHAT, *CACHE, *RESULT, *RUNS, *WITHOUT_EFFECT, *REFUSED]
+REFUSED: list[Flag] = [
+    refused("annotation", why="is not supported: annotations stand in a manifest, and minidock keeps what it builds "
+            "by its configuration; use --label"),
+    refused("policy", why="is not supported: there is no source policy"),
+]  # fmt: skip
+
+FLAGS = [*WHAT, *CACHE, *RESULT, *RUNS, *INSTEAD_OF_ATTESTATIONS, *WITHOUT_EFFECT, *REFUSED]

@@ -14,30 +14,26 @@ from typing import BinaryIO
 
 import msgspec
 
-from minidock.build import entitlements, grammar, lint, parallel, stages
+from minidock.build import entitlements, grammar, lint, named, parallel, stages
 from minidock.build.cache import Cache, of_image
 from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
-from minidock.build.stages import PREDEFINED, Plan, Stage
+from minidock.build.stages import PREDEFINED, Plan
 from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
 from minidock.engine import events
+from minidock.engine.build_base import begin, image_state, target_platform
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
-from minidock.engine.ensure import ensure
-from minidock.errors import BuildFailed, MinidockError, NotFound, RegistryError, UsageError
+from minidock.errors import NotFound, RegistryError, UsageError
 from minidock.image import manifest as docs
 from minidock.image import reference
 from minidock.image.buildcache import CacheEntry
 from minidock.image.importer import rfc3339
 from minidock.image.layers import workplace
-from minidock.image.manifest import ImageConfig, Platform, RootFS, RunConfig
-from minidock.image.platforms import host_platform, parse_platform
+from minidock.image.manifest import ImageConfig, RootFS
+from minidock.image.platforms import host_platform
 from minidock.image.store import ImageStore, Layer
-from minidock.kernel.execute import DEFAULT_PATH
-from minidock.model import Progress
 from minidock.paths import Layout
 from minidock.steps import SILENT, Narrator
-
-SCRATCH = "scratch"
 
 
 def build(
@@ -62,7 +58,8 @@ def build(
             program,
             target=request.target,
             build_args=request.build_args,
-            platforms=(_platform(request), host_platform()),
+            platforms=(target_platform(request), host_platform()),
+            contexts=request.contexts,
         )
         allowed = [*request.allow, *([entitlements.NETWORK] if request.network == "host" else [])]
         entitlements.check(plan.instructions(), allowed)
@@ -73,12 +70,15 @@ def build(
             cache=Cache(store, _imported(layout, request)),
             options=_options(request),
             run=functools.partial(_run, layout, request, narrator),
-            image=functools.partial(_image, layout, request, _silent),
+            image=functools.partial(image_state, layout, request, _silent),
             tell=tell,
             scratch=place / "scratch",
+            contexts={
+                name: named.open_files(request.contexts[name], place / "scratch") for name in plan.contexts_used()
+            },
             cache_mounts=layout.root / "build-mounts",
         )
-        state = parallel.solve(job, functools.partial(_begin, layout, request), tick)
+        state = parallel.solve(job, functools.partial(begin, layout, request), tick)
         built = _exported(store, request, names, state, tell, place, stdout)
         told = {"unused_args": _unused(plan, state), "findings": _findings(file, program, context)}
         return msgspec.structs.replace(built, **told)
@@ -111,10 +111,6 @@ def _silent(line: str) -> None:
     """What making an image says that COPY --from asked for."""
 
 
-def _platform(request: BuildRequest) -> Platform:
-    return parse_platform(request.platform) if request.platform else host_platform()
-
-
 def _options(request: BuildRequest) -> Options:
     return Options(
         no_cache=request.no_cache,
@@ -133,7 +129,7 @@ def _imported(layout: Layout, request: BuildRequest) -> dict[str, CacheEntry]:
     found: dict[str, CacheEntry] = {}
     for name in request.cache_from:
         with contextlib.suppress(NotFound, RegistryError):
-            state = _image(layout, request, lambda line: None, name, "")
+            state = image_state(layout, request, _silent, name, "")
             found |= of_image(ImageConfig(history=state.history), state.layers)
     return found
 
@@ -143,73 +139,6 @@ def _run(layout: Layout, request: BuildRequest, narrator: Narrator, asked: RunRe
     from minidock.engine import build_run
 
     return build_run.run(layout, request.limits, asked, log, take, narrator=narrator)
-
-
-# What a stage begins with
-
-
-def _begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states: dict[int, State]) -> State:
-    """In the process of the stage."""
-    base = job.plan.bases[stage.index]
-    if isinstance(base, int):
-        return states[base]
-    if base == SCRATCH:
-        platform = _platform(request)
-        config = RunConfig(env=[f"PATH={DEFAULT_PATH}"])
-        return State(config, architecture=platform.architecture, os=platform.os, variant=platform.variant)
-    made = 1 + sum(command.at.keyword in ("RUN", "COPY", "ADD", "WORKDIR") for command in stage.commands)
-    title = f"{stage.title} " if stage.name or len(job.plan.needs) > 1 else ""
-    step = f"{stage.index}/1"
-    job.tell.begin(step, f"[{title}1/{made}] FROM {reference.parse(base).tagged().full}")
-    wanted = stages.platform_of(job.plan, stage) or request.platform
-    try:
-        state = _image(layout, request, lambda line: job.tell.log(step, f"{line}\n".encode()), base, wanted)
-    except MinidockError as error:
-        job.tell.done(step, error=error.message)
-        raise BuildFailed(f"{base}: {error.message}", excerpt=stage.begin.at.excerpt(), hint=error.hint) from error
-    job.tell.done(step, cached=True)
-    return state
-
-
-def _image(layout: Layout, request: BuildRequest, say: Callable[[str], None], name: str, platform: str) -> State:
-    """An image of the store as the state of a stage; made or pulled when it isn't here, or --pull asks for it."""
-    policy = "always" if request.pull else "missing"
-
-    def tell(progress: Progress) -> None:
-        if not progress.current:  # how far it has come is for a bar, not for lines
-            say(f"{progress.id}: {progress.status}".removeprefix(": "))
-
-    ensure(
-        layout,
-        name,
-        policy=policy,
-        platform=platform or request.platform,
-        say=say,
-        tell=tell,
-        auth=_auth(request, name),
-    )
-    store = ImageStore(layout)
-    image = store.find(name)
-    blobs = store.manifest(image).layers
-    return State(
-        config=image.config.config,
-        layers=[Layer(diff_id, blob) for diff_id, blob in zip(image.diff_ids, blobs, strict=True)],
-        history=image.config.history,
-        author=image.config.author,
-        created=image.created,
-        architecture=image.architecture,
-        os=image.os,
-        variant=image.variant,
-    )
-
-
-def _auth(request: BuildRequest, name: str) -> dict[str, str] | None:
-    """Who a client is at the registry of that name; nobody where it hasn't said."""
-    if request.auths is None:
-        return None
-    domain = reference.parse(name).domain
-    keys = [domain, "https://index.docker.io/v1/", "index.docker.io"] if domain == "docker.io" else [domain]
-    return next((request.auths[key] for key in keys if key in request.auths), {})
 
 
 # What it ends with

@@ -37,6 +37,8 @@ class BuildRequest(msgspec.Struct, frozen=True):
     cache_from: list[str] = []
     inline_cache: bool = False
     network: str = "default"
+    contexts: dict[str, str] = {}
+    """--build-context: name → directory, docker-image://NAME, or an address."""
     allow: list[str] = []
     """Entitlements (minidock.build.entitlements)."""
     limits: HostConfig = HostConfig()

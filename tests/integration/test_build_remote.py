@@ -144,6 +144,15 @@ def test_git_context(build: Build, minidock: Minidock, repository: str) -> None:
         assert told.returncode in (1, 125) and said in told.stderr
 
 
+def test_named_contexts(build: Build, minidock: Minidock, served: tuple[Path, str], repository: str) -> None:
+    """--build-context from an address is the one file `context`; of a repository, its files."""
+    root, address = served
+    (root / "file.txt").write_text("from the web\n")
+    given = ("--build-context", f"web={address}/file.txt", "--build-context", f"repo={repository}#side:sub")
+    build("FROM busybox\nCOPY --from=web /context /web\nCOPY --from=repo / /repo/\n", *given)
+    assert shell(minidock, "cat /web; ls -A /repo") == "from the web\nDockerfile\ninside\n"
+
+
 def test_add_git(build: Build, minidock: Minidock, repository: str) -> None:
     build(f"FROM busybox\nADD {repository}#side:sub /sub/\nADD --keep-git-dir=true {repository} /all/\n")
     told = shell(minidock, "cat /sub/inside; test -d /all/.git && echo kept; ls -A /sub")

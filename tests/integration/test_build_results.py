@@ -163,6 +163,13 @@ COPY --from=b /o /o
     assert "Loaded image: out:latest" in minidock("load", "-i", str(archives["docker"]), check=True).stdout
 
 
+def test_flags_that_ask_for_what_happens_anyway(build: Build, minidock: Minidock) -> None:
+    """Scripts give them so that Docker makes a plain image."""
+    none = ("--provenance=false", "--sbom=false", "--attest", "type=provenance,disabled=true", "--load")
+    build("FROM busybox\nLABEL a=1\n", *none, "--builder", "default", "--isolation", "default", "--call=build")
+    assert inspect(minidock)["Config"]["Labels"] == {"a": "1"}
+
+
 def test_squash(build: Build, minidock: Minidock) -> None:
     build("FROM busybox\nRUN echo 1 > /1\nRUN rm /1; echo 2 > /2\n", "--squash")
     assert len(inspect(minidock)["RootFS"]["Layers"]) == 1
@@ -221,6 +228,7 @@ def test_check(build: Build, minidock: Minidock) -> None:
     told = build("FROM busybox\nCMD echo hi\n", "--check", check=False)
     assert told.returncode == 1 and told.stdout.startswith("Check complete, 1 warning has been found!")
     assert "WARNING: JSONArgsRecommended" in told.stdout and "   2 | >>> CMD echo hi" in told.stdout
+    assert build("FROM busybox\nCMD echo hi\n", "--call=check", check=False).stdout == told.stdout
     fine = build('FROM busybox\nCMD ["x"]\n', "--check")
     assert fine.stdout == "Check complete, no warnings found.\n" and minidock("images", "-q", "out").stdout == ""
 
@@ -319,7 +327,11 @@ def test_missing_contexts(minidock: Minidock, tmp_path: Path) -> None:
         ([str(tmp_path)], "failed to read dockerfile: open Dockerfile: no such file or directory"),
         (["-f", "nosuch", str(tmp_path)], "failed to read dockerfile: open nosuch: no such file or directory"),
         ([], "requires 1 argument"),
-        (["--provenance=true", "."], "--provenance is not supported"),
+        (["--provenance=true", "."], "minidock writes images without provenance and SBOM"),
+        (["--attest", "type=sbom", "."], "minidock writes images without provenance and SBOM"),
+        (["--sbom", "generator=x", "."], "minidock writes images without provenance and SBOM"),
+        (["--builder", "other", "."], "minidock has none but default"),
+        (["--call", "outline", "."], 'method "outline" is not supported'),
     ):
         told = minidock("build", *words)
         assert told.returncode in (1, 125) and said in told.stderr

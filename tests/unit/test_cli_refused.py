@@ -15,7 +15,21 @@ from minidock.errors import UsageError
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "parity.md"
 LIFE = (
-    *("attach", "commit", "cp", "create", "diff", "events", "exec", "export", "inspect", "kill", "logs", "pause"),
+    *(
+        "attach",
+        "build",
+        "commit",
+        "cp",
+        "create",
+        "diff",
+        "events",
+        "exec",
+        "export",
+        "inspect",
+        "kill",
+        "logs",
+        "pause",
+    ),
     *("port", "ps", "rename", "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait"),
 )
 

@@ -54,6 +54,7 @@ def _check(request: BuildRequest) -> None:
         (request.secrets, "--secret"),
         (request.ssh, "--ssh"),
         (request.allow, "--allow"),
+        (request.contexts, "--build-context"),
         (kinds, "--output"),
         (request.no_cache_stages, "--no-cache-filter"),
         (request.inline_cache, "--cache-to"),
