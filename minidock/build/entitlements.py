@@ -30,10 +30,6 @@ class Device(msgspec.Struct, frozen=True):
     required: bool = False
 
 
-def known(entitlement: str) -> bool:
-    return entitlement in (NETWORK, INSECURE, DEVICE) or entitlement.startswith(f"{DEVICE}=")
-
-
 def network(at: Instruction) -> str:
     """Whose network RUN has. Raises DockerfileError."""
     given = at.flag("network", NETWORKS[0])

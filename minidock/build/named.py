@@ -47,11 +47,8 @@ def key(name: str) -> str:
     return reference.familiar(reference.parse(name.lower()).full).removesuffix(":latest")
 
 
-def parse(raw: str) -> tuple[str, str]:
-    """NAME=VALUE, a directory's path made absolute. Raises UsageError."""
-    name, equals, value = raw.partition("=")
-    if not equals or not name or not value:
-        raise UsageError(f"invalid context value: {raw}, expected key=value")
+def resolved(name: str, value: str) -> tuple[str, str]:
+    """The name in one spelling, and the value with a directory's path made absolute. Raises UsageError."""
     try:
         name = key(name)
     except InvalidReference:

@@ -51,6 +51,7 @@ def build(
     store = ImageStore(layout)
     with store.bringing_in(), workplace(store) as place:
         (place / "scratch").mkdir()
+        contexts = dict(named.resolved(*pair) for pair in request.contexts.items())
         context = _loaded(request, stdin, place / "scratch", tell)
         file = grammar.parse(context.dockerfile, context.name)
         program = stages.program(file)
@@ -59,7 +60,7 @@ def build(
             target=request.target,
             build_args=request.build_args,
             platforms=(target_platform(request), host_platform()),
-            contexts=request.contexts,
+            contexts=contexts,
         )
         allowed = [*request.allow, *([entitlements.NETWORK] if request.network == "host" else [])]
         entitlements.check(plan.instructions(), allowed)
@@ -73,9 +74,7 @@ def build(
             image=functools.partial(image_state, layout, request, _silent),
             tell=tell,
             scratch=place / "scratch",
-            contexts={
-                name: named.open_files(request.contexts[name], place / "scratch") for name in plan.contexts_used()
-            },
+            contexts={name: named.open_files(contexts[name], place / "scratch") for name in plan.contexts_used()},
             cache_mounts=layout.root / "build-mounts",
         )
         state = parallel.solve(job, functools.partial(begin, layout, request), tick)

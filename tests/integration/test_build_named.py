@@ -83,4 +83,4 @@ def test_from_files(build: Build, minidock: Minidock, more: Path) -> None:
 )
 def test_no_context(minidock: Minidock, given: str, said: str) -> None:
     told = minidock("build", "--build-context", given, ".")
-    assert told.returncode == 125 and said in told.stderr
+    assert told.returncode in (1, 125) and said in told.stderr
