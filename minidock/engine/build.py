@@ -51,19 +51,10 @@ def build(
     store = ImageStore(layout)
     with store.bringing_in(), workplace(store) as place:
         (place / "scratch").mkdir()
-        contexts = dict(named.resolved(*pair) for pair in request.contexts.items())
         context = _loaded(request, stdin, place / "scratch", tell)
         file = grammar.parse(context.dockerfile, context.name)
         program = stages.program(file)
-        plan = stages.plan(
-            program,
-            target=request.target,
-            build_args=request.build_args,
-            platforms=(target_platform(request), host_platform()),
-            contexts=contexts,
-        )
-        allowed = [*request.allow, *([entitlements.NETWORK] if request.network == "host" else [])]
-        entitlements.check(plan.instructions(), allowed)
+        plan = _plan(request, program)
         job = Job(
             plan=plan,
             context=context,
@@ -74,13 +65,31 @@ def build(
             image=functools.partial(image_state, layout, request, _silent),
             tell=tell,
             scratch=place / "scratch",
-            contexts={name: named.open_files(contexts[name], place / "scratch") for name in plan.contexts_used()},
+            contexts=_contexts(plan, place / "scratch"),
             cache_mounts=layout.root / "build-mounts",
         )
         state = parallel.solve(job, functools.partial(begin, layout, request), tick)
         built = _exported(store, request, names, state, tell, place, stdout)
         told = {"unused_args": _unused(plan, state), "findings": _findings(file, program, context)}
         return msgspec.structs.replace(built, **told)
+
+
+def _plan(request: BuildRequest, program: stages.Program) -> Plan:
+    """What is to be done, if it may be done."""
+    plan = stages.plan(
+        program,
+        target=request.target,
+        build_args=request.build_args,
+        platforms=(target_platform(request), host_platform()),
+        contexts=dict(named.resolved(*pair) for pair in request.contexts.items()),
+    )
+    host = [entitlements.NETWORK] if request.network == "host" else []
+    entitlements.check(plan.instructions(), [*request.allow, *host])
+    return plan
+
+
+def _contexts(plan: Plan, scratch: Path) -> dict[str, named.Files]:
+    return {name: named.open_files(plan.contexts[name], scratch) for name in plan.contexts_used()}
 
 
 def check(layout: Layout, request: BuildRequest, *, stdin: BinaryIO) -> Checked:
