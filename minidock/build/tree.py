@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from minidock.errors import MinidockError
+from minidock.image.names import opaque_attribute
 
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_SYMLINKS = 40
@@ -135,7 +136,7 @@ KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_")
 
 def is_opaque(fd: int) -> bool:
     try:
-        return os.getxattr(fd, "trusted.overlay.opaque") == b"y"
+        return os.getxattr(fd, opaque_attribute()) == b"y"
     except OSError:  # ENODATA, or ENOTSUP where nothing has attributes
         return False
 

@@ -45,6 +45,8 @@ USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"
 )
 def run(arguments: list[str], **flags: FlagValue) -> None:
     request, warnings = _request(arguments, flags)
+    if flags["dry_run"]:
+        context.only_looks()
     engine = context.engine()
     if flags["dry_run"] or flags["as_shell"]:
         return _only_tell(engine, request, flags)

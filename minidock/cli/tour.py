@@ -29,6 +29,7 @@ CHAPTERS = {
     "The network, on the host": "network kernel/netlink kernel/link kernel/bridge kernel/address kernel/forwarding "
     "kernel/nft kernel/conntrack",
     "The birth": "kernel/syscalls runtime/parent runtime/sync runtime/child kernel/namespaces kernel/user kernel/subid "
+    "kernel/unprivileged engine/rootless "
     "kernel/idmap kernel/cgroup_join",
     "The network, inside": "kernel/netns kernel/veth kernel/macvlan kernel/netdevice kernel/route",
     "The names": "kernel/uts",

@@ -377,7 +377,7 @@ class Engine:
         return script.dry_run(self.layout, request, say)
 
     def as_shell(self, request: CreateRequest) -> str:
-        """A script for sh, util-linux, iproute2 and nft that makes the same container."""
+        """A script for sh, util-linux, iproute2, nft and hostname that makes the same container."""
         from minidock.engine import script
 
         return script.as_shell(self.layout, request)

@@ -74,6 +74,10 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
     """The record as it would be, without writing anything: what --dry-run shows."""
     if request.name and not re.fullmatch(NAME, request.name):
         raise UsageError(f"Invalid container name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    if layout.user is not None:
+        from minidock.engine import rootless
+
+        rootless.check(request.host_config)
     store = ImageStore(layout)
     image = image or store.find(request.config.image)
     container_id = os.urandom(32).hex()

@@ -156,7 +156,9 @@ def born(
     session = session_of(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
     process = _process(layout, record, config, request)
-    group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
+    group = cgroup_join.NONE
+    if layout.user is None:
+        group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
     made = enter.plan(config, process, record.state.pid, group, layout.run)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, not request.detach)

@@ -53,10 +53,14 @@ def info(layout: Layout) -> dict[str, Any]:
         "Images": len(ImageStore(layout).images()),
         "Driver": "overlay2",
         "LoggingDriver": "json-file",
-        "CgroupDriver": "cgroupfs",
+        "CgroupDriver": "cgroupfs" if layout.user is None else "none",
         "CgroupVersion": "2" if not hierarchies.v1 else "1",
         "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Log": ["json-file", "local", "none"]},
-        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+        "SecurityOptions": [
+            "name=seccomp,profile=builtin",
+            *(["name=rootless"] if layout.user is not None else []),
+            "name=cgroupns",
+        ],
         "Runtimes": {"minidock": {"path": "minidock-oci"}},
         "DefaultRuntime": "minidock",
         "ServerVersion": __version__,
@@ -70,7 +74,7 @@ def info(layout: Layout) -> dict[str, Any]:
         "Name": facts.nodename,
         "Swarm": {"LocalNodeState": "inactive"},
         "Warnings": [],
-        **_possible(hierarchies),
+        **_possible(hierarchies if layout.user is None else Hierarchies()),
         **WHAT_CLIENTS_EXPECT,
     }
 

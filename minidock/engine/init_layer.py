@@ -13,7 +13,9 @@ import stat
 from pathlib import Path
 
 from minidock.engine.record import Record
+from minidock.kernel.overlay import MountOverlay
 from minidock.paths import Layout
+from minidock.whoami import in_user_namespace
 
 FILES = (".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf")
 DIRECTORIES = ("dev", "dev/pts", "dev/shm", "etc", "proc", "sys")
@@ -23,6 +25,13 @@ MTAB = "/proc/mounts"
 def lower(layout: Layout, record: Record) -> list[str]:
     """All that lies below the container's own changes, top first."""
     return [str(directory_of(layout, record)), *record.layers]
+
+
+def overlay_at(layout: Layout, record: Record, target: str) -> MountOverlay:
+    """The container's tree, laid at a directory."""
+    directory = layout.container(record.id)
+    in_userns = layout.user is not None or in_user_namespace()
+    return MountOverlay(lower(layout, record), f"{directory}/upper", f"{directory}/work", target, in_userns)
 
 
 def directory_of(layout: Layout, record: Record) -> Path:

@@ -19,6 +19,10 @@ from minidock.paths import Layout
 
 def pause(layout: Layout, ref: str) -> None:
     """Raises Conflict for a container that isn't running, or stands already."""
+    if layout.user is not None:
+        from minidock.engine import rootless
+
+        rootless.no_cgroup(layout, "pause")
     records = Records(layout)
     found = refresh(layout, records.find(ref))
     with records.locked(found.id):

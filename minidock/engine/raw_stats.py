@@ -31,6 +31,10 @@ Stats = dict[str, Any]
 def stream(layout: Layout, ref: str, *, endless: bool, one_shot: bool) -> Iterator[Stats]:
     """Raises ContainerNotFound at the first; later the end of the container is the end of the stream."""
     container_id = Records(layout).find(ref).id
+    if layout.user is not None:
+        from minidock.engine import rootless
+
+        rootless.no_cgroup(layout, "stats")
     hierarchies = discover()
     before = _nothing()
     if not endless and not one_shot:

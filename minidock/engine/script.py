@@ -1,9 +1,9 @@
 """--dry-run and --as-shell: the plan told instead of done.
 
-The script does by hand what the steps do by system calls, with sh, util-linux, iproute2 and nft. It has the same three
-processes: the script itself is A, `unshare --fork` is B, and what it forks becomes the container. Once the root has
-been swapped no program of the host can be found any more, so the few that are still needed are lent: copied with
-their libraries onto a tmpfs in the container's /dev. In the end that is the current directory, and so still there
+The script does by hand what the steps do by system calls, with sh, util-linux, iproute2, nft and hostname. It has the
+same three processes: the script itself is A, `unshare --fork` is B, and what it forks becomes the container. Once the
+root has been swapped no program of the host can be found any more, so the few that are still needed are lent: copied
+with their libraries onto a tmpfs in the container's /dev. In the end that is the current directory, and so still there
 for the last two programs, setpriv and env, when it is unmounted already: the command never sees it.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minidock import network
-from minidock.engine import create, etc, init_layer, start, volumes
+from minidock.engine import create, etc, init_layer, rootless, start, volumes
 from minidock.engine.record import Record, replace
 from minidock.errors import ImageNotFound, Unsupported
 from minidock.image.manifest import ImageConfig, RunConfig
@@ -56,9 +56,9 @@ LENT = "env setpriv mount umount mkdir rmdir touch cat prlimit dirname"
 HEAD = """\
 #!/bin/sh
 # What `minidock run` would do for this container, by hand.
-# Needs root, util-linux, iproute2, nftables; says what it does with: sh -x SCRIPT
+# Needs %(needs)s; says what it does with: sh -x SCRIPT
 set -eu
-RUN=%(run)s
+%(become)sRUN=%(run)s
 export RUN
 mkdir -p "$RUN"
 PID=
@@ -74,6 +74,12 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
+"""
+
+BECOME_ROOT = """\
+# An ordinary user's container: all of it happens in a user namespace in which he is root (unshare(1), newuidmap(1)).
+[ "$(id -u)" = 0 ] || exec unshare --user --mount --map-root-user %(options)s sh "$0"
+PATH=$PATH:/usr/sbin:/sbin # of which an ordinary user's has none
 """
 
 LEND = """\
@@ -130,7 +136,7 @@ class ByHand(Layout):
     """
 
     def __init__(self, layout: Layout, container_id: str) -> None:
-        super().__init__(layout.root)
+        super().__init__(layout.root, user=layout.user)
         self.own = container_id
 
     def container(self, container_id: str) -> Path:
@@ -174,7 +180,15 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
     parents = [str(directory.parent), str(rootfs.parent.parent)]
     undo.append(f"    rmdir {' '.join(map(shlex.quote, parents))} 2>/dev/null || :")
     parts = [
-        HEAD % {"undo": "\n".join(undo), "run": shlex.quote(str(rootfs.parent))},
+        HEAD
+        % {
+            "undo": "\n".join(undo),
+            "run": shlex.quote(str(rootfs.parent)),
+            "needs": "root, util-linux, iproute2, nftables, hostname"
+            if layout.user is None
+            else "util-linux, uidmap, hostname",
+            "become": "" if layout.user is None else BECOME_ROOT % {"options": rootless.unshare_options(layout)},
+        },
         "# Files of the container\n" + f"mkdir -p {' '.join(map(shlex.quote, made))}",
         init_layer.shell(directory / "init", record.layers),
         *(_here(f"{directory}/{name}", text) for name, text in texts.items()),

@@ -34,7 +34,7 @@ from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
 from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
-from minidock.kernel import cgroups, copy_up, idmap, overlay
+from minidock.kernel import cgroup_join, cgroups, copy_up, idmap
 from minidock.model import ContainerState, EndpointSettings
 from minidock.network import Attachment
 from minidock.paths import Layout
@@ -167,11 +167,15 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     rootfs = str(layout.container_run(record.id) / "rootfs")
     cache = layout.run if os.access(layout.run, os.W_OK) else None  # --dry-run needs no root
     config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
+    if layout.user is not None:
+        from minidock.engine import rootless
+
+        config = rootless.fitted(layout, config, record.host_config)
     devices = _devices(layout, config, record)
     lower = init_layer.lower(layout, record)
     directory = layout.container(record.id)
     maps = userns.maps(record)
-    root: list[steps.Step] = [overlay.MountOverlay(lower, f"{directory}/upper", f"{directory}/work", rootfs)]
+    root: list[steps.Step] = [init_layer.overlay_at(layout, record, rootfs)]
     if maps:
         root = [idmap.MountIdmappedOverlay(lower, str(directory), rootfs, maps.owner())]
     fresh = volume_mounts.fresh(record)
@@ -179,10 +183,14 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     if devices is not None:
         config = devices.config
         root += devices.root
-    group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
+    group = cgroup_join.NONE
+    if layout.user is None:
+        group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
     before = [*attachment.before, *volumes.shared(layout, record), *(devices.before if devices else [])]
     state = _state(layout, record) if config.hooks else {}
-    extras = Extras(before, attachment.joined, attachment.child, root, bool(maps), state)
+    extras = Extras(
+        before, attachment.joined, attachment.child, root, bool(maps), state, bind_devices=layout.user is not None
+    )
     return plan(config, rootfs=rootfs, cgroups=group, extras=extras, cache=cache), config
 
 

@@ -45,6 +45,10 @@ def stream(layout: Layout, refs: list[str], *, everything: bool, once: bool) -> 
     """
     records = Records(layout)
     named = [records.find(ref).id for ref in refs]
+    if layout.user is not None:
+        from minidock.engine import rootless
+
+        rootless.no_cgroup(layout, "stats")
     hierarchies = discover()
     before: dict[str, Sample] = {}
     first = True

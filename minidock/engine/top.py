@@ -9,9 +9,9 @@ import re
 import subprocess
 
 from minidock.engine import events
-from minidock.engine.record import Records, cgroup_of, refresh
+from minidock.engine.record import Record, Records, cgroup_of, refresh
 from minidock.errors import Conflict, MinidockError, Unsupported, UsageError
-from minidock.kernel import cgroups
+from minidock.kernel import cgroups, namespaces
 from minidock.paths import Layout
 
 
@@ -22,9 +22,16 @@ def top(layout: Layout, ref: str, options: list[str]) -> tuple[list[str], list[l
         raise Conflict(f"Container {record.id} is not running")
     options = options or ["-ef"]
     _refuse_disguise(options)
-    found = select(_ps(options), set(cgroups.processes(cgroup_of(layout, record))))
+    found = select(_ps(options), processes(layout, record))
     events.container(layout, record, "top")
     return found
+
+
+def processes(layout: Layout, record: Record) -> set[int]:
+    """Those in the container's cgroup; in an ordinary user's instance, which has none, those in its pid namespace."""
+    if layout.user is None:
+        return set(cgroups.processes(cgroup_of(layout, record)))
+    return namespaces.processes("pid", record.state.pid)
 
 
 def _refuse_disguise(options: list[str]) -> None:

@@ -16,7 +16,6 @@ from minidock.engine.record import Record, Records, alive, refresh
 from minidock.errors import Unsupported
 from minidock.kernel import freezer, view
 from minidock.kernel.bind import BindMount
-from minidock.kernel.overlay import MountOverlay
 from minidock.paths import Layout
 from minidock.steps import Step
 
@@ -39,7 +38,7 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[in
     with Records(layout).locked(record.id):
         record = Records(layout).read(record.id)
         if not alive(record):
-            overlay = MountOverlay(init_layer.lower(layout, record), place, str(directory / "work"), place)
+            overlay = init_layer.overlay_at(layout, record, place)
             with view.stopped(overlay, binds) as root:
                 yield root
             return

@@ -34,7 +34,11 @@ def update(layout: Layout, ref: str, changes: Changes) -> list[str]:
         try:
             _conflicts(record.host_config, changes)
             wanted = msgspec.structs.replace(record.host_config, **changes)
-            if record.state.running:
+            if layout.user is not None:
+                from minidock.engine import rootless
+
+                rootless.check(wanted)
+            elif record.state.running:
                 _apply(cgroup_of(layout, record), record.host_config, wanted)
         except Conflict as error:
             raise Conflict(f"Cannot update container {record.id}: {error.message}", hint=error.hint) from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from minidock.errors import MinidockError, UsageError
+from minidock.errors import MinidockError, Unsupported, UsageError
 from minidock.kernel import subid, user
 from minidock.model import HostConfig
 from minidock.paths import Layout
@@ -72,6 +72,8 @@ def remap(layout: Layout, host: HostConfig) -> IdMaps | None:
     wanted = settings(layout).userns_remap
     if not wanted or host.userns_mode == "host":
         return None
+    if layout.user is not None:
+        raise Unsupported("without root there is no userns-remap: the whole instance is in a user namespace already")
     _check(host)
     name, colon, group = wanted.partition(":")
     name = DEFAULT if name == "default" else name

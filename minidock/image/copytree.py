@@ -19,6 +19,7 @@ from . import diff
 from .attributes import set_xattrs
 from .compression import CHUNK
 from .diff import Change
+from .names import opaque_attribute
 from .trees import DIRECTORY_FLAGS
 from .walk import Entry, attributes, open_file, walk_down
 
@@ -56,7 +57,7 @@ class _Copier:
             self._make(change, change.entry, name)
         if change.opaque:
             self._go(change.path)
-            os.setxattr(self.parent, "trusted.overlay.opaque", b"y")
+            os.setxattr(self.parent, opaque_attribute(), b"y")
 
     def _go(self, directory: bytes) -> None:
         if directory != self.directory:
@@ -177,7 +178,7 @@ def _strip(place: bytes, found: dict[str, bytes]) -> None:
     """Only that a directory is opaque is said, in the form that overlayfs takes without options."""
     opaque = diff.is_opaque(found)
     for name, value in found.items():
-        if name.startswith(diff.LEFT_OUT) and not (name == "trusted.overlay.opaque" and value == b"y"):
+        if name.startswith(diff.LEFT_OUT) and not (name == opaque_attribute() and value == b"y"):
             os.removexattr(place, name, follow_symlinks=False)
-    if opaque and found.get("trusted.overlay.opaque") != b"y":
-        os.setxattr(place, "trusted.overlay.opaque", b"y", follow_symlinks=False)
+    if opaque and found.get(opaque_attribute()) != b"y":
+        os.setxattr(place, opaque_attribute(), b"y", follow_symlinks=False)

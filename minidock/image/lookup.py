@@ -10,6 +10,8 @@ from pathlib import Path
 from minidock.errors import InvalidImage
 from minidock.kernel.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 
+from .names import opaque_attribute
+
 MAX_FILE = 16 << 20
 """Bytes; a larger /etc/passwd is an attack on our memory."""
 MAX_SYMLINKS = 40
@@ -105,7 +107,7 @@ def _open(root: int, parts: list[str]) -> int:
 
 def _is_opaque(fd: int) -> bool:
     try:
-        return os.getxattr(f"/proc/self/fd/{fd}", "trusted.overlay.opaque") == b"y"
+        return os.getxattr(f"/proc/self/fd/{fd}", opaque_attribute()) == b"y"
     except OSError:  # ENODATA: it has no such attribute; ENOTSUP: nothing there has one
         return False
 

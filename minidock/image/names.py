@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from minidock.errors import InvalidImage
+from minidock.whoami import in_user_namespace
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
@@ -13,6 +15,14 @@ AUFS = b".wh..wh."
 
 MAX_PATH = 4095
 """PATH_MAX without its zero byte (linux/limits.h): a longer name can't be given to the kernel, nor by Docker."""
+
+
+@functools.cache
+def opaque_attribute() -> str:
+    """The extended attribute by which a directory of a layer hides what lies below it, for overlayfs as we mount it:
+    `trusted` is for the machine's root alone, so in user namespaces it is told to look at `user` (userxattr)."""
+    space = "user" if os.geteuid() != 0 or in_user_namespace() else "trusted"
+    return f"{space}.overlay.opaque"
 
 
 def clean(name: bytes) -> bytes:

@@ -8,7 +8,7 @@ Each layer is unpacked alone, as Docker's overlay2 does: what lies below it is n
 something below is gone, become what overlayfs wants instead (Documentation/filesystems/overlayfs.rst):
 
     .wh.NAME          a character device 0:0 called NAME
-    .wh..wh..opq      the extended attribute trusted.overlay.opaque=y on its directory
+    .wh..wh..opq      the extended attribute trusted.overlay.opaque=y on its directory (names.opaque_attribute)
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import stat
 import msgspec
 
 from minidock.errors import InvalidImage, MinidockError
+from minidock.whoami import in_user_namespace
 
 from . import tarheader as tar
 from .attributes import current_umask, device_number, owner, set_xattrs, write, write_sparse
 from .compression import Read
-from .names import AUFS, OPAQUE, WHITEOUT, clean, is_aufs, shown
+from .names import AUFS, OPAQUE, WHITEOUT, clean, is_aufs, opaque_attribute, shown
 from .parents import Parents
 from .tarheader import Member
 from .tarstream import TarStream
@@ -185,6 +186,10 @@ class Unpacker:
                 break
             except FileExistsError:
                 self.make_room(parent, path, name)
+            except PermissionError:
+                if member.kind not in (tar.CHARACTER, tar.BLOCK_DEVICE) or not in_user_namespace():
+                    raise
+                return  # there nobody can make a device, nor use one that an image has brought: containerd skips it too
         if (member.uid, member.gid) != self._me:
             os.chown(name, *owner(member), dir_fd=parent, follow_symlinks=False)
         if member.kind != tar.SYMLINK:  # which have no modes on Linux; what we just made is none, so chmod may follow
@@ -238,7 +243,7 @@ class Unpacker:
     def _set_opaque(self, path: bytes) -> None:
         fd = os.open(f"/proc/self/fd/{self.parents.get(path)}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.setxattr(fd, "trusted.overlay.opaque", b"y")
+            os.setxattr(fd, opaque_attribute(), b"y")
         finally:
             os.close(fd)
         self.opaque = self.opaque or not path

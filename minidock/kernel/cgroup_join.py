@@ -39,6 +39,10 @@ class CgroupPlan(msgspec.Struct, frozen=True):
     """The cgroup, with one leading slash."""
 
 
+NONE = CgroupPlan(before=[], clone_dir="", joined=[])
+"""For who may make no cgroup: the process stays in its caller's."""
+
+
 class JoinCgroup(Step, frozen=True):
     """Version 1: a process is in one cgroup of each hierarchy, and has to be put there, whole (all threads)."""
 

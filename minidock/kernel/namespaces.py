@@ -7,6 +7,7 @@ show the same number share it. Man page: namespaces(7).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import ClassVar
 
@@ -53,6 +54,17 @@ def flags(kinds: list[str]) -> int:
 def read(pid: int) -> dict[str, int]:
     """The namespaces of a process: kind → inode number, as `ls -l /proc/PID/ns` shows them."""
     return {kind.name: os.stat(f"/proc/{pid}/ns/{kind.file}").st_ino for kind in KINDS.values()}
+
+
+def processes(kind: str, pid: int) -> set[int]:
+    """All that share a namespace with the process, as far as we may look."""
+    shared = os.stat(f"/proc/{pid}/ns/{KINDS[kind].file}").st_ino
+    found = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if os.stat(f"/proc/{name}/ns/{KINDS[kind].file}").st_ino == shared:
+                found.add(int(name))
+    return found
 
 
 class JoinNamespace(Step, frozen=True):

@@ -30,6 +30,9 @@ class MountOverlay(Step, frozen=True):
     upper: str
     work: str
     target: str
+    in_userns: bool = False
+    """In a user namespace nobody may set attributes of the name space `trusted`: overlayfs is told to note what a
+    directory hides in `user.overlay.opaque` then. Whiteouts, devices 0:0, may be made there all the same."""
     man: ClassVar[str] = "mount(8)"
 
     def describe(self) -> str:
@@ -39,7 +42,10 @@ class MountOverlay(Step, frozen=True):
         return f"mount -t overlay overlay -o {shlex.quote(self._options(self.lower))} {shlex.quote(self.target)}"
 
     def _options(self, lower: list[str]) -> str:
-        return f"lowerdir={':'.join(map(_escape, lower))},upperdir={_escape(self.upper)},workdir={_escape(self.work)}"
+        options = (
+            f"lowerdir={':'.join(map(_escape, lower))},upperdir={_escape(self.upper)},workdir={_escape(self.work)}"
+        )
+        return f"{options},userxattr" if self.in_userns else options
 
     def apply(self, live: Live) -> None:
         options = self._options(self.lower)

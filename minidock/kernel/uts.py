@@ -24,7 +24,7 @@ class SetHostname(Step, frozen=True):
         return f"set the host name to {self.name}"
 
     def shell(self) -> str:
-        return f"echo {shlex.quote(self.name)} > /proc/sys/kernel/hostname"
+        return f"hostname -- {shlex.quote(self.name)}"
 
     def apply(self, live: Live) -> None:
         syscalls.sethostname(self.name)
@@ -40,7 +40,7 @@ class SetDomainname(Step, frozen=True):
         return f"set the domain name to {self.name}"
 
     def shell(self) -> str:
-        return f"echo {shlex.quote(self.name)} > /proc/sys/kernel/domainname"
+        return f"domainname -- {shlex.quote(self.name)}"
 
     def apply(self, live: Live) -> None:
         syscalls.setdomainname(self.name)

@@ -15,7 +15,7 @@ import os
 import msgspec
 
 from minidock import files
-from minidock.errors import UsageError
+from minidock.errors import Unsupported, UsageError
 from minidock.kernel import link
 from minidock.kernel.link import LinkUp
 from minidock.kernel.route import AddDefaultRoute
@@ -89,6 +89,11 @@ def plan(
         none = EndpointSettings(network_id=network_id(layout, "none"))
         shown = {} if "none" in endpoints else {"none": none}
         return Attachment(child=[LinkUp("lo")], endpoints=shown)
+    if layout.user is not None:
+        raise Unsupported(
+            f"without root there is no network {mode}: bridges and cables to it belong to the host",
+            hint="--network none or --network host",
+        )
     asked = wanted(layout, mode, endpoints, dry_run=dry_run)
     if dry_run:
         claimed = _claims(layout, container_id, name, asked, config, host, dry_run=True)

@@ -81,6 +81,8 @@ class Extras(msgspec.Struct, frozen=True):
     """What hooks are told of the container: runtime-spec runtime.md, "State"."""
     keyring: bool = True
     """False for --no-new-keyring: the container shares its caller's session keyring."""
+    bind_devices: bool = False
+    """The host's device nodes are shown: we are root of a user namespace, where nobody can make one."""
     pivot: bool = True
     """False for --no-pivot: a root on the initial ramdisk can't be pivoted away from."""
 

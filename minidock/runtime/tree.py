@@ -44,7 +44,7 @@ def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
     if shared:
         made.append(mounts.PrivateRoot(rootfs))
     made += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
-    made += _devices(spec, rootfs, own_user, made=extras.remapped)
+    made += _devices(spec, rootfs, own_user, extras)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
     made += [sysctl.SetSysctl(name, value) for name, value in spec.linux.sysctl.items()]
     if process.oom_score_adj is not None and not extras.remapped:
@@ -132,12 +132,15 @@ def _root_ids(spec: Spec) -> tuple[int, int]:
     return user.outside(uids, 0), user.outside(gids, 0)
 
 
-def _devices(spec: Spec, rootfs: str, own_user: bool, *, made: bool) -> list[Step]:
+def _devices(spec: Spec, rootfs: str, own_user: bool, extras: Extras) -> list[Step]:
     bound = [mount for mount in spec.mounts if mount.destination.rstrip("/") == "/dev" and "bind" in _kind(mount)]
     if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
         return []
     steps: list[Step] = []
-    for device in _nodes(spec) if not made else []:
+    for device in _nodes(spec) if not extras.remapped else []:
+        if extras.bind_devices:
+            steps.append(bind.BindMount(rootfs, device.path, device.path, ["bind"]))
+            continue
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         owner = (device.uid or 0, device.gid or 0)
         if own_user:  # made from outside, where users have other numbers

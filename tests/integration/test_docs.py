@@ -26,7 +26,9 @@ from tests.support.needs import require_root
 from tests.support.registry import Registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("**/*.md")])
+ROOTLESS = REPOSITORY / "docs" / "rootless.md"
+"""Whose examples are an ordinary user's: test_rootless.py runs them."""
+DOCUMENTS = sorted({REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("**/*.md")} - {ROOTLESS})
 
 
 class Example(msgspec.Struct, frozen=True):

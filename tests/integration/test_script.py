@@ -33,8 +33,9 @@ TOOLS = """
     mount nsenter pivot_root prlimit setpriv umount unshare
     ip bridge
     nft
+    hostname domainname
 """
-"""All that a script may call: dash, coreutils, util-linux, iproute2, nftables."""
+"""All that a script may call: dash, coreutils, util-linux, iproute2, nftables, hostname."""
 
 REPORT = r"""
 echo "$OPTIONS"
