@@ -47,6 +47,8 @@ def build(
     narrator: Narrator = SILENT,
 ) -> Built:
     """Raises DockerfileError, BuildFailed, UsageError, ImageNotFound. What was built until then stays in the cache."""
+    contexts = dict(named.resolved(*pair) for pair in request.contexts.items())
+    request = msgspec.structs.replace(request, contexts=contexts)
     names = [reference.parse(tag).tagged().full for tag in request.tags]
     store = ImageStore(layout)
     with store.bringing_in(), workplace(store) as place:
@@ -81,7 +83,7 @@ def _plan(request: BuildRequest, program: stages.Program) -> Plan:
         target=request.target,
         build_args=request.build_args,
         platforms=(target_platform(request), host_platform()),
-        contexts=dict(named.resolved(*pair) for pair in request.contexts.items()),
+        contexts=request.contexts,
     )
     host = [entitlements.NETWORK] if request.network == "host" else []
     entitlements.check(plan.instructions(), [*request.allow, *host])
