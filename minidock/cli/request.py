@@ -32,6 +32,10 @@ ALIKE = (
 """Flags whose value is HostConfig's member of the same name, as it is."""
 
 
+COMFORT = {"show_limits": "minidock.show-limits", "thread_hints": "minidock.thread-hints"}
+"""What Docker hasn't got, as annotations: they travel over its API (engine/limits_view.py)."""
+
+
 def build(image: str, command: list[str], flags: Flags) -> CreateRequest:
     """The request. Raises UsageError with Docker's text for what can't be right, alone or together."""
     if not flags["disable_content_trust"]:
@@ -81,7 +85,7 @@ def host_config(flags: Flags, bindings: dict[str, list[PortBinding]], binds: lis
         masked_paths=masked,
         readonly_paths=read_only,
         container_id_file=flags["cidfile"],
-        annotations=dict(flags["annotation"]),
+        annotations={**dict(flags["annotation"]), **{name: "true" for flag, name in COMFORT.items() if flags[flag]}},
         log_config=log_config(flags["log_driver"], flags["log_opt"]),
         restart_policy=restart_policy(flags["restart"], auto_remove=flags["rm"]),
         auto_remove=flags["rm"],

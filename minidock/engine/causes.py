@@ -35,6 +35,16 @@ CAUSES = [
         "a larger --memory, or a program that needs less; minidock stats shows how close it gets",
     ),
     Cause(
+        "a bus error: /dev/shm is full",
+        r"bus error|out of shared memory|\bSIGBUS\b",
+        "a page of a file that is mapped into memory could not be had; in /dev/shm that is how a full one shows, "
+        "since writing to memory has no way to say ENOSPC (PyTorch's data loaders hand their batches over there)",
+        "shm_overview(7)",
+        ["minidock exec {id} df -h /dev/shm", "minidock inspect --format '{{{{.HostConfig.ShmSize}}}}' {id}"],
+        "a larger --shm-size (1g), --ipc=host, or num_workers=0 in the program",
+        [128 + signal.SIGBUS],
+    ),
+    Cause(
         "exec format error",
         r"exec format error|\bENOEXEC\b|invalid elf|wrong ELF class",
         "execve(2) read the first bytes of the file: neither an ELF program for this machine nor a script that begins "

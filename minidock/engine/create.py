@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from minidock import files
-from minidock.engine import events, fit, init_layer, repair, userns, volumes
+from minidock.engine import events, fit, init_layer, limits_view, repair, userns, volumes
 from minidock.engine.environment import merge_env
 from minidock.engine.names import invent
 from minidock.engine.record import Record, Records, replace
@@ -30,6 +30,7 @@ LOG_DRIVERS = ("json-file", "local", "none")
 MINIMUM_MEMORY = 6 << 20
 """Docker's: with less, the container's first process is killed before it runs the command."""
 SHARED_MEMORY = 64 << 20
+LARGE_MEMORY = 2 << 30
 
 
 def create(layout: Layout, request: CreateRequest) -> Created:
@@ -83,6 +84,8 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
     container_id = os.urandom(32).hex()
     hostname = _hostname(layout, request.host_config.network_mode, container_id)
     config = merge(request.config, image.config.config, hostname)
+    if request.host_config.annotations.get(limits_view.HINTS):
+        config = msgspec.structs.replace(config, env=limits_view.hints(request.host_config, config.env))
     command = [*(config.entrypoint or []), *(config.cmd or [])]
     if not command:
         raise UsageError("No command specified", hint="give one after the image's name")
@@ -224,13 +227,14 @@ def defaults(host: HostConfig) -> HostConfig:
 
 
 def _shared_memory(host: HostConfig) -> int:
-    """The size of /dev/shm where nobody gave one: Docker's 64 MiB, or with a GPU a half of the memory that there is.
+    """The size of /dev/shm where nobody gave one: Docker's 64 MiB; with a GPU a half of the memory that there is, with
+    a large limit for memory a quarter of it.
 
-    Programs that feed a GPU hand their data to each other there, and end by a bus error when it is full. A tmpfs takes
-    memory only for what is in it, and that counts in the container's limit.
+    Programs that load data with several processes hand it to each other there, and end by a bus error when it is full.
+    A tmpfs takes memory only for what is in it, and that counts in the container's limit.
     """
     if not host.device_requests:
-        return SHARED_MEMORY
+        return host.memory // 4 if host.memory >= LARGE_MEMORY else SHARED_MEMORY
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(SHARED_MEMORY, min(there, host.memory or there) // 2)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive, cgroup_of, replace, waiting
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError
-from minidock.kernel import oom
+from minidock.kernel import memory, oom
 from minidock.model import ContainerState
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
@@ -90,10 +91,18 @@ def _last_state(
         pid=0,
         exit_code=ended.exit_code if ended else REBOOTED if rebooted else 137,
         oom_killed=killed is not None,
-        error=killed.sentence() if killed else error,
+        error=killed.sentence() if killed else error or _bus_error(record, ended.exit_code if ended else 0),
         finished_at=ended.finished_at if ended else timestamp(),
         health=health and msgspec.structs.replace(health, status="unhealthy"),
     )
+
+
+def _bus_error(record: Record, code: int) -> str:
+    """A word on exit code 135: a full /dev/shm is what it comes from, as a rule, and Docker says nothing."""
+    if code != 128 + signal.SIGBUS:
+        return ""
+    size = memory.size(record.host_config.shm_size)
+    return f"ended by a bus error (SIGBUS), as when /dev/shm is full: it has {size} (--shm-size)"
 
 
 def _waits(layout: Layout, records: Records, record: Record, *, rebooted: bool) -> Record:

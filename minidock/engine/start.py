@@ -22,6 +22,7 @@ from minidock.engine import (
     events,
     health,
     init_layer,
+    limits_view,
     log_config,
     security,
     services,
@@ -172,6 +173,8 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
 
         config = rootless.fitted(layout, config, record.host_config)
     devices = _devices(layout, config, record)
+    config = devices.config if devices else config
+    config, view = limits_view.cover(config, record.host_config, layout.container_run(record.id))
     lower = init_layer.lower(layout, record)
     directory = layout.container(record.id)
     maps = userns.maps(record)
@@ -180,13 +183,11 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
         root = [idmap.MountIdmappedOverlay(lower, str(directory), rootfs, maps.owner())]
     fresh = volume_mounts.fresh(record)
     root += [copy_up.CopyUp(rootfs, point.destination, point.source, bool(maps)) for point in fresh]
-    if devices is not None:
-        config = devices.config
-        root += devices.root
+    root += devices.root if devices else []
     group = cgroup_join.NONE
     if layout.user is None:
         group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
-    before = [*attachment.before, *volumes.shared(layout, record), *(devices.before if devices else [])]
+    before = [*attachment.before, *volumes.shared(layout, record), *(devices.before if devices else []), *view]
     state = _state(layout, record) if config.hooks else {}
     extras = Extras(
         before, attachment.joined, attachment.child, root, bool(maps), state, bind_devices=layout.user is not None

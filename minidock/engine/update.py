@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from minidock import spec
-from minidock.engine import events, limits
+from minidock.engine import events, limits, limits_view
 from minidock.engine.create import check
 from minidock.engine.record import Records, cgroup_of, refresh, replace
 from minidock.errors import Conflict, MinidockError, UsageError
@@ -45,6 +45,8 @@ def update(layout: Layout, ref: str, changes: Changes) -> list[str]:
         if wanted.pids_limit == -1:  # any number: as if nothing had been asked for
             wanted = msgspec.structs.replace(wanted, pids_limit=0)
         records.write(replace(record, host_config=wanted))
+        if record.state.running:
+            limits_view.refresh(wanted, layout.container_run(record.id))
     events.container(layout, record, "update")
     return []
 

@@ -1,0 +1,73 @@
+"""What makes life with data easier: limits that programs see, threads, shared memory and its bus error."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.instance import Minidock
+from tests.support.needs import require_root, require_tool
+
+FILL = """
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(void) {  /* what a data loader does: a file in /dev/shm, larger than what is left there, mapped and written */
+    int fd = open("/dev/shm/batch", O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, 4 << 20)) return 1;
+    volatile char *batch = mmap(0, 4 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    for (long at = 0; at < 4 << 20; at += 4096) batch[at] = 1;
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def box(minidock: Minidock, busybox_image: Path) -> Iterator[Minidock]:
+    require_root()
+    minidock("load", "-i", str(busybox_image), check=True)
+    yield minidock
+    for name in minidock("ps", "-aq", check=True).stdout.split():
+        minidock("rm", "-f", name, check=True)
+
+
+def test_limits_are_shown_where_programs_look_and_follow_update(box: Minidock) -> None:
+    script = "grep -E 'MemTotal|SwapTotal' /proc/meminfo; nproc; grep -c ^processor /proc/cpuinfo; "
+    script += "cat /sys/devices/system/cpu/online"
+    options = ("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5", "--show-limits")
+    box("run", "-d", "--name", "limited", *options, "busybox", "sleep", "1000", check=True)
+    seen = box("exec", "limited", "sh", "-c", script, check=True).stdout.splitlines()
+    assert [line.split()[1] for line in seen[:2]] == ["65536", "0"]
+    assert seen[3:5] == ["1", "0"]
+    box("update", "--memory", "128m", "--memory-swap", "128m", "limited", check=True)
+    seen = box("exec", "limited", "sh", "-c", script, check=True).stdout.splitlines()
+    assert seen[0].split()[1] == "131072"
+    refused = box("exec", "limited", "sh", "-c", "echo x > /proc/meminfo")
+    assert refused.returncode != 0 and "Read-only" in refused.stderr
+    plain = box("run", "--rm", "--memory", "64m", "busybox", "grep", "MemTotal", "/proc/meminfo", check=True).stdout
+    assert plain.strip() in Path("/proc/meminfo").read_text()
+
+
+def test_threads_are_as_many_as_processors(box: Minidock) -> None:
+    """In `exec` as well, and not where somebody has said another number."""
+    options = ("--cpus", "1", "--thread-hints", "-e", "MKL_NUM_THREADS=3")
+    script = "echo $OMP_NUM_THREADS $MKL_NUM_THREADS"
+    box("run", "-d", "--name", "few", *options, "busybox", "sleep", "1000", check=True)
+    assert box("exec", "few", "sh", "-c", script, check=True).stdout == "1 3\n"
+
+
+def test_a_full_shared_memory_is_named_when_a_bus_error_comes_from_it(box: Minidock, tmp_path: Path) -> None:
+    require_tool("gcc")
+    (tmp_path / "fill.c").write_text(FILL)
+    subprocess.run(["gcc", "-static", "-o", tmp_path / "fill", tmp_path / "fill.c"], check=True)
+    mounted = ("-v", f"{tmp_path}/fill:/fill:ro", "busybox")
+    ran = box("run", "--name", "short", "--shm-size", "1m", *mounted, "/fill")
+    assert ran.returncode == 135
+    word = "ended by a bus error (SIGBUS), as when /dev/shm is full: it has 1 MiB (--shm-size)"
+    assert f"minidock: {word}\n" in ran.stderr
+    assert box("inspect", "-f", "{{.State.Error}}", "short", check=True).stdout == f"{word}\n"
+    assert "/dev/shm is full" in box("explain", "short", check=True).stdout
+    assert box("run", "--rm", "--shm-size", "8m", *mounted, "/fill", check=True).stderr == ""
