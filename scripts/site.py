@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mkdocs.structure.files import File
 
@@ -35,7 +35,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
-def _named(nav: Any) -> Iterator[str]:
+def _named(nav: object) -> Iterator[str]:
     """All pages of a navigation, however deep."""
     if isinstance(nav, str):
         yield nav
