@@ -97,6 +97,7 @@ static void write_run_file(const char *name, const char *text, size_t length)
 #include "shim_stdio.c"
 #include "shim_clients.c"
 #include "shim_net.c"
+#include "shim_udp.c"
 #include "shim_names.c"
 #include "shim_dns.c"
 #include "shim_probe.c"

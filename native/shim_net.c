@@ -1,5 +1,6 @@
 /* What the shim does for the container's network, beside its streams: it passes connections on that the kernel can't
- * rewrite (to ::1, and from IPv6 to a container that has IPv4 only), and answers questions for names (shim_dns.c).
+ * rewrite (to ::1, and from IPv6 to a container that has IPv4 only), datagrams of that kind (shim_udp.c), and answers
+ * questions for names (shim_dns.c).
  *
  * All sockets of this kind are in one epoll(7) instance, and that is one more descriptor in the shim's poll(2) loop. A
  * shim without published ports and names has none of it. Events are taken one by one, so nothing that an event has
@@ -205,19 +206,28 @@ static void door_ready(struct source *source, uint32_t events)
 static void usage_error(const char *message, const char *what);
 static int descriptor(const char *option, const char *text);
 
+/* "FD=ADDRESS:PORT" behind the option: the descriptor, and where in the container it leads. */
+static int target_read(const char *option, char *text, struct sockaddr_in *to)
+{
+    char *equals = strchr(text, '='), *colon = strrchr(text, ':');
+
+    if (equals == NULL || colon == NULL || colon < equals)
+        usage_error("no FD=ADDRESS:PORT after ", option);
+    *equals = *colon = '\0';
+    *to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+    if (inet_pton(AF_INET, equals + 1, &to->sin_addr) != 1)
+        usage_error("no IPv4 address after ", option);
+    return descriptor(option, text);
+}
+
 /* --proxy FD=ADDRESS:PORT: what connects to the listening socket FD is linked with that port of the container. */
 static void door_open(char *text)
 {
     struct door *door = calloc(1, sizeof *door);
-    char *equals = strchr(text, '='), *colon = strrchr(text, ':');
 
-    if (door == NULL || equals == NULL || colon == NULL || colon < equals)
-        usage_error("no FD=ADDRESS:PORT after ", "--proxy");
-    *equals = *colon = '\0';
-    door->source = (struct source){descriptor("--proxy", text), door_ready};
-    door->to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
-    if (inet_pton(AF_INET, equals + 1, &door->to.sin_addr) != 1)
-        usage_error("no IPv4 address after ", "--proxy");
+    if (door == NULL)
+        usage_error("no memory for ", "--proxy");
+    door->source = (struct source){target_read("--proxy", text, &door->to), door_ready};
     fcntl(door->source.fd, F_SETFL, O_NONBLOCK);
     door->next = doors;
     doors = door;

@@ -89,6 +89,8 @@ static void parse(char **argument)
             options.stdin_once = true;
         else if (strcmp(*argument, "--proxy") == 0 && argument[1] != NULL)
             door_open(*++argument);
+        else if (strcmp(*argument, "--proxy-udp") == 0 && argument[1] != NULL)
+            gate_open(*++argument);
         else if (strcmp(*argument, "--log-local") == 0)
             the_log.local = true;
         else if (strcmp(*argument, "--log-compress") == 0)

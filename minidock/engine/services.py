@@ -13,6 +13,7 @@ from minidock.runtime import attach
 from minidock.runtime.shim import attach_socket
 
 DNS_CONFIG = "dns.conf"
+PROTOCOLS = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp"}
 
 
 class Services:
@@ -22,30 +23,31 @@ class Services:
         self.attachment = attachment
         self.run_dir = run_dir
         held = network.reserve_ports(attachment.hold)
-        self.proxies: list[tuple[int, str]] = []
-        """Listening sockets, and where what they accept goes: `172.18.0.2:80`."""
+        self.proxies: dict[int, list[str]] = {}
+        """By the socket's descriptor, where what comes in there goes, as the shim is told: `--proxy 7=172.18.0.2:80`."""
         for one in held:
             if target := self._target(one):
-                one.listen(128)
-                self.proxies.append((one.fileno(), target))
+                option = "--proxy-udp" if one.type == socket.SOCK_DGRAM else "--proxy"
+                if one.type == socket.SOCK_STREAM:
+                    one.listen(128)
+                self.proxies[one.fileno()] = [option, f"{one.fileno()}={target}"]
         self.descriptors = [one.detach() for one in held]
 
     def _target(self, held: socket.socket) -> str:
-        """Connections over IPv6 that the kernel can't rewrite: to ::1, and those to a container that has only IPv4."""
-        if held.family != socket.AF_INET6 or held.type != socket.SOCK_STREAM:
+        """What comes over IPv6 and the kernel can't rewrite: to ::1, and to a container that has only IPv4."""
+        if held.family != socket.AF_INET6 or held.proto not in PROTOCOLS:
             return ""
         address, number = held.getsockname()[:2]
         for port, inside in self.attachment.proxied:
-            if (port.host_ip, port.host_port) == (address, number):
+            if (PROTOCOLS[held.proto], address, number) == (port.protocol, port.host_ip, port.host_port):
                 return f"{inside}:{port.port}"
         return ""
 
     def flags(self, pid: int) -> list[str]:
         """The shim's arguments. We are B, which is about to become it, and `pid` is the container's first process."""
-        passed_on = dict(self.proxies)
         words: list[str] = []
         for fd in self.descriptors:
-            words += ["--proxy", f"{fd}={passed_on[fd]}"] if fd in passed_on else ["--hold-fd", str(fd)]
+            words += self.proxies.get(fd, ["--hold-fd", str(fd)])
         if self.attachment.dns_port:
             for option, one in zip(
                 ("--dns-udp-fd", "--dns-tcp-fd"), names.open_sockets(pid, self.attachment.dns_port), strict=True

@@ -83,8 +83,9 @@ def _meet(one: Published, other: Published) -> bool:
 
 
 def proxied(published: Iterable[Published], address: str) -> list[tuple[Published, str]]:
-    """What the shim passes on by hand, and to which address: connections over IPv6 that can't be rewritten."""
-    return [(port, address or port.address) for port in published if ":" in port.host_ip and port.protocol == "tcp"]
+    """What the shim passes on by hand, and to which address: what comes over IPv6 and can't be rewritten."""
+    by_hand = ("tcp", "udp")
+    return [(port, address or port.address) for port in published if ":" in port.host_ip and port.protocol in by_hand]
 
 
 def shown(config: ContainerConfig, published: list[Published]) -> dict[str, list[PortBinding] | None]:

@@ -17,7 +17,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from minidock.errors import MinidockError, PortInUse
+from minidock.errors import MinidockError, PortInUse, Unsupported
 from minidock.network import addresses, subnets
 
 KINDS = {
@@ -46,12 +46,18 @@ def reserve_ports(ports: Sequence[tuple[str, str, int]]) -> list[socket.socket]:
 
 
 def _take(family: socket.AddressFamily, protocol: str, address: str, number: int) -> list[socket.socket]:
-    """The bound socket; none where the kernel has no IPv6 or no SCTP, as then nobody else can have such a port."""
+    """The bound socket; none where the kernel has no IPv6, as then nobody else can have such a port.
+
+    Raises Unsupported where it has no SCTP: nobody could listen in the container either.
+    """
     try:
         made = socket.socket(family, *KINDS[protocol])
     except OSError as error:
-        if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+        if error.errno == errno.EAFNOSUPPORT:
             return []
+        if error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+            text = f"can't publish {protocol} port {number}: protocol not supported by this kernel"
+            raise Unsupported(text, hint=f"modprobe {protocol} loads it where it is a module") from error
         raise
     if family == socket.AF_INET6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -10,7 +11,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -273,7 +273,7 @@ def test_hostile_questions_do_no_harm(loaded: Minidock) -> None:
 # ports over IPv6, by way of the shim
 
 
-@contextmanager
+@contextlib.contextmanager
 def echoing(pid: int) -> Iterator[None]:
     """In the process's network namespace somebody listens at port 80, and sends back what he gets, to all at once."""
     with inside(pid):
@@ -405,3 +405,54 @@ def test_an_older_table_of_the_instance_goes_when_the_new_one_comes(loaded: Mini
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
     assert f"table ip {table}\n" not in tables
     assert f"table inet {table}\n" in tables
+
+
+@contextlib.contextmanager
+def answering_datagrams(pid: int) -> Iterator[None]:
+    """In the container, over UDP and IPv4 alone: the answer is the length of what came."""
+    with inside(pid):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("0.0.0.0", 53))
+    server.settimeout(0.1)
+    over = threading.Event()
+
+    def answer() -> None:
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                asked, whom = server.recvfrom(65536)
+                server.sendto(str(len(asked)).encode(), whom)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        server.close()
+
+
+def test_datagrams_over_ipv6_reach_a_container_that_has_only_ipv4(loaded: Minidock) -> None:
+    pid = start(loaded, "names", "-p", "[::1]::53/udp")
+    template = '{{(index (index .NetworkSettings.Ports "53/udp") 0).HostPort}}'
+    port = int(loaded("inspect", "-f", template, "names", check=True).stdout)
+    clients = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(200)]  # more than it keeps at once
+    for client in clients:
+        client.settimeout(10)
+        client.connect(("::1", port))  # so that an answer from elsewhere than ::1 doesn't count
+    early = clients.pop()
+    early.send(b"nobody listens yet")  # what the container says to that must not end the flow
+    early.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        early.recv(100)
+    early.settimeout(10)
+    with answering_datagrams(pid):
+        for number, client in enumerate(clients):
+            client.send(bytes(number + 1))
+            assert client.recv(100) == str(number + 1).encode()
+        early.send(b"now")
+        assert early.recv(100) == b"3"
+        clients[0].send(bytes(40000))  # its turn was forgotten meanwhile, and starts anew
+        assert clients[0].recv(100) == b"40000"
+    for client in [*clients, early]:
+        client.close()

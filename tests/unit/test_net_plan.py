@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidock import network
-from minidock.errors import MinidockError, NetworkNotFound, PortInUse, UsageError
+from minidock.errors import MinidockError, NetworkNotFound, PortInUse, Unsupported, UsageError
 from minidock.kernel.link import mac_bytes
 from minidock.kernel.netlink import NLA_F_NESTED, attribute, attributes, nested
 from minidock.kernel.nft import HOOK_FORWARD, Chain
 from minidock.model import ContainerConfig, EndpointSettings, HostConfig, PortBinding
-from minidock.network import endpoint, firewall, nat, ports, subnets
+from minidock.network import endpoint, firewall, nat, ports, reserve, subnets
 from minidock.network.addresses import Claim, Published, free_address
 from minidock.network.arithmetic import overlap, span
 from minidock.network.subnets import Network
@@ -217,3 +219,12 @@ def test_strings_and_numbers_have_the_kernels_form() -> None:
     assert mac_bytes("02:42:ac:12:00:02") == b"\x02\x42\xac\x12\x00\x02"
     with pytest.raises(ValueError, match="02:42"):
         mac_bytes("02:42")
+
+
+def test_a_protocol_that_the_kernel_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object) -> socket.socket:
+        raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
+
+    monkeypatch.setattr(socket, "socket", lacking)
+    with pytest.raises(Unsupported, match="can't publish sctp port 3868: protocol not supported by this kernel"):
+        reserve.reserve_ports([("sctp", "0.0.0.0", 3868)])
