@@ -24,7 +24,7 @@ class Services:
         self.run_dir = run_dir
         held = network.reserve_ports(attachment.hold)
         self.proxies: dict[int, list[str]] = {}
-        """By the socket's descriptor, where what comes in there goes, as the shim is told: `--proxy 7=172.18.0.2:80`."""
+        """By the descriptor, where what comes in there goes, as the shim is told: `--proxy 7=172.18.0.2:80`."""
         for one in held:
             if target := self._target(one):
                 option = "--proxy-udp" if one.type == socket.SOCK_DGRAM else "--proxy"
