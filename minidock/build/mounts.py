@@ -24,7 +24,7 @@ FORMS = {
     "cache": "type=cache,target=PATH[,id=NAME][,sharing=shared|private|locked][,mode=0755][,uid=0][,gid=0]",
     "tmpfs": "type=tmpfs,target=PATH[,size=64m]",
     "secret": "type=secret,id=NAME[,target=PATH][,env=NAME][,required=true][,mode=0400][,uid=0][,gid=0]",
-    "ssh": "type=ssh[,id=default][,target=PATH][,required=true]",
+    "ssh": "type=ssh[,id=default][,target=PATH][,required=true][,mode=0600][,uid=0][,gid=0]",
 }
 """Type → how it is written: what an error says was expected."""
 

@@ -24,6 +24,7 @@ from .grammar import Word
 from .ignore import Ignore
 from .lines import heredoc_of
 from .mounts import RunMount
+from .relay import relay
 from .stages import Scope
 from .state import MountPlan, RunRequest, State
 from .upper import Looks, Upper
@@ -227,7 +228,7 @@ def _secret_data(file: str, env: str) -> bytes:
 
 
 def _agent(job: Job, mount: RunMount, text: Text, number: int) -> _Maker:
-    """The caller's ssh agent: its socket, for as long as the RUN lasts."""
+    """The caller's ssh agent: a socket that leads to it, for as long as the RUN lasts."""
     identity = text(mount.id) or "default"
     target = text(mount.target) or f"{AGENT}.{number}"
     socket = job.options.ssh.get(identity)
@@ -235,5 +236,12 @@ def _agent(job: Job, mount: RunMount, text: Text, number: int) -> _Maker:
         if mount.required:
             raise MinidockError(f"unset ssh forward key {identity}", hint=f"give it with --ssh {identity}=SOCKET")
         return _Maker(["ssh", identity], lambda _: [])
-    plan = MountPlan("bind", target, source=socket)
-    return _Maker(["ssh", identity, target], lambda _: [plan], [f"SSH_AUTH_SOCK={target}"])
+    mode = 0o600 if mount.mode is None else mount.mode
+
+    def make(stack: ExitStack) -> list[MountPlan]:
+        place = fetching.scratch(job.scratch)
+        path = stack.enter_context(relay(socket, place, mode=mode, owner=(mount.uid, mount.gid)))
+        return [MountPlan("ssh", target, source=str(path), uid=mount.uid, gid=mount.gid)]
+
+    key: list[object] = ["ssh", identity, target, mode, mount.uid, mount.gid]
+    return _Maker(key, make, [f"SSH_AUTH_SOCK={target}"])

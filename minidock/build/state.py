@@ -34,8 +34,8 @@ class State(msgspec.Struct, frozen=True):
 
 
 class MountPlan(msgspec.Struct, frozen=True):
-    """One mount of a RUN. `source` is a path of the host for `bind` and `cache`; `data` what a secret says; `size` is a
-    tmpfs's."""
+    """One mount of a RUN. `source` is a path of the host for `bind`, `cache` and `ssh`; `data` what a secret says;
+    `size` is a tmpfs's."""
 
     kind: str
     target: str

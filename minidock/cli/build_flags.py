@@ -44,23 +44,16 @@ def secret(raw: str) -> tuple[str, SecretSource]:
     return name, SecretSource(os.path.abspath(file) if file else "", env)
 
 
-def ssh(raw: str) -> tuple[str, str]:
-    """default, NAME, or NAME=SOCKET."""
-    name, _, socket = raw.partition("=")
-    socket = socket or os.environ.get("SSH_AUTH_SOCK", "")
-    if not socket:
-        raise UsageError(f"invalid empty ssh agent socket for {name}: make sure SSH_AUTH_SOCK is set")
-    if not os.path.exists(socket):
-        raise UsageError(f"{socket}: no such file or directory")
-    if not _is_socket(socket):
-        raise UsageError(f"{socket} is no agent's socket: keys can't be given as files, add them to an agent")
-    return name, os.path.abspath(socket)
-
-
-def _is_socket(path: str) -> bool:
-    import stat
-
-    return stat.S_ISSOCK(os.stat(path).st_mode)
+def ssh(raw: str) -> tuple[str, list[str]]:
+    """default, NAME, NAME=SOCKET, or NAME=KEY[,KEY…]: an agent's socket, or files of keys."""
+    name, _, given = raw.partition("=")
+    paths = [path for path in given.split(",") if path] or [os.environ.get("SSH_AUTH_SOCK", "")]
+    for path in paths:
+        if not path:
+            raise UsageError(f"invalid empty ssh agent socket for {name}: make sure SSH_AUTH_SOCK is set")
+        if not os.path.exists(path):
+            raise UsageError(f"{path}: no such file or directory")
+    return name, [os.path.abspath(path) for path in paths]
 
 
 def output(raw: str) -> Output:
@@ -180,7 +173,7 @@ RUNS = [
     text("network", "", "Set the networking mode for the RUN instructions during build", default="default"),
     many("secret", "", 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")', kind="stringArray",
          parse=secret),
-    many("ssh", "", 'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")',
+    many("ssh", "", 'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")',
          kind="stringArray", parse=ssh),
     many("allow", "", 'Allow extra privileged entitlement (e.g., "network.host", "security.insecure", "device")',
          kind="stringArray", parse=entitlement),

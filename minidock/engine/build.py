@@ -21,6 +21,7 @@ from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan
 from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
 from minidock.engine import events
+from minidock.engine.build_agents import agents
 from minidock.engine.build_base import begin, image_state, target_platform
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
 from minidock.errors import NotFound, RegistryError, UsageError
@@ -51,7 +52,7 @@ def build(
     request = msgspec.structs.replace(request, contexts=contexts)
     names = [reference.parse(tag).tagged().full for tag in request.tags]
     store = ImageStore(layout)
-    with store.bringing_in(), workplace(store) as place:
+    with store.bringing_in(), workplace(store) as place, agents(request.ssh, place) as ssh:
         (place / "scratch").mkdir()
         context = _loaded(request, stdin, place / "scratch", tell)
         file = grammar.parse(context.dockerfile, context.name)
@@ -62,7 +63,7 @@ def build(
             context=context,
             store=store,
             cache=Cache(store, _imported(layout, request)),
-            options=_options(request),
+            options=_options(request, ssh),
             run=functools.partial(_run, layout, request, narrator),
             image=functools.partial(image_state, layout, request, _silent),
             tell=tell,
@@ -121,7 +122,7 @@ def _silent(line: str) -> None:
     """What making an image says that COPY --from asked for."""
 
 
-def _options(request: BuildRequest) -> Options:
+def _options(request: BuildRequest, ssh: dict[str, str]) -> Options:
     return Options(
         no_cache=request.no_cache,
         no_cache_stages=request.no_cache_stages,
@@ -130,7 +131,7 @@ def _options(request: BuildRequest) -> Options:
         network=request.network,
         epoch=request.epoch,
         secrets={name: Secret(source.file, source.env) for name, source in request.secrets.items()},
-        ssh=request.ssh,
+        ssh=ssh,
     )
 
 

@@ -43,7 +43,8 @@ class BuildRequest(msgspec.Struct, frozen=True):
     """Entitlements (minidock.build.entitlements)."""
     limits: HostConfig = HostConfig()
     secrets: dict[str, SecretSource] = {}
-    ssh: dict[str, str] = {}
+    ssh: dict[str, list[str]] = {}
+    """Id → an agent's socket, or files of keys (build_agents.py)."""
     outputs: list[Output] = []
     squash: bool = False
     epoch: int | None = None

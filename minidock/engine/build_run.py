@@ -162,7 +162,7 @@ def _point(layout: Layout, container_id: str, number: int, plan: MountPlan, maps
             os.fchown(file.fileno(), *_outside(plan, maps))
             os.fchmod(file.fileno(), plan.mode)
         source = str(path)
-    if plan.kind == "cache" and maps:
+    if plan.kind in ("cache", "ssh") and maps:
         os.chown(source, *_outside(plan, maps))
     readonly = plan.readonly or plan.kind == "secret"
     kind = "tmpfs" if plan.kind == "tmpfs" else "bind"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from pathlib import Path
 
 import pytest
@@ -78,49 +77,6 @@ RUN --mount=target=/ctx ! test -e /ctx/ignored.log
     assert shell(minidock, "cat /bound") == "from-context\nfrom-stage\nfrom-context\n1\n"
     assert shell(minidock, "cat /listed") == "inside\nmade\n"
     assert shell(minidock, "ls -d /ctx /rw /m /a /scratch 2>/dev/null || true") == ""
-
-
-def test_secrets_never_reach_a_layer(build: Build, minidock: Minidock, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("s3cr3t-in-a-file")
-    told = build(
-        """FROM busybox
-RUN --mount=type=secret,id=token sha256sum < /run/secrets/token > /hash && stat -c %a /run/secrets/token > /mode
-RUN --mount=type=secret,id=token,target=/etc/deep/t,mode=0444,uid=5 stat -c '%a %u' /etc/deep/t > /other
-RUN --mount=type=secret,id=word,env=WORD echo -n "$WORD" | sha256sum >> /hash
-RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
-RUN ls /run/secrets /etc/deep 2>/dev/null | wc -l > /left
-""",
-        *("--secret", f"id=token,src={tmp_path / 'token'}", "--secret", "id=word,env=THE_WORD"),
-        env={"THE_WORD": "s3cr3t-in-a-variable"},
-    )
-    assert shell(minidock, "cat /mode /other /left") == "400\n444 5\n0\n"
-    assert shell(minidock, "grep -c . /hash") == "2\n"
-    kept = everything_kept(minidock)
-    assert b"s3cr3t" not in kept and "s3cr3t" not in told.stderr
-    assert "s3cr3t" not in minidock("image", "inspect", "out").stdout
-
-
-def test_a_secret_that_must_be_there(build: Build) -> None:
-    told = build("FROM busybox\nRUN --mount=type=secret,id=nine,required=true ls\n", check=False)
-    assert told.returncode == 1 and "secret nine: not found" in told.stderr and "--secret id=nine" in told.stderr
-
-
-def test_ssh_agent(build: Build, minidock: Minidock, tmp_path: Path) -> None:
-    """The agent's socket is there for one RUN: that very one. Nothing of it is kept."""
-    path = str(tmp_path / "agent")
-    with socket.socket(socket.AF_UNIX) as agent:
-        agent.bind(path)
-        agent.listen()
-        build(
-            """FROM busybox
-RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && stat -c %i "$SSH_AUTH_SOCK" > /inode
-RUN --mount=type=ssh,id=other,target=/run/my.sock test ! -e /run/my.sock
-RUN echo "${SSH_AUTH_SOCK-unset}" > /after
-""",
-            *("--ssh", f"default={path}"),
-        )
-    assert shell(minidock, "cat /after /inode; find / -xdev -type s") == f"unset\n{os.stat(path).st_ino}\n"
-    assert path.encode() not in everything_kept(minidock)
 
 
 # COPY and ADD
