@@ -128,8 +128,8 @@ def _nvidia_libraries(root: Path, loaded: str) -> Iterator[Finding]:
     else:
         places = ", ".join(sorted({str(path.parent) for path in found}))
         yield Finding("ok", "libraries", f"{len(found)} of version {loaded} in {places}")
-    if not (root / "usr/bin/nvidia-smi").exists():
-        yield Finding("note", "libraries", "there is no /usr/bin/nvidia-smi on the host: none comes into containers")
+    if not gpu_nvidia.program(root, "nvidia-smi"):
+        yield Finding("note", "libraries", "there is no nvidia-smi on the host: none comes into containers")
 
 
 def _versions(root: Path) -> Iterator[str]:

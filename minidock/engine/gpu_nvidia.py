@@ -25,9 +25,11 @@ VERSION_FILE, GPUS = "proc/driver/nvidia/version", "proc/driver/nvidia/gpus"
 PARAMS = "proc/driver/nvidia/params"
 LIBRARY_PLACES = (
     *("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib", "lib64", "lib"),
-    *("usr/lib/x86_64-linux-gnu/nvidia/current", "usr/lib/aarch64-linux-gnu/nvidia/current", "usr/local/nvidia/lib64"),
+    *("usr/lib/x86_64-linux-gnu/nvidia/current", "usr/lib/aarch64-linux-gnu/nvidia/current"),
+    *("usr/local/nvidia/lib64", "usr/local/nvidia/lib"),
 )
 """Where libraries are looked for that the host's loader knows nothing of."""
+PROGRAM_PLACES = ("usr/bin", "usr/local/nvidia/bin", "usr/local/bin", "opt/bin")
 FURTHER_NAMES = {
     "libcuda": "libcuda.so",
     "libnvidia-opticalflow": "libnvidia-opticalflow.so",
@@ -145,11 +147,15 @@ def _mounts(root: Path, loaded: str) -> Iterator[CdiMount]:
         for name in dict.fromkeys([file.name, *_other_names(file)]):
             yield CdiMount(str(file), f"/{place}/{name}", READ_ONLY)
     for name in " ".join(PROGRAMS.values()).split():
-        if (root / "usr/bin" / name).exists():
-            yield CdiMount(str(root / "usr/bin" / name), f"/usr/bin/{name}", READ_ONLY)
+        if found := program(root, name):
+            yield CdiMount(str(found), f"/usr/bin/{name}", READ_ONLY)
     firmware = root / "lib/firmware/nvidia" / loaded
     if firmware.is_dir():
         yield CdiMount(str(firmware), f"/lib/firmware/nvidia/{loaded}", READ_ONLY)
+
+
+def program(root: Path, name: str) -> Path | None:
+    return next((root / place / name for place in PROGRAM_PLACES if (root / place / name).exists()), None)
 
 
 def _other_names(file: Path) -> Iterator[str]:

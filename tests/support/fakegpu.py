@@ -11,6 +11,7 @@ from pathlib import Path
 VERSION = "550.54.15"
 MAJOR = 239
 """No driver has it here (local/experimental use): opening an allowed node says ENXIO, a refused one EPERM."""
+UVM = 238
 ASKER = """
 #include <dlfcn.h>
 #include <stdio.h>
@@ -20,12 +21,40 @@ int main(void) {
     return 0;
 }
 """
+CUDA = """
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+typedef unsigned long long memory;
+int cuInit(unsigned flags) { return flags != 0; }
+int cuDeviceGetCount(int *count) {
+    struct stat facts;
+    *count = !stat("/dev/nvidia0", &facts) + !stat("/dev/nvidia1", &facts);
+    return 0;
+}
+int cuDeviceGet(int *device, int number) { *device = number; return 0; }
+int cuDevicePrimaryCtxRetain(void **context, int device) { *context = (void *)(long)(device + 1); return 0; }
+int cuCtxSetCurrent(void *context) { return !context; }
+int cuCtxSynchronize(void) { return 0; }
+int cuMemAlloc_v2(memory *place, size_t bytes) { *place = (memory)malloc(bytes); return 0; }
+int cuMemcpyHtoD_v2(memory to, const void *from, size_t bytes) { memcpy((void *)to, from, bytes); return 0; }
+int cuMemcpyDtoH_v2(void *to, memory from, size_t bytes) { memcpy(to, (void *)from, bytes); return 0; }
+int cuModuleLoadData(void **module, const void *text) { *module = (void *)text; return strncmp(text, ".version", 8); }
+int cuModuleGetFunction(void **function, void *module, const char *name) { *function = module; return !strstr(module, name); }
+int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                   void *stream, void **arguments, void **extra) {
+    unsigned *numbers = *(unsigned **)arguments[0], count = *(unsigned *)arguments[1];
+    for (unsigned n = 0; n < count; n++) numbers[n] *= 2;
+    return 0;
+}
+"""  # noqa: E501
+"""A driver that computes with the processor: as much of CUDA's as tests/support/gpu.c calls."""
 
 
 def tree(root: Path, *, library: str = "usr/lib64") -> Path:
     """Two GPUs; nodes that exist but the second's and nvidia-uvm's. Needs root and gcc."""
     _put(root, "proc/driver/nvidia/version", f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {VERSION}  Tue Mar  5\n")
-    _put(root, "proc/devices", f"Character devices:\n{MAJOR} nvidia\n{MAJOR} nvidia-uvm\n\nBlock devices:\n")
+    _put(root, "proc/devices", f"Character devices:\n{MAJOR} nvidia\n{UVM} nvidia-uvm\n\nBlock devices:\n")
     for number, slot in enumerate(("0000:01:00.0", "0000:41:00.0")):
         text = f"Model: \t\t NVIDIA H100\nGPU UUID: \t GPU-{number}aaa\nDevice Minor: \t {number}\n"
         _put(root, f"proc/driver/nvidia/gpus/{slot}/information", text)
@@ -33,7 +62,7 @@ def tree(root: Path, *, library: str = "usr/lib64") -> Path:
     for name, minor in (("nvidiactl", 255), ("nvidia0", 0)):
         os.mknod(root / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(MAJOR, minor))
     for name in ("libcuda", "libnvidia-ml", "libnvcuvid"):
-        _library(root / library / f"{name}.so.{VERSION}", f"{name}.so.1")
+        _library(root / library / f"{name}.so.{VERSION}", f"{name}.so.1", CUDA if name == "libcuda" else "")
     _put(root, "usr/bin/nvidia-smi", "#!/bin/sh\necho NVIDIA-SMI\n")
     (root / "usr/bin/nvidia-smi").chmod(0o755)
     return root
@@ -55,7 +84,7 @@ def _put(root: Path, name: str, text: str) -> None:
     (root / name).write_text(text)
 
 
-def _library(path: Path, soname: str) -> None:
+def _library(path: Path, soname: str, source: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    flags = ["-shared", "-nostdlib", f"-Wl,-soname,{soname}", "-x", "c", "/dev/null"]
-    subprocess.run(["gcc", "-o", path, *flags], check=True)
+    flags = ["-shared", "-fPIC", f"-Wl,-soname,{soname}", "-x", "c", "-"]
+    subprocess.run(["gcc", "-o", path, *flags], check=True, input=source, text=True)
