@@ -18,6 +18,7 @@ from tests.conftest import Docker, require_root, require_tool
 from tests.support.instance import COMMAND
 from tests.support.needs import short_directory
 from tests.support.registry import Registry
+from tests.support.tarforge import digest
 
 
 class Clients:
@@ -58,18 +59,37 @@ class Clients:
             self.run(self.skopeo, "copy", "-q", "--dest-tls-verify=false", archive, f"docker://{name}")
 
     def pull(self, who: str, name: str) -> str:
+        return self.pulled(who, name)[0]
+
+    def pulled(self, who: str, name: str) -> tuple[str, str]:
+        """The image's id, and the digest that the client has it under."""
+        shown, of = "{{.Id}} {{index .RepoDigests 0}}", ("image", "inspect", "-f")
+        if who == "skopeo":
+            place = self.directory / name.replace("/", "_")
+            self.run(self.skopeo, "copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"dir:{place}")
+            raw = (place / "manifest.json").read_bytes()
+            return str(json.loads(raw)["config"]["digest"]), digest(raw)
         if who == "minidock":
             self.minidock("pull", "-q", name)
-            return self.minidock("image", "inspect", "-f", "{{.Id}}", name).strip()
-        if who == "docker":
+            said = self.minidock(*of, shown, name)
+        elif who == "docker":
             self.docker("pull", "-q", name, check=True)
-            return self.docker("image", "inspect", "-f", "{{.Id}}", name, check=True).stdout.strip()
-        if who == "podman":
+            said = self.docker(*of, shown, name, check=True).stdout
+        else:
             self.run(*self.podman, "pull", "-q", "--tls-verify=false", name)
-            return "sha256:" + self.run(*self.podman, "image", "inspect", "-f", "{{.Id}}", name).strip()
-        place = self.directory / name.replace("/", "_")
-        self.run(self.skopeo, "copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"dir:{place}")
-        return str(json.loads((place / "manifest.json").read_text())["config"]["digest"])
+            said = "sha256:" + self.run(*self.podman, *of, "{{.Id}} @{{.Digest}}", name)
+        identity, _, reference = said.strip().partition(" ")
+        return identity, reference.partition("@")[2]
+
+    def forget(self, who: str) -> None:
+        """The image: what the client pulls next it has to fetch. (The tests' dockerd has others' images, which stay.)"""
+        if who == "minidock":
+            self.minidock("image", "prune", "-af")
+        elif who == "docker":
+            identity = self.docker("image", "inspect", "-f", "{{.Id}}", "busybox", check=True).stdout.strip()
+            self.docker("rmi", "-f", identity, check=True)
+        elif who == "podman":
+            self.run(*self.podman, "rmi", "-af")
 
     def digest(self, name: str) -> str:
         """Of the manifest, as skopeo sees it."""
@@ -101,18 +121,32 @@ def clients(docker: Docker, busybox_image: Path, tmp_path_factory: pytest.TempPa
     shutil.rmtree(clients.layout.run, ignore_errors=True)
 
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "registries.md"
+
+
+def matrix() -> dict[str, dict[str, str]]:
+    """docs/registries.md: who pushed → who pulled → what the page says of the two."""
+    lines = PAGE.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| pushed by"))
+    rows = [[cell.strip().lower() for cell in line.strip("|").split("|")] for line in lines[start : start + 6]]
+    return {row[0]: dict(zip(rows[0][1:], row[1:], strict=True)) for row in rows[2:]}
+
+
 @pytest.mark.parametrize("who", CLIENTS)
 def test_everybody_pulls_what_somebody_pushed(clients: Clients, registry: Registry, who: str) -> None:
-    """The same image: its id is the digest of its config. Everybody sees the same manifest."""
+    """The same image: its id is the digest of its config. Everybody has it under the same digest as the registry."""
     name = f"{registry.address}/from/{who}:1"
     clients.push(who, name)
-    ids = {other: clients.pull(other, name) for other in CLIENTS if other != who}
-    assert len(set(ids.values())) == 1, ids
-    digest = clients.digest(name)
-    if who != "minidock":
-        shown = clients.minidock("image", "inspect", "-f", "{{json .RepoDigests}}", name)
-        assert f"{registry.address}/from/{who}@{digest}" in json.loads(shown)
-    assert check(ImageStore(clients.layout)) == []
+    try:
+        for other in CLIENTS:
+            clients.forget(other)
+        found = {other: clients.pulled(other, name) for other in CLIENTS}
+        assert check(ImageStore(clients.layout)) == []
+    finally:
+        clients.load(clients.directory / "busybox.tar")
+    assert len({identity for identity, _ in found.values()}) == 1, found
+    there = clients.digest(name)
+    assert {other: "equal" if seen == there else seen for other, (_, seen) in found.items()} == matrix()[who]
 
 
 @pytest.mark.parametrize("who", ["docker", "podman", "skopeo"])
