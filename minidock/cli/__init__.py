@@ -45,7 +45,7 @@ TOP = {
     "cdi": Entry("cdi:cdi", "See which devices CDI files offer, and make such files", MANAGEMENT),
     "context": Entry("nouns:contexts", "Manage contexts", MANAGEMENT),
     "image": Entry("nouns:image", "Manage images", MANAGEMENT),
-    "manifest": Entry("nouns:manifest", "Look at image manifests of registries", MANAGEMENT),
+    "manifest": Entry("nouns:manifest", "Manage image manifests and manifest lists", MANAGEMENT),
     "system": Entry("nouns:system", "Manage minidock", MANAGEMENT),
     "completion": Entry("completion:completion", "Print the script for a shell's completion", MANAGEMENT),
     "doctor": Entry("doctor:doctor", "Find out what on this host is in the way", MANAGEMENT),

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from . import context
+from . import context, of_platform
 from .commands import UNLIMITED, Complaint, verb
-from .flags import boolean, many, refused, text
+from .flags import boolean, many, text
 
 WEB = ("http://", "https://")
 
@@ -60,7 +60,10 @@ def _must_open(path: str) -> None:
     "save",
     "Save one or more images to a tar archive (streamed to STDOUT by default)",
     "[OPTIONS] IMAGE [IMAGE...]",
-    flags=[text("output", "o", "Write to a file, instead of STDOUT"), refused("platform")],
+    flags=[
+        text("output", "o", "Write to a file, instead of STDOUT"),
+        of_platform.flag("Save only the given platform variant"),
+    ],
     least=1,
     most=UNLIMITED,
     aliases=("minidock image save", "minidock save"),
@@ -69,9 +72,10 @@ def _must_open(path: str) -> None:
         minidock save busybox debian | docker load
     """,
 )
-def save(arguments: list[str], output: str) -> None:
+def save(arguments: list[str], output: str, platform: str) -> None:
     if not output and os.isatty(1):
         raise Complaint("cowardly refusing to save to a terminal. Use the -o flag or redirect", 1)
+    of_platform.check(context.engine(), arguments, platform)
     if not output:
         sys.stdout.flush()
         context.engine().save(arguments, sys.stdout.buffer)

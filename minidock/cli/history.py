@@ -6,9 +6,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import context
+from . import context, of_platform
 from .commands import verb
-from .flags import boolean, refused, text
+from .flags import boolean, text
 from .tables import FORMAT_HELP, Columns, Listing, shorten
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ WIDTH = 45
         boolean("human", "H", "Print sizes and dates in human readable format", default=True),
         boolean("no-trunc", "", "Don't truncate output"),
         boolean("quiet", "q", "Only show image IDs"),
-        refused("platform"),
+        of_platform.flag("Show history for the given platform"),
     ],
     least=1,
     aliases=("minidock image history", "minidock history"),
@@ -44,7 +44,8 @@ WIDTH = 45
         minidock history --no-trunc --format '{{.CreatedBy}}' site:2
     """,
 )
-def history(arguments: list[str], format: str, human: bool, no_trunc: bool, quiet: bool) -> None:
+def history(arguments: list[str], format: str, human: bool, no_trunc: bool, platform: str, quiet: bool) -> None:
+    of_platform.check(context.engine(), arguments, platform)
     rows = [columns(row, human=human, no_trunc=no_trunc) for row in context.engine().history(arguments[0])]
     if quiet and not format:
         for row in rows:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import MinidockError, NotFound
-from . import context
+from . import context, of_platform
 from .commands import UNLIMITED, Complaint, told, verb
-from .flags import boolean, many, refused, text
+from .flags import boolean, many, text
 from .tables import FORMAT_HELP, Columns, Listing, group_filters, parse_filter
 from .units import moment
 
@@ -146,7 +146,7 @@ def columns(image: ImageSummary, repository: str, tag: str, digest: str, no_trun
     flags=[
         boolean("force", "f", "Force removal of the image"),
         boolean("no-prune", "", "Do not delete untagged parents"),
-        refused("platform", kind="strings"),
+        many("platform", "", "Remove only the given platform variant", kind="strings"),
     ],
     least=1,
     most=UNLIMITED,
@@ -156,12 +156,14 @@ def columns(image: ImageSummary, repository: str, tag: str, digest: str, no_trun
         minidock rmi $(minidock images -q --filter dangling=true)
     """,
 )
-def rmi(arguments: list[str], force: bool, no_prune: bool) -> None:
+def rmi(arguments: list[str], force: bool, no_prune: bool, platform: list[str]) -> None:
     """With --force an image that isn't there is told, and is no failure: the wish is fulfilled."""
     engine = context.engine()
     failed = False
     for name in arguments:
         try:
+            for one in platform:
+                of_platform.check(engine, [name], one)
             for what, which in engine.remove_image(name, force=force, prune=not no_prune):
                 print(f"{what}: {which}", flush=True)
         except MinidockError as error:

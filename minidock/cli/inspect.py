@@ -10,9 +10,9 @@ import click
 import msgspec
 
 from ..errors import MinidockError, NotFound
-from . import context
+from . import context, of_platform
 from .commands import UNLIMITED, Complaint, told, verb
-from .flags import boolean, go_quote, refused, text
+from .flags import boolean, go_quote, text
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -91,13 +91,19 @@ def container_inspect(arguments: list[str], format: str, kernel: bool, size: boo
     "inspect",
     "Display detailed information on one or more images",
     "[OPTIONS] IMAGE [IMAGE...]",
-    flags=[FORMAT, refused("platform")],
+    flags=[FORMAT, of_platform.flag("Inspect a specific platform of the image")],
     least=1,
     most=UNLIMITED,
     examples="minidock image inspect busybox",
 )
-def image_inspect(arguments: list[str], format: str) -> None:
-    show(arguments, format, context.engine().inspect_image)
+def image_inspect(arguments: list[str], format: str, platform: str) -> None:
+    engine = context.engine()
+
+    def find(name: str) -> dict[str, Any]:
+        of_platform.check(engine, [name], platform)
+        return engine.inspect_image(name)
+
+    show(arguments, format, find)
 
 
 def _kernel(names: list[str], form: str) -> None:

@@ -67,8 +67,14 @@ image = Noun(
 
 manifest = Noun(
     "manifest",
-    "Look at image manifests of registries",
-    {"inspect": Entry("registries:manifest_inspect", "Display an image manifest, or manifest list")},
+    "Manage image manifests and manifest lists",
+    {
+        "annotate": Entry("manifests:annotate", "Add additional information to a local image manifest"),
+        "create": Entry("manifests:create", "Create a local manifest list for annotating and pushing to a registry"),
+        "inspect": Entry("manifests:inspect", "Display an image manifest, or manifest list"),
+        "push": Entry("manifests:push", "Push a manifest list to a repository"),
+        "rm": Entry("manifests:rm", "Delete one or more manifest lists from local storage"),
+    },
 )
 
 builder = Noun(

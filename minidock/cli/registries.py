@@ -1,16 +1,15 @@
-"""pull and push, search, and the look at a manifest: images from and to registries."""
+"""pull, push and search: images from and to registries."""
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinidockError, UsageError
-from . import context
+from . import context, of_platform
 from .commands import Complaint, verb
-from .flags import boolean, many, number, refused, text
+from .flags import boolean, many, number, text
 from .tables import FORMAT_HELP, Columns, Listing
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def pull(arguments: list[str], all_tags: bool, disable_content_trust: bool, plat
         boolean("all-tags", "a", "Push all tags of an image to the repository"),
         TRUST,
         boolean("quiet", "q", "Suppress verbose output"),
-        refused("platform"),
+        of_platform.flag("Push a platform-specific manifest as a single-platform image to the registry"),
     ],
     least=1,
     aliases=("minidock image push", "minidock push"),
@@ -71,9 +70,10 @@ def pull(arguments: list[str], all_tags: bool, disable_content_trust: bool, plat
         minidock push --all-tags registry.example.org:5000/team/app
     """,
 )
-def push(arguments: list[str], all_tags: bool, disable_content_trust: bool, quiet: bool) -> None:
+def push(arguments: list[str], all_tags: bool, disable_content_trust: bool, platform: str, quiet: bool) -> None:
     check_trust(disable_content_trust)
     name, engine = arguments[0], context.engine()
+    of_platform.check(engine, [name], platform)
     untagged = not all_tags and _lacks_tag(name)
     if untagged and not quiet:
         print("Using default tag: latest", flush=True)
@@ -177,24 +177,3 @@ def _hit(hit: dict[str, Any], no_trunc: bool) -> Columns:
 
 def _ok(value: bool) -> str:
     return "[OK]" if value else ""
-
-
-# manifests
-
-
-@verb(
-    "inspect",
-    "Display an image manifest, or manifest list",
-    "[OPTIONS] [MANIFEST_LIST] MANIFEST",
-    flags=[
-        boolean("insecure", "", "Allow communication with an insecure registry"),
-        boolean("verbose", "v", "Output additional info including layers and platform"),
-    ],
-    least=1,
-    most=2,
-    examples="minidock manifest inspect --verbose registry.example.org:5000/team/app:1.2",
-)
-def manifest_inspect(arguments: list[str], insecure: bool, verbose: bool) -> None:
-    with in_plain_words():
-        found = context.engine().inspect_manifest(arguments[-1], verbose=verbose, insecure=insecure)
-    print(json.dumps(found, indent="\t", ensure_ascii=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -631,11 +631,39 @@ class Engine:
 
         return registries.search(self.layout, term, limit)
 
-    def inspect_manifest(self, name: str, *, verbose: bool = False, insecure: bool = False) -> Any:  # noqa: ANN401
-        """What a registry has under the name, without pulling it: JSON."""
-        from minidock.engine import registries
+    def inspect_manifest(self, name: str, *, listed: str = "", verbose: bool = False, insecure: bool = False) -> Any:  # noqa: ANN401
+        """What a registry has under the name, without pulling it, or a list that is being made: JSON."""
+        from minidock.engine import manifests
 
-        return registries.inspect_manifest(self.layout, name, verbose=verbose, insecure=insecure)
+        return manifests.inspect(self.layout, name, listed=listed, verbose=verbose, insecure=insecure)
+
+    def create_manifest_list(self, target: str, images: Sequence[str], *, amend: bool, insecure: bool) -> str:
+        """Its full name. Such lists are the user's, in the directory of config.json, until they are pushed."""
+        from minidock.engine import manifests
+
+        return manifests.create(self.layout, target, images, amend=amend, insecure=insecure)
+
+    def annotate_manifest(
+        self, target: str, image: str, *, system: str, architecture: str, variant: str, version: str,
+        features: Sequence[str],
+    ) -> None:  # fmt: skip
+        from minidock.engine import manifests
+
+        manifests.annotate(
+            target, image, system=system, architecture=architecture, variant=variant, version=version,
+            features=features,
+        )  # fmt: skip
+
+    def push_manifest_list(self, target: str, *, insecure: bool, purge: bool, say: Callable[[str], None]) -> str:
+        """The list's digest there. Raises NotFound, RegistryError."""
+        from minidock.engine import manifests
+
+        return manifests.push(self.layout, target, insecure=insecure, purge=purge, say=say)
+
+    def remove_manifest_list(self, target: str) -> None:
+        from minidock.engine import manifests
+
+        manifests.remove(target)
 
     # building
 

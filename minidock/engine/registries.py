@@ -150,32 +150,6 @@ def search(layout: Layout, term: str, limit: int) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(hit) for hit in searching.search(layout, term, limit)]
 
 
-def inspect_manifest(layout: Layout, text: str, *, verbose: bool, insecure: bool) -> Any:  # noqa: ANN401 - JSON
-    """The manifest or index as the registry has it; with `verbose` what is known of each image in it."""
-    from minidock.image.registry import client
-    from minidock.image.registry.pull import closing
-
-    name = reference.parse(text).tagged()
-    (repository,) = client.repositories(layout, name, insecure=insecure)
-    with closing(repository):
-        try:
-            found = repository.manifest(name.digest or name.tag)
-            document = json.loads(found.raw)
-            if not verbose:
-                return document
-            if "manifests" not in document:
-                return _described(repository, found, name.familiar)
-            shown = [
-                (f"{name.familiar_name}@{one['digest']}", repository.manifest(one["digest"]), one.get("platform"))
-                for one in document["manifests"]
-            ]
-            return [_described(repository, each, ref, platform) for ref, each, platform in shown]
-        except RegistryError as error:
-            if error.status == 404:
-                raise RegistryError(f"no such manifest: {name.familiar}", status=404) from error
-            raise
-
-
 def distribution(layout: Layout, text: str, auth: dict[str, str] | None) -> dict[str, Any]:
     """API `DistributionInspect`: digest and platforms of what a registry has under the name."""
     from minidock.image.registry import client
@@ -193,38 +167,15 @@ def distribution(layout: Layout, text: str, auth: dict[str, str] | None) -> dict
 
 
 def _found_there(repository: Any, found: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+    from minidock.engine.manifests import described
+
     document = json.loads(found.raw)
     if "manifests" in document:
         platforms = [one["platform"] for one in document["manifests"] if "platform" in one]
     else:
-        platforms = [_described(repository, found, name)["Descriptor"]["platform"]]
+        platforms = [described(repository, found, name)["Descriptor"]["platform"]]
     descriptor = {"mediaType": found.media_type, "digest": found.digest, "size": len(found.raw)}
     return {"Descriptor": descriptor, "Platforms": platforms}
-
-
-def _described(repository: Any, found: Any, ref: str, platform: Any = None) -> dict[str, Any]:  # noqa: ANN401
-    import base64
-
-    from minidock.image import manifest as docs
-
-    manifest = docs.parse_manifest(found.raw)
-    if platform is None:
-        raw = repository.blob(manifest.config.digest).body(docs.MAX_DOCUMENT)
-        config = docs.parse_config(raw)
-        platform = {"architecture": config.architecture, "os": config.os or "linux"}
-        platform |= {"variant": config.variant} if config.variant else {}
-    kind = "OCIManifest" if found.media_type == docs.OCI_MANIFEST else "SchemaV2Manifest"
-    return {
-        "Ref": ref,
-        "Descriptor": {
-            "mediaType": found.media_type,
-            "digest": found.digest,
-            "size": len(found.raw),
-            "platform": platform,
-        },
-        "Raw": base64.b64encode(found.raw).decode(),
-        kind: json.loads(found.raw),
-    }
 
 
 # Who we are, for another daemon that goes to the registry on our behalf

@@ -82,7 +82,7 @@ class Clients:
         return identity, reference.partition("@")[2]
 
     def forget(self, who: str) -> None:
-        """The image: what the client pulls next it has to fetch. (The tests' dockerd has others' images, which stay.)"""
+        """The image: what the client pulls next it has to fetch. Others' images of the tests' dockerd stay."""
         if who == "minidock":
             self.minidock("image", "prune", "-af")
         elif who == "docker":

@@ -6,7 +6,7 @@ so. tests/unit/test_remote_engine.py has the list of those that stay here, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
@@ -465,12 +465,42 @@ class RemoteEngine(Engine):
 
         return registries.search(self.api, term, limit)
 
-    def inspect_manifest(self, name: str, *, verbose: bool = False, insecure: bool = False) -> Any:  # noqa: ANN401
+    def inspect_manifest(self, name: str, *, listed: str = "", verbose: bool = False, insecure: bool = False) -> Any:  # noqa: ANN401
         """As in Docker's client this is between us and the registry."""
-        from minidock.engine import registries
+        from minidock.engine import manifests
         from minidock.paths import from_environment
 
-        return registries.inspect_manifest(from_environment(""), name, verbose=verbose, insecure=insecure)
+        return manifests.inspect(from_environment(""), name, listed=listed, verbose=verbose, insecure=insecure)
+
+    def create_manifest_list(self, target: str, images: Sequence[str], *, amend: bool, insecure: bool) -> str:
+        """Its full name. Such lists are the user's, in the directory of config.json, until they are pushed."""
+        from minidock.engine import manifests
+        from minidock.paths import from_environment
+
+        return manifests.create(from_environment(""), target, images, amend=amend, insecure=insecure)
+
+    def annotate_manifest(
+        self, target: str, image: str, *, system: str, architecture: str, variant: str, version: str,
+        features: Sequence[str],
+    ) -> None:  # fmt: skip
+        from minidock.engine import manifests
+
+        manifests.annotate(
+            target, image, system=system, architecture=architecture, variant=variant, version=version,
+            features=features,
+        )  # fmt: skip
+
+    def push_manifest_list(self, target: str, *, insecure: bool, purge: bool, say: Callable[[str], None]) -> str:
+        """The list's digest there. Raises NotFound, RegistryError."""
+        from minidock.engine import manifests
+        from minidock.paths import from_environment
+
+        return manifests.push(from_environment(""), target, insecure=insecure, purge=purge, say=say)
+
+    def remove_manifest_list(self, target: str) -> None:
+        from minidock.engine import manifests
+
+        manifests.remove(target)
 
     # the system
 

@@ -176,6 +176,30 @@ docker manifest inspect --insecure -v 127.0.0.1:5000/manifest:1 | grep -v -e '"s
 docker manifest inspect --insecure 127.0.0.1:5000/nosuch:1
 docker manifest inspect --insecure BAD
 
+### manifest-lists: several images under one name
+short() { sed -e 's/sha256:[0-9a-f]*/DIGEST/g' -e 's/"size": .*/"size"/'; }
+for n in one two; do
+    mkdir $n; echo $n >$n/file; tar --mtime=@1 -C $n -c . | docker import - 127.0.0.1:5000/$n:1 >/dev/null
+    docker push -q 127.0.0.1:5000/$n:1; docker rmi 127.0.0.1:5000/$n:1 >/dev/null
+done
+docker manifest create --insecure 127.0.0.1:5000/list:1 127.0.0.1:5000/one:1 127.0.0.1:5000/two:1
+docker manifest create --insecure 127.0.0.1:5000/list:1 127.0.0.1:5000/one:1
+docker manifest create --insecure --amend 127.0.0.1:5000/list:1 127.0.0.1:5000/one:1
+docker manifest annotate --arch arm64 --variant v8 --os-features a,b 127.0.0.1:5000/list:1 127.0.0.1:5000/two:1
+docker manifest annotate --os beos 127.0.0.1:5000/list:1 127.0.0.1:5000/two:1
+docker manifest annotate --os beos 127.0.0.1:5000/list:1 127.0.0.1:5000/three:1
+docker manifest inspect 127.0.0.1:5000/list:1 | short
+docker manifest inspect 127.0.0.1:5000/list:1 127.0.0.1:5000/one:1 | short
+docker manifest inspect 127.0.0.1:5000/list:1 127.0.0.1:5000/three:1
+docker manifest push --insecure --purge 127.0.0.1:5000/list:1 | short
+docker manifest push --insecure 127.0.0.1:5000/list:1
+docker manifest inspect --insecure 127.0.0.1:5000/list:1 | short
+docker manifest create --insecure 127.0.0.1:5000/more:1 127.0.0.1:5000/list:1
+docker manifest create --insecure 127.0.0.1:5000/more:1 127.0.0.1:5000/nosuch:1
+docker manifest create --insecure 127.0.0.1:5000/more:1 127.0.0.1:5000/one:1
+docker manifest create BAD 127.0.0.1:5000/one:1
+docker manifest rm 127.0.0.1:5000/more:1 127.0.0.1:5000/more:1 BAD
+
 ### search-bad: what can't be
 docker search --limit 200 x
 docker search --filter nosuch=1 x
