@@ -21,7 +21,7 @@ def inspect(layout: Layout, ref: str) -> dict[str, Any]:
     image = store.find(ref)
     layers = [str(path) for path in store.lower_dirs(image)]
     data = {"UpperDir": layers[0] if layers else "", "LowerDir": ":".join(layers[1:])}
-    config = msgspec.to_builtins(image.config.config)
+    config = {**_EMPTY_CONFIG, **msgspec.to_builtins(image.config.config)}
     last = image.config.history[-1] if image.config.history else None
     return {
         "Id": image.id,
@@ -30,9 +30,11 @@ def inspect(layout: Layout, ref: str) -> dict[str, Any]:
         "Parent": image.parent,
         "Comment": image.config.comment or (last.comment if last else ""),
         "Created": image.created,
+        "Container": "",
+        "ContainerConfig": config,  # docker-compose 1 looks there for volumes, and fails without
         "DockerVersion": image.config.docker_version,
         "Author": image.config.author,
-        "Config": {**_EMPTY_CONFIG, **config},
+        "Config": config,
         "Architecture": image.config.architecture,
         "Variant": image.config.variant,
         "Os": image.config.os,
