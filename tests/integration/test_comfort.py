@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +72,27 @@ def test_a_full_shared_memory_is_named_when_a_bus_error_comes_from_it(box: Minid
     assert box("inspect", "-f", "{{.State.Error}}", "short", check=True).stdout == f"{word}\n"
     assert "/dev/shm is full" in box("explain", "short", check=True).stdout
     assert box("run", "--rm", "--shm-size", "8m", *mounted, "/fill", check=True).stderr == ""
+
+
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+MOST = 90 << 10
+"""Kibibytes of a command that moves a layer of 112 MiB; minidock itself takes some 40 of them."""
+
+
+def test_a_big_layer_is_committed_saved_and_loaded_in_constant_memory(box: Minidock, tmp_path: Path) -> None:
+    """Weights and data sets make layers of gigabytes. What can't be compressed, so that nothing is small on the way."""
+    script = "dd if=/dev/urandom of=/weights bs=1M count=112 2>/dev/null; md5sum /weights"
+    digest = box("run", "--name", "trained", "busybox", "sh", "-c", script, check=True).stdout
+    archive = str(tmp_path / "image.tar")
+    for words in (("commit", "trained", "weights"), ("save", "-o", archive, "weights"), ("load", "-i", archive)):
+        if words[0] == "load":
+            box("rm", "trained", check=True)
+            box("rmi", "weights", check=True)
+        ran = subprocess.run([sys.executable, "-c", PEAK, *box.command, *words], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        assert int(ran.stdout) < MOST, words
+    assert box("run", "--rm", "weights", "md5sum", "/weights", check=True).stdout == digest

@@ -103,7 +103,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
 @pytest.mark.parametrize("document", [path for path in RUNNABLE if path not in BOOK], ids=lambda p: p.name)
 def test_examples_are_true(document: Path, minidock: Minidock, tmp_path: Path) -> None:
     require_root()
-    follow(document, minidock, tmp_path, {})
+    with contextlib.ExitStack() as stack:
+        own = {"REGISTRY": stack.enter_context(serving(tmp_path / "registry"))} if needs_registry(document) else {}
+        follow(document, minidock, tmp_path, own)
 
 
 @pytest.mark.xdist_group("book")
