@@ -31,7 +31,7 @@ CHAPTERS = {
     "The birth": "kernel/syscalls runtime/parent runtime/sync runtime/child kernel/namespaces kernel/user kernel/subid "
     "kernel/unprivileged engine/rootless "
     "kernel/idmap kernel/cgroup_join",
-    "The network, inside": "kernel/netns kernel/veth kernel/macvlan kernel/netdevice kernel/route",
+    "The network, inside": "kernel/netns network/uplink kernel/veth kernel/macvlan kernel/netdevice kernel/route",
     "The names": "kernel/uts",
     "The files": "kernel/mount_options kernel/rootpath kernel/mounts kernel/overlay kernel/bind kernel/copy_up "
     "kernel/shared_mount kernel/cgroup_mount kernel/devices kernel/sysctl kernel/hooks kernel/pivot kernel/masks "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from minidock import files, network, steps
-from minidock.engine import etc, networks, services
+from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
 from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
 from minidock.model import EndpointSettings
@@ -17,6 +17,7 @@ from minidock.steps import Live
 
 def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -> None:
     """Put the container on the network: at once when it runs, else from its next start on."""
+    rootless.no_bridge(layout)
     records = Records(layout)
     record = refresh(layout, records.find(container))
     found = store.find(layout, ref)
@@ -64,6 +65,7 @@ def _check_connect(record: Record, found: Network) -> None:
 
 def disconnect(layout: Layout, ref: str, container: str, *, force: bool) -> None:
     """Take the container off the network. With `force` also what a container that is gone has left there."""
+    rootless.no_bridge(layout)
     records = Records(layout)
     try:
         record = refresh(layout, records.find(container))

@@ -64,7 +64,10 @@ def _resolver(record: Record, attachment: Attachment) -> str:
     host = record.host_config
     if attachment.named:
         return resolv.named_config(resolv.host_text(), host)
-    return resolv.resolver_config(resolv.host_resolver_config(), host, host.network_mode)
+    text = resolv.host_resolver_config()
+    if attachment.name_server:
+        text = resolv.asking(attachment.name_server, text)
+    return resolv.resolver_config(text, host, host.network_mode)
 
 
 def name_server(layout: Layout, record: Record, attachment: Attachment) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from minidock import network, steps
-from minidock.engine import events
+from minidock.engine import events, rootless
 from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, NetworkNotFound, UsageError
@@ -28,6 +28,7 @@ Filters = dict[str, list[str]]
 
 def create(layout: Layout, asked: NetworkRequest, *, narrator: Narrator = SILENT) -> str:
     """The new network's id. Its bridge is there when this returns; nothing is when it raises."""
+    rootless.no_bridge(layout)
     made = store.create(layout, asked)
     try:
         steps.apply_all(endpoint.shared(layout, made), Live(), narrator)

@@ -202,3 +202,12 @@ def no_cgroup(layout: Layout, what: str) -> None:
     """Raises Unsupported in a user's instance, for a verb that needs the container's own cgroup."""
     if layout.user is not None:
         raise Unsupported(f"without root there is no {what}: {NO_CGROUP}", hint="run the container as root")
+
+
+def no_bridge(layout: Layout) -> None:
+    """Raises Unsupported in a user's instance, for what is about networks that somebody makes."""
+    if layout.user is not None:
+        raise Unsupported(
+            "without root there are no networks of one's own: bridges and the cables to them belong to the host's root",
+            hint="the default network, none and host are there",
+        )

@@ -164,7 +164,8 @@ def dry_run(layout: Layout, request: CreateRequest, say: Callable[[str], None]) 
 
 def as_shell(layout: Layout, request: CreateRequest) -> str:
     """The whole script. The instance's subnet is chosen now, so that later commands use the one in the script."""
-    if request.host_config.network_mode in ("", "default", "bridge") and os.access(layout.root, os.W_OK):
+    bridged = request.host_config.network_mode in ("", "default", "bridge") and layout.user is None
+    if bridged and os.access(layout.root, os.W_OK):
         network.default_network(layout)
     record, plan, texts = _prepared(layout, create.draft(layout, request), by_hand=True)
     if record.uid_map:

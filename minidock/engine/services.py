@@ -32,6 +32,11 @@ class Services:
                     one.listen(128)
                 self.proxies[one.fileno()] = [option, f"{one.fileno()}={target}"]
         self.descriptors = [one.detach() for one in held]
+        self.fds: dict[str, int] = {}
+        """For the steps, by name: a pipe whose other end the shim has, and with it is closed."""
+        if attachment.lifeline:
+            self.fds[attachment.lifeline], theirs = os.pipe()
+            self.descriptors.append(theirs)
 
     def _target(self, held: socket.socket) -> str:
         """What comes over IPv6 and the kernel can't rewrite: to ::1, and to a container that has only IPv4."""

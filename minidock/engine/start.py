@@ -137,6 +137,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
         before_exec=running,
         narrator=narrator,
     )
+    birth.live.fds.update(served.fds)
     try:
         birth.start()
     except BaseException:

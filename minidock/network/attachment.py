@@ -15,7 +15,7 @@ import os
 import msgspec
 
 from minidock import files
-from minidock.errors import Unsupported, UsageError
+from minidock.errors import UsageError
 from minidock.kernel import link
 from minidock.kernel.link import LinkUp
 from minidock.kernel.route import AddDefaultRoute
@@ -55,6 +55,10 @@ class Attachment(msgspec.Struct, frozen=True):
     """Networks in which names are answered: those that somebody made."""
     reaches_out: bool = False
     """Whether there is a way out: questions for foreign names are passed on."""
+    name_server: str = ""
+    """The only one that can be reached, instead of the host's."""
+    lifeline: str = ""
+    """The name in Live.fds of a pipe that ends with the container's shim, where a step asks for one (uplink.py)."""
     dns_port: int = 0
     """Where inside the shim answers them; 0 when nobody asks: that may change when it is connected to a network."""
 
@@ -90,10 +94,7 @@ def plan(
         shown = {} if "none" in endpoints else {"none": none}
         return Attachment(child=[LinkUp("lo")], endpoints=shown)
     if layout.user is not None:
-        raise Unsupported(
-            f"without root there is no network {mode}: bridges and cables to it belong to the host",
-            hint="--network none or --network host",
-        )
+        return _uplink(layout, container_id, config, host, {mode, *endpoints}, dry_run=dry_run)
     asked = wanted(layout, mode, endpoints, dry_run=dry_run)
     if dry_run:
         claimed = _claims(layout, container_id, name, asked, config, host, dry_run=True)
@@ -106,6 +107,24 @@ def plan(
                 addresses.release(layout, container_id)
                 raise
     return _attach(layout, config, claimed)
+
+
+def _uplink(
+    layout: Layout, container_id: str, config: ContainerConfig, host: HostConfig, asked: set[str], *, dry_run: bool
+) -> Attachment:
+    """An ordinary user's: no cable, but a process that carries packets."""
+    from minidock.network import uplink
+
+    step, published = uplink.plan(layout, container_id, config, host, asked, dry_run=dry_run)
+    return Attachment(
+        joined=[step],
+        child=uplink.inside(),
+        endpoints={"bridge": uplink.shown(layout)},
+        ports=ports.shown(config, published),
+        addresses=[uplink.ADDRESS],
+        name_server=uplink.NAME_SERVER,
+        lifeline=uplink.LIFELINE,
+    )
 
 
 def wanted(

@@ -105,8 +105,8 @@ def _explain(error: OSError, protocol: str, address: str, number: int) -> Minido
 def holder(protocol: str, address: str, number: int) -> str:
     """`container web`, `nginx (pid 4711)`, or empty when nobody can be found: a process of another namespace."""
     for layout in subnets.instances():
-        for network in addresses.networks(layout):
-            for claim in addresses.peek(layout, network):
+        with contextlib.suppress(PermissionError):  # somebody else's instance, and we are an ordinary user
+            for claim in (claim for name in addresses.networks(layout) for claim in addresses.peek(layout, name)):
                 # What this process itself has claimed is the container that is about to be started.
                 if claim.pid != os.getpid() and any(port.clashes(protocol, address, number) for port in claim.ports):
                     return f"container {addresses.container_name(layout, claim.container)}"

@@ -69,6 +69,11 @@ def named_config(text: str, host: HostConfig) -> str:
     return _built(["127.0.0.11"], host.dns_search or _words(SEARCH, text), options)
 
 
+def asking(server: str, text: str) -> str:
+    """The host's resolv.conf with one server in place of its own."""
+    return f"nameserver {server}\n" + re.sub(NAMESERVER, "", text)
+
+
 def resolver_config(host_text: str, host: HostConfig, mode: str) -> str:
     """The container's resolv.conf. `host_text` is the host's, `mode` the network mode.
 

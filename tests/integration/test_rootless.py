@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import tarfile
+import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +107,65 @@ def test_the_hosts_network_as_it_is(user: Ordinary) -> None:
     assert none.stdout.splitlines()[0] == "lo"
 
 
+@pytest.fixture
+def server() -> Iterator[str]:
+    """host:port of a server on this machine, by an address that isn't its loopback's."""
+    shown = json.loads(subprocess.check_output(["ip", "-j", "-4", "addr", "show", "scope", "global", "up"]))
+    addresses = [row["local"] for link in shown for row in link["addr_info"]]
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with listening.accept()[0] as client:
+                        client.sendall(b"from outside\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"{addresses[0]} {listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_default_network_leads_out_and_not_to_the_hosts_loopback(user: Ordinary, server: str) -> None:
+    require_tool("slirp4netns")
+    address, port = server.split()
+    script = f"nc {address} {port} </dev/null; nc -w 1 10.0.2.2 {port} </dev/null; cat /etc/resolv.conf; hostname -i"
+    ran = user("run", "--rm", "busybox", "sh", "-c", script, check=True)
+    said = ran.stdout.splitlines()
+    assert said[0] == "from outside"
+    assert said.count("from outside") == 1
+    assert "nameserver 10.0.2.3" in said
+    assert said[-1].strip() == "10.0.2.100"
+    assert user.gone() == []  # slirp4netns, too
+
+
+def test_published_ports(user: Ordinary) -> None:
+    require_tool("slirp4netns")
+    serving = "echo served > /index.html; httpd -p 80 -h /; exec sleep 60"
+    user("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "7/udp", "busybox", "sh", "-c", serving, check=True)
+    shown = user("port", "web", "80", check=True).stdout.strip()
+    with urllib.request.urlopen(f"http://{shown}/index.html", timeout=10) as answer:
+        assert answer.read() == b"served\n"
+    facts = json.loads(user("inspect", "web").stdout)[0]["NetworkSettings"]
+    assert (facts["Networks"]["bridge"]["IPAddress"], sorted(facts["Ports"])) == ("10.0.2.100", ["7/udp", "80/tcp"])
+    taken = user("run", "--rm", "-p", f"{shown}:80", "busybox", "true")
+    assert taken.returncode == 125
+    assert f"Bind for {shown} failed: port is already allocated, held by slirp4netns" in taken.stderr
+    low = user("run", "--rm", "-p", "127.0.0.1:1:80", "busybox", "true")
+    assert "ip_unprivileged_port_start" in low.stderr
+    user("rm", "-f", "web", check=True)
+    host, port = shown.split(":")
+    assert user.gone() == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=5)
+
+
+def test_networks_of_ones_own_are_refused(user: Ordinary) -> None:
+    for words in (("network", "create", "mine"), ("run", "--rm", "--network", "mine", "busybox", "true")):
+        refused = user(*words)
+        assert "belong to the host's root" in refused.stderr.splitlines()[0]
+    assert user("ps", "-aq").stdout == ""
+
+
 REFUSED = {
     "memory limit": ["--memory", "64m"],
     "cpu limit": ["--cpus", "1"],
@@ -188,6 +251,13 @@ def test_the_plan_and_the_script_are_the_users_own(user: Ordinary) -> None:
     by_hand = user.does("sh", "script")
     assert by_hand.stdout.split() == ["0", str(user.number), "1", "1", str(user.first), str(COUNT), "by-hand"]
     assert by_hand.returncode == 0
+    script = user("run", "--as-shell", "busybox", "sh", "-c", "hostname -i", check=True)
+    (user.home / "script").write_text(script.stdout)
+    by_hand = user.does("sh", "script")
+    assert (by_hand.stdout.strip(), by_hand.stderr) == ("10.0.2.100", "")
+    refused = user("run", "--as-shell", "-p", "80", "busybox")
+    assert "a script can't publish ports without root" in refused.stderr
+    assert user.gone() == []
 
 
 def test_he_has_a_terminal(user: Ordinary) -> None:
