@@ -46,7 +46,7 @@ class ConnectAgent(Step, frozen=True):
                 agent.connect(self.path)
             except OSError as error:
                 raise MinidockError(
-                    f"can't connect to the seccomp agent at {self.path}: {(error.strerror or str(error)).lower()}",
+                    f"failed to connect with seccomp agent at {self.path}: {(error.strerror or str(error)).lower()}",
                     hint="linux.seccomp.listenerPath names a unix socket at which somebody has to listen",
                 ) from error
             return agent.detach()

@@ -2,8 +2,9 @@
 
 A child gets a mount namespace of its own, makes there what the container would see (its overlay, or a copy of the
 running one's root mount, and the volumes), takes it for its root and lets everything else go. It sends back two
-descriptors, of the root and of the namespace, and ends. The namespace lives for as long as somebody holds the latter:
-whoever has the view works in it with calls that are relative to the root's descriptor, and a kill -9 leaves nothing.
+descriptors, of the root and of the namespace, and ends; on the way it imports nothing (minidock/imports.py). The
+namespace lives for as long as somebody holds the latter: whoever has the view works in it with calls that are relative
+to the root's descriptor, and a kill -9 leaves nothing.
 Man page: mount_namespaces(7).
 """
 
@@ -14,6 +15,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 
+from minidock import imports
 from minidock.errors import MinidockError
 from minidock.kernel import mounts, namespaces, pivot, syscalls
 from minidock.kernel.overlay import MountOverlay
@@ -83,6 +85,7 @@ def _made(make: Callable[[], None], place: str) -> Iterator[int]:
 def _child(make: Callable[[], None], place: str, wire: socket.socket) -> None:
     """Never returns: whatever happens is told over the wire."""
     try:
+        imports.end()  # soon every path, and every import with it, leads to the container's files
         make()
         mine = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         pivot.PivotRoot(place).apply(Live())

@@ -15,6 +15,7 @@ import msgspec
 from minidock import spec
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel import namespaces, syscalls
+from minidock.oci import texts
 from minidock.runtime import child
 from minidock.runtime.parent import Birth
 from minidock.runtime.plan import Plan
@@ -96,7 +97,7 @@ def stdio(config: spec.Spec, asked: Creation) -> Stdio:
     """Our own streams, or the terminal that goes to `asked.console`."""
     terminal = bool(config.process and config.process.terminal)
     if terminal and asked.console < 0:
-        raise UsageError("cannot allocate tty if runc will detach without setting console socket")
+        raise texts.no_console_socket()
     if asked.console >= 0 and not terminal:
         raise UsageError("cannot use console socket if runc will not detach or allocate tty")
     return Inherited(asked.console)

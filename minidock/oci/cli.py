@@ -169,8 +169,10 @@ def _words_of(error: OSError) -> str:
 def _version() -> int:
     from minidock import __version__
 
-    # The last line is crun's way to say what it was built with: here, that NOTIFY_SOCKET is served.
-    print(f"{_name()} version {__version__}\nspec: {SPEC_VERSION}\n+SYSTEMD_NOTIFY +SECCOMP +CAP +EBPF")
+    # Three lines as runc's: dockerd shows the first two. The last is crun's way to say what it was built with: here,
+    # that NOTIFY_SOCKET is served.
+    print(f"{_name()} version {__version__}\ncommit: v{__version__}\nspec: {SPEC_VERSION}")
+    print("+SYSTEMD_NOTIFY +SECCOMP +CAP +EBPF")
     return 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel import pty
+from minidock.oci import texts
 
 CHUNK = 65536
 
@@ -30,7 +31,7 @@ def connect(path: str) -> int:
 def check(terminal: bool, detach: bool, path: str) -> None:
     """runc's rules of when --console-socket is needed. Raises UsageError."""
     if detach and terminal and not path:
-        raise UsageError("cannot allocate tty if runc will detach without setting console socket")
+        raise texts.no_console_socket()
     if (not detach or not terminal) and path:
         raise UsageError("cannot use console socket if runc will not detach or allocate tty")
 

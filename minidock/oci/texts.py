@@ -30,6 +30,11 @@ def invalid_id() -> UsageError:
     return UsageError("invalid container ID format")
 
 
+def no_console_socket() -> UsageError:
+    # First runc's words, then crun's.
+    return UsageError("cannot allocate tty if runc will detach without setting console socket: use --console-socket")
+
+
 def sentence(error: MinidockError) -> str:
     """The error as one line; a command that isn't there exactly as runc says it."""
     if isinstance(error, CommandNotFound | CommandNotExecutable):

@@ -3,8 +3,8 @@
 From pivot_root on (for `exec`: from setns on) every path leads to the container's files. Three things would let them
 reach us while we still have all rights:
 
-- an import: Python would load the *container's* file of that name. So no module is looked for any more; what is
-  needed has been imported before, and anything else fails the step;
+- an import: Python would load the *container's* file of that name. So no module is looked for any more
+  (minidock/imports.py);
 - /proc/PID/ of us, seen by processes that are in there already: a process that is not dumpable shows its memory,
   descriptors and program to nobody without CAP_SYS_PTRACE (prctl(2), PR_SET_DUMPABLE);
 - /proc/self/exe: see native/exec.c.
@@ -12,11 +12,9 @@ reach us while we still have all rights:
 
 from __future__ import annotations
 
-import codecs
-import importlib
 import os
-import sys
 
+from minidock import imports
 from minidock.kernel import mounts, syscalls
 
 PR_SET_DUMPABLE = 4  # linux/prctl.h
@@ -24,24 +22,12 @@ EXEC = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 NEEDED = ("fcntl", "socket", "stat", "struct", "termios", "minidock.kernel.pty", "minidock.kernel.execute")
 """Modules that steps of the child import when they are applied."""
-CODECS = ("ascii", "utf-8", "latin-1")
 
 
 def seal() -> int:
     """Give it all up; the descriptor of minidock-exec, on a read-only mount of its own, for become()."""
     program = syscalls.open_tree(syscalls.AT_FDCWD, EXEC, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
     mounts.make_readonly(program)
-    for name in NEEDED:
-        importlib.import_module(name)
-    for name in CODECS:
-        codecs.lookup(name)
-    sys.meta_path[:] = [finder for finder in sys.meta_path if _is_of_the_interpreter(finder)]
-    sys.path_hooks.clear()
-    sys.path.clear()
+    imports.end(NEEDED)
     syscalls.prctl(PR_SET_DUMPABLE, 0)
     return program
-
-
-def _is_of_the_interpreter(finder: object) -> bool:
-    """Finders of modules that are part of the running program itself, and need no file."""
-    return getattr(finder, "__name__", "") in ("BuiltinImporter", "FrozenImporter")

@@ -131,6 +131,7 @@ def repository(tmp_path: Path) -> Iterator[str]:
 
 
 def test_git_context(build: Build, minidock: Minidock, repository: str) -> None:
+    """And CVE-2026-33748: by the fragment's directory BuildKit came out of the repository."""
     minidock("build", "-t", "out", repository, check=True)
     assert shell(minidock, "ls -A /c") == "Dockerfile\nout\nsub\n"
     inside = {"#:sub": "in the directory\n", "#v1:sub": "in the directory\n", "#side:sub": "on the side\n"}
@@ -138,7 +139,12 @@ def test_git_context(build: Build, minidock: Minidock, repository: str) -> None:
     for fragment, text in inside.items():
         minidock("build", "-t", "out", f"{repository}{fragment}", check=True)
         assert shell(minidock, "cat /inside") == text
-    wrong = {"#nosuch": "git ", "#:nosuch": "no directory of the repository", "#--x": "not a git reference"}
+    wrong = {
+        "#nosuch": "git ",
+        "#:nosuch": "no directory of the repository",
+        "#:../../../etc": "no directory",
+        "#--x": "not a git reference",
+    }
     for fragment, said in wrong.items():
         told = minidock("build", f"{repository}{fragment}")
         assert told.returncode in (1, 125) and said in told.stderr

@@ -78,3 +78,29 @@ def test_the_host_s_kernel_settings_can_t_be_written(minidock: Minidock, busybox
     assert result.stderr.count("ead-only file system") == 2
     assert "permission denied" in result.stderr
     assert Path("/proc/sys/kernel/core_pattern").read_text() != "|/evil\n"
+
+
+MOUNT = "mkdir /m; unshare -Urm sh -c 'mount -t tmpfs none /m && echo mounted'"
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_2022_0492_no_new_namespace_gives_the_right_to_mount(
+    minidock: Minidock, busybox_image: Path, filtered: bool
+) -> None:
+    """The root of a new user namespace may mount, a version 1 hierarchy among others, and what its release_agent names
+    is run by the host. Without the filter that goes as far as the mount: so it is the filter that stops it."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    options = [] if filtered else ["--security-opt", "seccomp=unconfined"]
+    result = minidock("run", "--rm", *options, "busybox", "sh", "-c", MOUNT)
+    assert ("mounted" in result.stdout) is not filtered, result.stderr
+    assert ("ermission denied" in result.stderr or "not permitted" in result.stderr) is filtered
+
+
+def test_2022_0492_what_is_shown_of_cgroups_is_its_own_and_read_only(minidock: Minidock, busybox_image: Path) -> None:
+    """Only the root of a hierarchy has a release_agent, and the container's root is another cgroup."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    script = "find /sys/fs/cgroup -name release_agent; find /sys/fs/cgroup -name cgroup.procs | head -1"
+    write = "for d in /sys/fs/cgroup $(ls -d /sys/fs/cgroup/*/); do mkdir $d/new 2>/dev/null && echo made $d; done"
+    result = minidock("run", "--rm", "busybox", "sh", "-c", f"{script}; {write}; true", check=True)
+    (only,) = result.stdout.split()
+    assert only.endswith("/cgroup.procs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from minidock import spec
 from minidock.errors import MinidockError
-from minidock.kernel import masks, mounts, namespaces, syscalls
+from minidock.kernel import masks, mounts, namespaces, syscalls, workdir
 from minidock.kernel.cgroups import CgroupPlan
 from minidock.kernel.pivot import PivotRoot
 from minidock.runtime.plan import Extras, plan
@@ -48,6 +49,29 @@ def test_2024_21626_the_runtime_holds_nothing_of_the_host_s(created: int) -> Non
         "/err",
     )  # the fifo; what the test itself gave as output; and minidock-exec, at "/"
     assert not [path for path in named if path != "/" and not path.endswith(allowed)], held
+
+
+def test_2024_21626_a_descriptor_that_stayed_open_is_no_working_directory() -> None:
+    """The second line of defence, with the first one down: the host's root is open, and asked for by its name."""
+    require_root()
+    pid = syscalls.clone3(namespaces.flags(["mount"]))
+    if pid == 0:
+        code = 1
+        try:
+            left = os.open("/", os.O_PATH)
+            mounts.IsolateMounts().apply(Live())
+            mounts.MountFilesystem("", "/mnt", "tmpfs", "tmpfs", []).apply(Live())
+            os.mkdir("/mnt/proc")
+            mounts.MountFilesystem("/mnt", "/proc", "proc", "proc", []).apply(Live())
+            PivotRoot("/mnt").apply(Live())
+            os.chdir(f"/proc/self/fd/{left}")  # the kernel has nothing against it
+            code = 2
+            workdir.EnterDirectory(f"/proc/self/fd/{left}", make=False).apply(Live())
+        except (MinidockError, OSError):
+            code = 0 if code == 2 else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("where", ["proc", "sys"])
@@ -208,3 +232,11 @@ def test_the_page_of_escapes_names_what_is_there() -> None:
         if word.startswith("test_") and not word.endswith(".py"):
             found = subprocess.run(["grep", "-rqE", f"def {word}", repository / "tests"], check=False)
             assert found.returncode == 0, word
+
+
+def test_the_page_of_escapes_shows_the_code_s_own_lines() -> None:
+    repository = Path(__file__).parents[2]
+    blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", (repository / "docs" / "escapes.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 8
+    for name, lines in blocks:
+        assert lines in (repository / name).read_text(), name

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import gzip
 import io
+import lzma
 import os
 import subprocess
 import tarfile
@@ -12,7 +16,10 @@ import pytest
 
 from minidock.engine import Engine
 from minidock.errors import MinidockError
+from minidock.kernel import view
+from minidock.kernel.overlay import MountOverlay
 from minidock.model import Commit
+from minidock.steps import Live, Step
 from tests.conftest import Minidock, require_root
 from tests.support.instance import settled
 
@@ -118,6 +125,52 @@ def test_a_directory_swapped_for_a_link_meanwhile(minidock: Minidock, engine: En
             continue
     assert os.listdir(outside) == []
     assert reached, "none of the copies met the directory"
+
+
+def test_a_volume_s_place_swapped_for_a_link_meanwhile(minidock: Minidock, engine: Engine, tmp_path: Path) -> None:
+    """CVE-2026-41568, CVE-2026-42306: dockerd made the volume's mount point, and mounted there, by its path. A swap by
+    rename(2) takes the mounted volume along, so the way there is what is swapped."""
+    outside, volume = tmp_path / "outside", tmp_path / "volume"
+    for path in (outside, volume):
+        path.mkdir()
+    swap = f"rm /way; ln -s {outside} /way; rm /way; ln -s /real /way"
+    script = f"mkdir /real; ln -s /real /way; touch /ready; while :; do {swap}; done"
+    minidock(
+        "create", "--name", "one", *FILES, "-v", f"{volume}:/way/in/there", "busybox", "sh", "-c", script, check=True
+    )
+    minidock("start", "one", check=True)
+    settled(lambda: [] if _has(engine, "/ready") else ["not yet"])
+    for number in range(30):
+        with contextlib.suppress(MinidockError):
+            engine.write_archive("one", "/tmp", io.BytesIO(archive((f"f{number}", b"x"))).read)
+    assert os.listdir(outside) == []
+
+
+def test_the_container_s_programs_unpack_nothing(minidock: Minidock, engine: Engine) -> None:
+    """CVE-2026-41567: dockerd looked for xz and unpigz in the container's tree, and ran what it found as root."""
+    script = (
+        "for p in xz unpigz gzip zstd bzip2; do printf '#!/bin/sh\\ntouch /ran\\n' > /bin/$p; chmod +x /bin/$p; done"
+    )
+    minidock("run", "--name", "one", *FILES, "busybox", "sh", "-c", script, check=True)
+    plain = archive(("made", b"x"))
+    for packed in (gzip.compress(plain), lzma.compress(plain), bz2.compress(plain)):
+        engine.write_archive("one", "/tmp", io.BytesIO(packed).read)
+    assert _has(engine, "/tmp/made")
+    assert not _has(engine, "/ran")
+
+
+def test_nothing_is_imported_from_a_container(minidock: Minidock, engine: Engine, tmp_path: Path) -> None:
+    """CVE-2019-14271: what looks into a container is a process of ours, whose libraries were looked for in there."""
+
+    class Imports(Step, frozen=True):
+        def apply(self, live: Live) -> None:
+            import wave  # noqa: F401 - any module that nobody has needed so far
+
+    overlay = MountOverlay([str(tmp_path)], *(str(tmp_path / name) for name in ("upper", "work", "upper")))
+    for name in ("upper", "work"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(MinidockError, match="No module named 'wave'"), view.stopped(overlay, [Imports()]):
+        pass
 
 
 def test_a_tar_can_not_write_outside(minidock: Minidock, engine: Engine, tmp_path: Path) -> None:

@@ -175,7 +175,10 @@ def test_features_and_help(oci: Run) -> None:
     assert "tmpcopyup" in told["mountOptions"]
     assert told["linux"]["cgroup"] == {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True}
     assert "minidock-oci exec" in oci("exec", "-h").stdout
-    assert "spec: 1.2.0" in oci("--version").stdout
+    lines = oci("--version").stdout.splitlines()
+    assert [line.partition(" ")[0] for line in lines[:2]] == ["minidock-oci", "commit:"]  # dockerd reads these two
+    assert lines[2] == "spec: 1.2.0"
+    assert "+SYSTEMD_NOTIFY" in lines[3].split()  # and crun's tests this one
 
 
 def test_descriptors_are_passed_on_when_asked_for(oci: Run, bundle: Path, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_nobody_listens(bundle: Path, oci: Run, tmp_path: Path) -> None:
     configure(oci, bundle, asking(tmp_path, "true"))
     done = oci("run", "-b", str(bundle), "asked", check=False)
     assert done.returncode == 1
-    assert "can't connect to the seccomp agent" in done.stderr
+    assert "failed to connect with seccomp agent" in done.stderr
     assert oci("list", "-q").stdout == ""
 
 
