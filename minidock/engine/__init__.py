@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Volume,
     )
     from minidock.paths import Layout
-    from minidock.runtime.plan import Plan
+    from minidock.runtime.planned import Plan
 
 Filters = dict[str, list[str]]
 

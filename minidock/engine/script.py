@@ -26,7 +26,7 @@ from minidock.kernel.namespaces import KINDS, JoinNamespace, NewCgroupNamespace
 from minidock.kernel.pivot import PivotRoot
 from minidock.model import CreateRequest
 from minidock.paths import Layout
-from minidock.runtime.plan import Plan
+from minidock.runtime.planned import Plan
 from minidock.steps import Step
 
 RIGHTS = (

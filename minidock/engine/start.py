@@ -41,7 +41,8 @@ from minidock.network import Attachment
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
 from minidock.runtime.parent import Birth, host_steps
-from minidock.runtime.plan import Extras, Plan, plan
+from minidock.runtime.plan import Extras, plan
+from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
 from minidock.steps import SILENT, Narrator
 

@@ -18,19 +18,7 @@ from typing import ClassVar
 import msgspec
 
 from minidock.errors import Conflict, SystemCallFailed, Unsupported
-from minidock.kernel import (
-    blkio,
-    cgroup_tree,
-    cpu,
-    cpuset,
-    device_filter,
-    freezer,
-    hugetlb,
-    memory,
-    net_class,
-    pids,
-    rdma,
-)
+from minidock.kernel import cgroup_tree, cpu, cpuset, device_filter, freezer, memory, pids
 from minidock.kernel.cgroup_files import (
     Cgroup,
     Hierarchies,
@@ -191,12 +179,31 @@ def _limits(cgroup: Cgroup, wanted: Resources, before: Resources | None = None) 
         *cpu.limits(cgroup, wanted.cpu),
         *cpuset.limits(cgroup, wanted.cpu),
         *pids.limits(cgroup, wanted.pids),
-        *blkio.limits(cgroup, wanted.block_io),
-        *hugetlb.limits(cgroup, wanted.hugepage_limits),
-        *net_class.limits(cgroup, wanted.network),
-        *rdma.limits(cgroup, wanted.rdma),
+        *_rare_limits(cgroup, wanted),
         *unified(cgroup, wanted.unified),
     ]
+
+
+def _rare_limits(cgroup: Cgroup, wanted: Resources) -> list[Step]:
+    """Those that few ask for, whose files are not even loaded without."""
+    steps: list[Step] = []
+    if wanted.block_io:
+        from minidock.kernel import blkio
+
+        steps += blkio.limits(cgroup, wanted.block_io)
+    if wanted.hugepage_limits:
+        from minidock.kernel import hugetlb
+
+        steps += hugetlb.limits(cgroup, wanted.hugepage_limits)
+    if wanted.network:
+        from minidock.kernel import net_class
+
+        steps += net_class.limits(cgroup, wanted.network)
+    if wanted.rdma:
+        from minidock.kernel import rdma
+
+        steps += rdma.limits(cgroup, wanted.rdma)
+    return steps
 
 
 def _refuse_inhabited(cgroup: Cgroup) -> None:

@@ -18,7 +18,7 @@ from minidock.kernel import namespaces, syscalls
 from minidock.oci import texts
 from minidock.runtime import child
 from minidock.runtime.parent import Birth
-from minidock.runtime.plan import Plan
+from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
 
 CLONE_PARENT = 0x8000  # linux/sched.h

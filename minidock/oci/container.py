@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
 from minidock.oci import texts
-from minidock.oci.birth import Creation, DirectBirth, stdio
 from minidock.oci.bundle import absolute, hook_state, listening, read_bundle, rootfs_of, socket_activation
 from minidock.oci.state import State, check_id, now, ticks
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
+    from minidock.oci.birth import Creation
     from minidock.oci.notify import Notifier
 
 
@@ -62,6 +62,7 @@ class Runtime:
     def _create(self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation) -> State:
         from minidock.kernel import cgroups
         from minidock.kernel.scheduling import ResetAffinity
+        from minidock.oci.birth import DirectBirth, stdio
         from minidock.runtime.parent import host_steps
         from minidock.runtime.plan import Extras, plan
 

@@ -19,7 +19,7 @@ import msgspec
 from minidock.errors import MinidockError
 from minidock.kernel import credentials, execute, fds, syscalls
 from minidock.runtime import seal
-from minidock.runtime.plan import Plan
+from minidock.runtime.planned import Plan
 from minidock.runtime.sync import Failures, Message, Wire
 from minidock.steps import Live, wrap
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.kernel import namespaces, user
 from minidock.kernel.execute import Execute
-from minidock.runtime.plan import Plan, Spawn, agent, held, rights
+from minidock.runtime.planned import Plan, Spawn
+from minidock.runtime.rights import agent, held, rights
 from minidock.spec import CpuAffinity, Process, Spec
 from minidock.steps import Step
 
@@ -28,7 +29,7 @@ def plan(
 
     Raises MinidockError when that has ended.
     """
-    from minidock.kernel import pty, workdir
+    from minidock.kernel import workdir
 
     affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
     child: list[Step] = [*agent(spec, state or {}), *_affinity(affinity.initial), *cgroups.child]
@@ -39,6 +40,8 @@ def plan(
             if kind == "user":
                 child.append(user.BecomeRoot())
     if process.terminal:
+        from minidock.kernel import pty
+
         size = process.console_size
         child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
     child.append(workdir.OwnStandardStreams(process.user.uid))

@@ -21,7 +21,7 @@ import msgspec
 from minidock.errors import MinidockError
 from minidock.kernel import execute, namespaces, syscalls
 from minidock.runtime import child
-from minidock.runtime.plan import Plan
+from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
 from minidock.runtime.sync import Failures, Message, Wire
 from minidock.steps import SILENT, Live, Narrator, Step, apply_all, wrap

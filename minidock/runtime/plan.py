@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,55 +16,14 @@ from minidock.errors import UsageError
 from minidock.kernel import devices, mounts, namespaces, sysctl, user, uts
 from minidock.kernel.execute import Execute
 from minidock.runtime import tree
+from minidock.runtime.planned import Plan, Spawn
+from minidock.runtime.rights import agent, held, rights
 from minidock.runtime.tree import hook_steps
-from minidock.spec import Capabilities, Hooks, Process, Spec, TimeOffset
-from minidock.steps import Live, Step
+from minidock.spec import Hooks, Process, Spec
+from minidock.steps import Step
 
 if TYPE_CHECKING:
     from minidock.kernel.cgroups import CgroupPlan
-    from minidock.kernel.hooks import RunHooks
-
-
-class Spawn(Step, frozen=True):
-    """The birth of the first process: applied by runtime/parent.py, which owns the processes."""
-
-    kinds: list[str]
-    cgroup: str
-    pid_path: str
-    user_path: str = ""
-    """A user namespace to be born in: others that are new then belong to it, as do those that are joined."""
-    offsets: dict[str, TimeOffset] = {}
-    paths: dict[str, str] = {}
-    """Namespaces that the cloning process has to enter, by kind, user last: see `plan`."""
-    man: ClassVar[str] = "clone(2)"
-
-    def describe(self) -> str:
-        inside = ", born in its cgroup" if self.cgroup else ""
-        kinds = ", ".join(self.kinds)
-        return f"clone the first process into new {kinds} namespaces{inside}" if kinds else "clone the first process"
-
-    def shell(self) -> str:
-        options = " ".join(f"--{namespaces.KINDS[kind].option}" for kind in self.kinds)
-        return f"unshare {options} --fork sh $RUN/child.sh &"
-
-    def for_children(self) -> list[Step]:
-        """What the cloning process does to itself so that its next child is born there."""
-        steps: list[Step] = []
-        if self.pid_path:
-            steps.append(namespaces.JoinNamespace("pid", self.pid_path))
-        if self.offsets:
-            steps.append(namespaces.SetTimeOffsets(self.offsets))
-        steps += [namespaces.JoinNamespace(kind, path) for kind, path in self.paths.items()]
-        return steps
-
-    def apply(self, live: Live) -> None:
-        live.actions["spawn"]()
-
-    def undo(self, live: Live) -> None:
-        if live.pid:
-            from minidock.runtime import parent
-
-            parent.kill(live.pid)
 
 
 class Extras(msgspec.Struct, frozen=True):
@@ -85,31 +44,6 @@ class Extras(msgspec.Struct, frozen=True):
     """The host's device nodes are shown: we are root of a user namespace, where nobody can make one."""
     pivot: bool = True
     """False for --no-pivot: a root on the initial ramdisk can't be pivoted away from."""
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """`before` and `joined` are A's, `child` is C's, `execute` is what C becomes."""
-
-    before: list[Step]
-    spawn: Spawn
-    joined: list[Step]
-    child: list[Step]
-    execute: Execute
-    terminal: bool = False
-    umask: int = 0o022
-    held: str = ""
-    """The capability that minidock-exec needs for loading the filter."""
-    host_hooks: list[Step] = []
-    """A's, in the middle of the child's steps: where AskParent stands."""
-    start_hooks: list[RunHooks] = []
-    """C's, between the word to go and the command."""
-
-    def sections(self) -> list[tuple[str, list[Step]]]:
-        """For people: --dry-run, --explain."""
-        return [
-            ("on the host", [*self.before, self.spawn, *self.joined]),
-            ("in the container", [*self.child, self.execute]),
-        ]
 
 
 def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache: Path | None = None) -> Plan:
@@ -224,14 +158,20 @@ def _names(spec: Spec) -> list[Step]:
 
 def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) -> list[Step]:
     """After the pivot: what the command itself is to be. Rights go last, since every step before may need them."""
-    from minidock.kernel import keyring, masks, pty, workdir
+    from minidock.kernel import masks, workdir
 
     root = spec.root
     propagation = spec.linux.rootfs_propagation
     end = [mounts.SetRootPropagation(propagation)] if propagation not in ("", "private", "rprivate") else []
     name = extras.state.get("id") or os.path.basename(spec.linux.cgroups_path)
-    steps: list[Step] = [keyring.JoinSessionKeyring(f"_ses.{name}")] if extras.keyring else []
+    steps: list[Step] = []
+    if extras.keyring:
+        from minidock.kernel import keyring
+
+        steps.append(keyring.JoinSessionKeyring(f"_ses.{name}"))
     if process.terminal:
+        from minidock.kernel import pty
+
         size = process.console_size
         steps.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
         steps.append(devices.BindConsole())
@@ -244,57 +184,3 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
     steps += [masks.MaskPath(path) for path in spec.linux.masked_paths]
     return [*steps, *rights(spec, process, cache)]
-
-
-def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
-    """Limits, user, capabilities and filter: the same for the first process and for `exec`.
-
-    The filter stands last and is loaded last of all, by minidock-exec. Loading takes no_new_privs or CAP_SYS_ADMIN,
-    which is then held until that moment.
-    """
-    from minidock.kernel import capabilities, credentials, no_new_privs, rlimits, seccomp
-
-    caps, kept = capabilities.grantable(process.capabilities or Capabilities()), held(spec, process)
-    steps: list[Step] = [*rlimits.steps(process.rlimits)]
-    if process.scheduler or process.io_priority:
-        from minidock.kernel import scheduling
-
-        steps += scheduling.steps(process.scheduler, process.io_priority)
-    if spec.linux.personality:
-        from minidock.kernel import personality
-
-        steps += personality.steps(spec.linux.personality)
-    if spec.linux.memory_policy:
-        from minidock.kernel import mempolicy
-
-        steps += mempolicy.steps(spec.linux.memory_policy)
-    if process.no_new_privileges:
-        steps.append(no_new_privs.SetNoNewPrivs())
-    steps += [
-        capabilities.DropBoundingSet(caps.bounding, kept),
-        capabilities.KeepCaps(),
-        credentials.SetUser(process.user.uid, process.user.gid, process.user.additional_gids, keep_groups=_keeps(spec)),
-        capabilities.set_capabilities(caps, kept),
-    ]
-    if spec.linux.seccomp:
-        steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
-    return steps
-
-
-def _keeps(spec: Spec) -> bool:
-    """`podman run --group-add keep-groups`: files of a group that no id in the container stands for stay readable."""
-    return spec.annotations.get("run.oci.keep_original_groups") == "1"
-
-
-def agent(spec: Spec, state: dict[str, Any]) -> list[Step]:
-    """The way to who decides over system calls, first of all: the process is asked for its pid in the host's /proc."""
-    if not spec.linux.seccomp or all(rule.action != "SCMP_ACT_NOTIFY" for rule in spec.linux.seccomp.syscalls):
-        return []  # a path without such a rule is left alone, as runc does
-    from minidock.kernel import seccomp_agent
-
-    return seccomp_agent.steps(spec.linux.seccomp, state)
-
-
-def held(spec: Spec, process: Process) -> str:
-    """The capability that is kept for minidock-exec; empty when it needs none."""
-    return "CAP_SYS_ADMIN" if spec.linux.seccomp and not process.no_new_privileges else ""

@@ -13,7 +13,8 @@ from minidock.errors import MinidockError, UsageError
 from minidock.kernel import bind, cgroups, devices, idmap, namespaces, subid, sysctl, user
 from minidock.model import HostConfig
 from minidock.paths import Layout
-from minidock.runtime.plan import Extras, Plan, plan
+from minidock.runtime.plan import Extras, plan
+from minidock.runtime.planned import Plan
 from minidock.spec import IdMapping, Linux, Mount, Namespace, Process, Root, Spec
 from tests.support import cgroups as fake
 
