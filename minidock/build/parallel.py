@@ -30,6 +30,7 @@ from .state import State, Tell
 
 TICK = 0.1
 """Seconds between two looks of a live view at the clock."""
+ENDING = (signal.SIGINT, signal.SIGTERM)
 HEAD = struct.Struct(">I")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ERRORS: dict[str, type[MinidockError]] = {
@@ -114,6 +115,8 @@ class _Stages:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        # A signal between fork and the next line would leave us with a child that nobody knows of.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         pid = os.fork()
         if pid == 0:
             for fd in [reading, *self.running]:
@@ -121,6 +124,7 @@ class _Stages:
             _work(self.job, self.begin, index, dict(self.states), _Wire(writing), parent)
         os.close(writing)
         self.running[reading] = (index, pid, bytearray())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
     def _listen(self) -> None:
         ready, _, _ = select.select(list(self.running), [], [], TICK)
@@ -182,8 +186,9 @@ def _work(job: Job, begin: Begin, index: int, states: dict[int, State], wire: _W
     """Never returns into the parent's stack."""
     code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             signal.signal(number, _interrupted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         syscalls.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             raise KeyboardInterrupt
@@ -205,7 +210,7 @@ def _work(job: Job, begin: Begin, index: int, states: dict[int, State], wire: _W
 
 def _interrupted(number: int, _: object) -> NoReturn:
     """Once is enough: what cleans up must not be interrupted again."""
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in ENDING:
         signal.signal(each, _again)
     raise KeyboardInterrupt
 

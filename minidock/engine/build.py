@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ from minidock.build.context import Context, open_context
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan
 from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
-from minidock.engine import events
+from minidock.engine import events, repair
 from minidock.engine.build_agents import agents
 from minidock.engine.build_base import begin, image_state, target_platform
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
@@ -29,7 +30,7 @@ from minidock.image import manifest as docs
 from minidock.image import reference
 from minidock.image.buildcache import CacheEntry
 from minidock.image.importer import rfc3339
-from minidock.image.layers import workplace
+from minidock.image.layers import abandoned, workplace
 from minidock.image.manifest import ImageConfig, RootFS
 from minidock.image.platforms import host_platform
 from minidock.image.store import ImageStore, Layer
@@ -52,7 +53,7 @@ def build(
     request = msgspec.structs.replace(request, contexts=contexts)
     names = [reference.parse(tag).tagged().full for tag in request.tags]
     store = ImageStore(layout)
-    with store.bringing_in(), workplace(store) as place, agents(request.ssh, place) as ssh:
+    with _tidied(layout), store.bringing_in(), workplace(store) as place, agents(request.ssh, place) as ssh:
         (place / "scratch").mkdir()
         context = _loaded(request, stdin, place / "scratch", tell)
         file = grammar.parse(context.dockerfile, context.name)
@@ -75,6 +76,23 @@ def build(
         built = _exported(store, request, names, state, tell, place, stdout)
         told = {"unused_args": _unused(plan, state), "findings": _findings(file, program, context)}
         return msgspec.structs.replace(built, **told)
+
+
+@contextlib.contextmanager
+def _tidied(layout: Layout) -> Iterator[None]:
+    """Ctrl-C may come in the midst of cleaning up, here or in a stage: what the next command would put right, we do.
+
+    All stages have ended by now, and with them their locks. Whoever presses it again waits for us.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        for number in parallel.ENDING:
+            signal.signal(number, signal.SIG_IGN)
+        repair.repair(layout)
+        for _ in abandoned(ImageStore(layout)):
+            pass
+        raise
 
 
 def _plan(request: BuildRequest, program: stages.Program) -> Plan:

@@ -37,8 +37,10 @@ def workplace(store: ImageStore) -> Iterator[Path]:
     try:
         yield path
     finally:
-        discard(path)
-        os.close(lock)
+        try:
+            discard(path)
+        finally:  # Ctrl-C in the midst of it: without our lock somebody else goes on
+            os.close(lock)
 
 
 def _claim(store: ImageStore) -> tuple[Path, int]:

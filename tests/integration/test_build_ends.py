@@ -1,4 +1,4 @@
-"""Builds that don't end well: Ctrl-C, kill -9, a full disk. Nothing is left but the cache."""
+"""Builds that don't end well: errors, Ctrl-C, kill -9, a full disk. Nothing is left but the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds import Build, build, cached
+from tests.support.builds import Build, build, cached, remains
 from tests.support.instance import Minidock, settled
 
 __all__ = ["build"]
@@ -34,14 +34,6 @@ def await_line(process: subprocess.Popen[bytes], word: bytes) -> None:
         if line.rstrip().endswith(word):
             return
     raise AssertionError(f"the build ended before {word!r}")
-
-
-def remains(minidock: Minidock) -> list[str]:
-    """What of containers and unfinished work is there."""
-    layout = minidock.layout
-    places = [layout.containers, layout.root / "builds", layout.images / "tmp", layout.run / "containers"]
-    places += [layout.run / "secrets"]
-    return [f"{place}/{name}" for place in places if place.is_dir() for name in os.listdir(place)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -70,6 +62,46 @@ def test_killed(build: Build, minidock: Minidock, tmp_path: Path) -> None:
     assert settled(lambda: remains(minidock)[:9] if _containers(minidock) else [], 15) == []
     assert cached(build("FROM busybox\nRUN echo first > /1\n")) == ["1", "2"]
     assert remains(minidock) == []
+
+
+def test_interrupted_at_any_moment(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """Ctrl-C while it reads, copies, runs, files a layer, writes the image: a line, no container, no file."""
+    dockerfile = "FROM busybox\nCOPY file /f\nRUN echo x > /x && sleep 0.1\nWORKDIR /w\nRUN cat /f > /g\n"
+    (tmp_path / "context" / "file").write_text("text" * 1_000_000)
+    chance = random.Random(7)
+    ended = []
+    for _ in range(10):
+        process = start(minidock, tmp_path, dockerfile)
+        await_line(process, b"load build definition")
+        time.sleep(chance.uniform(0, 1))
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        ended.append(process.returncode)
+        assert process.returncode in (0, 130) and b"Traceback" not in told, told.decode()
+        assert remains(minidock) == []
+        minidock("builder", "prune", "-af", check=True)
+    assert 130 in ended
+    build(dockerfile)
+    minidock("run", "--rm", "--network", "none", "out", "cmp", "/f", "/g", check=True)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "said"),
+    [
+        ("FROM two AS one\nRUN echo 1\nFROM one AS two\nFROM two\n", "two: "),
+        ("FROM busybox AS one\nCOPY --from=two /x /\nFROM one AS two\nRUN echo 2\n", "one -> two"),
+        ("FROM busybox AS one\nRUN echo 1\nCOPY --from=one /x /\n", "one -> one"),
+        ("FROM busybox AS a\nRUN --mount=from=b,target=/b true\nFROM busybox AS b\nCOPY --from=a / /\n", "b -> a -> b"),
+        ("FROM busybox\nRUN echo 1\nCOPY ../../../etc/shadow /s\n", "file not found"),
+        ("FROM busybox\nRUN echo 1\nRUN echo last words; exit 42\n", "exit code: 42"),
+    ],
+)
+def test_errors_leave_nothing(build: Build, minidock: Minidock, dockerfile: str, said: str) -> None:
+    """A circle of stages, a source outside of the context, a RUN that fails: the place is told, no image is made."""
+    told = build(dockerfile, check=False)
+    assert told.returncode == 1 and said in told.stderr.splitlines()[-1], told.stderr
+    assert ">>> " in told.stderr and "Traceback" not in told.stderr
+    assert remains(minidock) == [] and minidock("images", "-q", "out").stdout == ""
 
 
 def _containers(minidock: Minidock) -> list[str]:
@@ -117,6 +149,11 @@ def test_full_disk(minidock: Minidock, busybox_image: Path, tmp_path: Path) -> N
         told = small("build", "-t", "out", str(tmp_path))
         assert told.returncode == 1 and "No space left on device" in told.stderr and "Traceback" not in told.stderr
         assert remains(small) == []
+        (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN dd if=/dev/zero of=/full bs=1M count=40\n")
+        told = small("build", "-t", "out", str(tmp_path))
+        assert "exit code: 1" in told.stderr.splitlines()[-1] and "No space left on device" in told.stderr
+        assert remains(small) == []
+        (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY big /big\n")
         (tmp_path / "big").write_bytes(b"small")
         small("build", "-t", "out", str(tmp_path), check=True)
     finally:

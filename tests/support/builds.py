@@ -66,3 +66,11 @@ def everything_kept(minidock: Minidock) -> bytes:
             if path.is_file() and not path.is_symlink():
                 found += path.read_bytes()
     return found
+
+
+def remains(minidock: Minidock) -> list[str]:
+    """What of containers and unfinished work is there."""
+    layout = minidock.layout
+    places = [layout.containers, layout.root / "builds", layout.images / "tmp", layout.run / "containers"]
+    places += [layout.run / "secrets"]
+    return [f"{place}/{name}" for place in places if place.is_dir() for name in os.listdir(place)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -59,3 +60,21 @@ def test_ps_does_not_load_run() -> None:
 def test_run_loads_its_flags_and_no_other_command() -> None:
     loaded = {name for name in modules_after("run") if name.startswith("minidock.cli.")}
     assert not {"minidock.cli.ps", "minidock.cli.tables", "minidock.cli.explain", "minidock.cli.inspect"} & loaded
+
+
+PRESS = """
+import os, signal, sys
+class Press:
+    def find_spec(self, name, *_):
+        if name == "minidock.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press())
+from minidock.__main__ import main
+main()
+"""
+"""Ctrl-C while modules are loaded."""
+
+
+def test_ctrl_c_at_the_very_beginning_says_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", PRESS, "version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
