@@ -32,7 +32,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from minidock.image.store import ImageStore  # noqa: E402
 from minidock.paths import Layout  # noqa: E402
-from scripts import growth  # noqa: E402
+from scripts import growth, throughput  # noqa: E402
 from tests.support import tarforge  # noqa: E402
 from tests.support.dockerd import Docker  # noqa: E402
 from tests.support.images import busybox_layer, docker_archive  # noqa: E402
@@ -283,38 +283,6 @@ def _family(pid: int) -> list[int]:
     return [pid, *(found for child in _children(pid) for found in _family(child))]
 
 
-TRANSFER = 512 << 20
-READ_ALL = """
-import socket, sys
-client = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
-count, room = 0, bytearray(1 << 18)
-while got := client.recv_into(room):
-    count += got
-sys.exit(count != int(sys.argv[3]))
-"""
-"""A client that takes what comes, and fails when it isn't all."""
-
-
-def transfer(bench: Bench, times: int) -> Samples:
-    """Out of a container by its published port, to the host by the bridge's address: there both engines have the kernel
-    rewrite the packets (on 127.0.0.1 Docker copies them in a process of its own). dockerd's host is its namespace."""
-    serve = ("nc", "-ll", "-p", "80", "-e", "dd", "if=/dev/zero", "bs=256k", f"count={TRANSFER >> 18}")
-    engines = (OURS, THEIRS)
-    try:
-        reads = {}
-        for who in engines:
-            bench.run(who, "run", "-d", "--name", "server", "-p", "80", "busybox", *serve)
-            gateway = bench.run(who, "inspect", "--format", "{{.NetworkSettings.Gateway}}", "server").strip()
-            template = '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}'
-            port = bench.run(who, "inspect", "--format", template, "server").strip()
-            command = [sys.executable, "-c", READ_ALL, gateway, port, str(TRANSFER)]
-            reads[who] = ["nsenter", f"--net=/proc/{bench.docker.pid}/ns/net", *command] if who == THEIRS else command
-        time.sleep(1)
-        return in_turn(times, {who: lambda who=who: subprocess.run(reads[who], check=True) for who in engines})  # type: ignore[misc]
-    finally:
-        bench.both("rm", "-f", "server")
-
-
 @contextlib.contextmanager
 def registry_for_both(bench: Bench) -> Iterator[Registry]:
     """docker-registry on the loopback of dockerd's network namespace, where minidock's commands run meanwhile, too."""
@@ -480,7 +448,12 @@ ROWS = [
     Row("50 detached containers started one after another, then all removed", "ms", "0.5", fifty),
     Row("`ps -a` with 1,000 stopped containers, beside 10", "ms", "5 (to itself)", list_thousand),
     Row("`run -d`, the last of 200 running ones, beside the first", "ms", "1.5 (to itself)", two_hundredth),
-    Row("published port, 512 MiB out of a container to the host", "ms", "1", transfer),
+    Row("published port, 512 MiB out of a container to the host", "ms", "1", throughput.published),
+    Row("the same by 127.0.0.1", "ms", "1", throughput.published_localhost),
+    Row("the same by [::1]", "ms", "1", throughput.published_ipv6),
+    Row("512 MiB from one container to another", "ms", "1", throughput.between),
+    Row("500 short connections by a published port", "ms", "1", throughput.connections),
+    Row("the same by 127.0.0.1, 500 connections", "ms", "1", throughput.connections_localhost),
     Row("`pull` of a Debian image, 160 MB unpacked, from a registry on loopback", "ms", "0.6, then 0.4", pull_debian),
     Row("`push` of the same into an empty registry", "ms", "0.6, then 0.4", push_debian),
     Row("memory of pulling and pushing a layer of 2 GiB", "MiB", "150 MiB", pull_memory),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minidock import files, network
 from minidock.errors import MinidockError
-from minidock.network import Attachment, names
+from minidock.network import Attachment, names, reserve
 from minidock.runtime import attach
 from minidock.runtime.shim import attach_socket
 
@@ -29,7 +29,7 @@ class Services:
             if target := self._target(one):
                 option = "--proxy-udp" if one.type == socket.SOCK_DGRAM else "--proxy"
                 if one.type == socket.SOCK_STREAM:
-                    one.listen(128)
+                    reserve.listen(one)
                 self.proxies[one.fileno()] = [option, f"{one.fileno()}={target}"]
         self.descriptors = [one.detach() for one in held]
         self.fds: dict[str, int] = {}

@@ -79,8 +79,8 @@ table inet {table} {{
 	}}
 	chain forward {{
 		type filter hook forward priority filter; policy accept;
+		ct state established,related oifname @bridges accept comment "answers, and all but the first packet"
 		iifname . oifname @within accept comment "containers of one network among themselves"
-		oifname @bridges ct state established,related accept comment "answers"
 		iifname @closed drop comment "internal networks: nothing gets out"
 		oifname @closed drop comment "and nothing in"
 		oifname @bridges ct status dnat accept comment "published ports"
@@ -88,7 +88,7 @@ table inet {table} {{
 	}}
 	chain guard {{
 		type filter hook prerouting priority raw; policy accept;
-		iifname @bridges ip daddr 127.0.0.0/8 drop comment "the host's localhost is no container's business"
+		ip daddr 127.0.0.0/8 iifname @bridges drop comment "the host's localhost is no container's business"
 	}}
 }}
 """

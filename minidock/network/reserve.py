@@ -25,7 +25,7 @@ KINDS = {
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
 }
-LISTEN, UDP_BOUND, TIME_WAIT = 0x0A, 0x07, 0x06  # include/net/tcp_states.h, as in /proc/net/tcp
+LISTEN, UDP_BOUND = 0x0A, 0x07  # include/net/tcp_states.h, as in /proc/net/tcp
 
 
 def reserve_ports(ports: Sequence[tuple[str, str, int]]) -> list[socket.socket]:
@@ -43,6 +43,13 @@ def reserve_ports(ports: Sequence[tuple[str, str, int]]) -> list[socket.socket]:
             held.close()
         raise
     return taken
+
+
+def listen(held: socket.socket) -> None:
+    """Let a reserved TCP port be connected to. From now on nobody can share it, whatever he says; that connections to
+    it don't mind is for the next start: what is left of them would hold the port against us for a minute."""
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.listen(128)
 
 
 def _take(family: socket.AddressFamily, protocol: str, address: str, number: int) -> list[socket.socket]:
@@ -76,11 +83,11 @@ def _bind(made: socket.socket, protocol: str, address: str, number: int) -> None
     try:
         made.bind((address, number))
     except OSError as error:
-        only_ghosts = error.errno == errno.EADDRINUSE and protocol == "tcp" and _only_time_wait(number)
+        only_ghosts = error.errno == errno.EADDRINUSE and protocol == "tcp" and _only_ghosts(number)
         if not only_ghosts or holder(protocol, address, number):
             raise
-        # A server that has ended left connections in TIME_WAIT, which hold the port for a minute against all but those
-        # that say they don't mind. Say so for this bind only.
+        # A server that has ended left connections, most in TIME_WAIT, which hold the port for a minute against all but
+        # those that say they don't mind, as long as they themselves said so (listen). Say so for this bind only.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((address, number))
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
@@ -125,8 +132,9 @@ def _sockets(protocol: str) -> list[tuple[int, int, int]]:
     return rows
 
 
-def _only_time_wait(number: int) -> bool:
-    return {row[1] for row in _sockets("tcp") if row[0] == number} == {TIME_WAIT}
+def _only_ghosts(number: int) -> bool:
+    """Whether nobody's sockets have the port: those that the kernel alone still keeps have no inode."""
+    return {row[2] for row in _sockets("tcp") if row[0] == number} == {0}
 
 
 def _process_with(inodes: set[int]) -> str:

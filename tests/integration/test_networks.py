@@ -335,6 +335,22 @@ def test_what_goes_over_the_ipv6_loopback_arrives_whole(loaded: Minidock) -> Non
         socket.create_connection(("::1", port), timeout=5)
 
 
+def test_connections_of_before_do_not_hold_the_port_at_the_next_start(loaded: Minidock) -> None:
+    with socket.socket(socket.AF_INET6) as chosen:
+        chosen.bind(("::1", 0))
+        port = chosen.getsockname()[1]
+    pid = start(loaded, "echo", "-p", f"[::1]:{port}:80")
+    with echoing(pid), socket.create_connection(("::1", port), timeout=20) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        loaded("kill", "echo", check=True)  # so the shim's side ends first, and what is left of it is on this port
+        assert client.recv(1) == b""
+        settled(lambda: loaded("ps", "-q").stdout.split())
+        loaded("start", "echo", check=True)  # in FIN_WAIT2
+        loaded("kill", "echo", check=True)
+    loaded("start", "echo", check=True)  # in TIME_WAIT
+
+
 # what is left
 
 
