@@ -14,6 +14,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -55,6 +56,11 @@ class Step(msgspec.Struct, frozen=True):
         """Do it. Raises MinidockError; what was half done when it raises, undo() cleans up."""
         raise TypeError(f"{type(self).__name__} has no apply()")
 
+    def code(self) -> CodeType:
+        """What does it, for narration: apply(), or the step's own place where the runtime does it."""
+        kind = type(self)
+        return (kind.describe if kind.apply is Step.apply else kind.apply).__code__
+
     def lend(self, live: Live) -> int:
         """For steps of the child that need more rights than it has: a descriptor that the parent opens for it."""
         raise TypeError(f"{type(self).__name__} has nothing to lend")
@@ -89,6 +95,16 @@ class Silent:
 
 
 SILENT = Silent()
+
+
+class Collector(Silent):
+    """A narrator that keeps the steps it is told of: for plans that are found out by asking."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def done(self, step: Step, seconds: float) -> None:
+        self.steps.append(step)
 
 
 def apply_all(steps: Sequence[Step], live: Live, narrator: Narrator = SILENT) -> None:
@@ -175,6 +191,7 @@ def reason_of(step: Step) -> str:
 
 def source_of(step: Step) -> str:
     """Where the step's apply() stands, `minidock/kernel/uts.py:31`; for narration only."""
-    code = type(step).apply.__code__
-    path = Path(code.co_filename)
-    return f"{'/'.join(path.parts[-3:])}:{code.co_firstlineno}"
+    code = step.code()
+    path, root = Path(code.co_filename), Path(__file__).parents[1]
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    return f"{shown}:{code.co_firstlineno}"

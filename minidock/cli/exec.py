@@ -8,7 +8,7 @@ import click
 
 from . import context
 from .commands import UNLIMITED, Complaint, verb
-from .flags import boolean, explain, many, text
+from .flags import boolean, explain, foretelling, many, text
 from .parse_env import check_env
 from .parse_values import detach_keys as parse_detach_keys
 
@@ -23,6 +23,7 @@ from .parse_values import detach_keys as parse_detach_keys
         many("env", "e", "Set environment variables", parse=check_env),
         many("env-file", "", "Read in a file of environment variables"),
         explain("Tell each step asked of the kernel as it happens (=json, =html)"),
+        *foretelling(),
         boolean("interactive", "i", "Keep STDIN open even if not attached"),
         boolean("privileged", "", "Give extended privileges to the command"),
         boolean("tty", "t", "Allocate a pseudo-TTY"),
@@ -45,6 +46,8 @@ def exec_(
     env: list[str],
     env_file: list[str],
     explain: str,
+    dry_run: bool,
+    as_shell: bool,
     interactive: bool,
     privileged: bool,
     tty: bool,
@@ -53,7 +56,7 @@ def exec_(
 ) -> None:
     from ..model import ExecRequest
     from .parse_env import environment
-    from .run import narrating
+    from .run import foretell, narrating
 
     if tty and interactive and not detach and not os.isatty(0):
         raise Complaint("the input device is not a TTY", 1)
@@ -68,6 +71,8 @@ def exec_(
         working_dir=workdir,
         privileged=privileged,
     )
+    if dry_run or as_shell:
+        return foretell(context.engine().foretell_exec(arguments[0], request), as_shell=as_shell)
     with narrating(explain) as told:
         code = context.engine().exec(arguments[0], request, narrator=told)
     if code is None:

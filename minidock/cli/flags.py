@@ -84,6 +84,14 @@ def explain(help: str) -> Flag:
     return Flag("explain", "", help, "", "", _explain_form)
 
 
+def foretelling() -> list[Flag]:
+    """What tells of the command instead of doing it."""
+    return [
+        boolean("dry-run", "", "List the steps without doing any of them"),
+        boolean("as-shell", "", "Print a shell script that does the same by hand"),
+    ]
+
+
 def _explain_form(raw: str) -> str:
     form, colon, path = raw.partition(":")
     if form in ("json", "html") and bool(colon) == bool(path):

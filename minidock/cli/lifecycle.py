@@ -10,7 +10,7 @@ import click
 from ..errors import MinidockError, NotFound, UsageError
 from . import context
 from .commands import UNLIMITED, Complaint, told, verb
-from .flags import boolean, explain, number, refused, spelling, text
+from .flags import boolean, explain, foretelling, number, refused, spelling, text
 from .parse_values import detach_keys as parse_detach_keys
 
 SEVERAL = "CONTAINER [CONTAINER...]"
@@ -161,6 +161,7 @@ def kill(arguments: list[str], signal: str) -> None:
         boolean("force", "f", "Force the removal of a running container (uses SIGKILL)"),
         boolean("volumes", "v", "Remove anonymous volumes associated with the container"),
         explain("Tell each step that is undone, as it happens (=json, =html)"),
+        *foretelling(),
         boolean("link", "l", "Remove the specified link"),
     ],
     least=1,
@@ -172,11 +173,17 @@ def kill(arguments: list[str], signal: str) -> None:
         minidock rm --link web/store
     """,
 )
-def rm(arguments: list[str], force: bool, volumes: bool, link: bool, explain: str) -> None:
+def rm(
+    arguments: list[str], force: bool, volumes: bool, link: bool, explain: str, dry_run: bool, as_shell: bool
+) -> None:
     """With --force a container that isn't there is told, and is no failure: the wish is fulfilled."""
-    from .run import narrating
+    from .run import foretell, narrating
 
     engine = context.engine()
+    if dry_run or as_shell:
+        for name in arguments:
+            foretell(engine.foretell_remove(name.strip("/"), force=force), as_shell=as_shell)
+        return
 
     def act(name: str) -> bool:
         if not name.strip("/"):

@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..model import EndpointSettings, NetworkRequest
 from . import context
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
-from .flags import boolean, explain, many, number, text
+from .flags import boolean, explain, foretelling, many, number, text
 from .parse_env import key_values
 from .parse_networks import link as parse_link
 from .parse_networks import pools, words_of
@@ -59,6 +59,7 @@ FILTERS: Mapping[str, tuple[str, ...] | None] = dict.fromkeys(
         text("config-from", "", "The network from which to copy the configuration"),
         boolean("config-only", "", "Create a configuration only network"),
         explain("Tell each step asked of the kernel as it happens (=json, =html)"),
+        *foretelling(),
         text("driver", "d", "Driver to manage the Network (bridge, macvlan, ipvlan)", default="bridge"),
         many("gateway", "", "IPv4 or IPv6 Gateway for the master subnet", kind="strings"),
         boolean("ingress", "", "Create swarm routing-mesh network"),
@@ -89,6 +90,8 @@ def create(
     config_only: bool,
     driver: str,
     explain: str,
+    dry_run: bool,
+    as_shell: bool,
     gateway: list[str],
     ingress: bool,
     internal: bool,
@@ -102,7 +105,7 @@ def create(
     scope: str,
     subnet: list[str],
 ) -> None:
-    from .run import narrating
+    from .run import foretell, narrating
 
     if not ipv4:
         raise UsageError("--ipv4=false is not supported by this version of minidock")
@@ -122,6 +125,9 @@ def create(
         labels=key_values(label),
         scope=scope,
     )
+    if dry_run or as_shell:
+        foretell(context.engine().foretell_network(asked), as_shell=as_shell)
+        return
     with narrating(explain) as told:
         print(context.engine().create_network(asked, narrator=told))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MinidockError, UsageError
 from . import context, of_platform
 from .commands import Complaint, verb
-from .flags import boolean, many, number, text
+from .flags import boolean, explain, foretelling, many, number, text
 from .tables import FORMAT_HELP, Columns, Listing
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def check_trust(wanted: bool) -> None:
         TRUST,
         text("platform", "", "Set platform if server is multi-platform capable"),
         boolean("quiet", "q", "Suppress verbose output"),
+        explain("Tell each step as it happens: what is asked, fetched and unpacked (=json, =html)"),
+        *foretelling(),
     ],
     least=1,
     aliases=("minidock image pull", "minidock pull"),
@@ -44,13 +46,32 @@ def check_trust(wanted: bool) -> None:
         minidock pull -q app@sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945
     """,
 )
-def pull(arguments: list[str], all_tags: bool, disable_content_trust: bool, platform: str, quiet: bool) -> None:
+def pull(
+    arguments: list[str],
+    all_tags: bool,
+    disable_content_trust: bool,
+    platform: str,
+    quiet: bool,
+    explain: str,
+    dry_run: bool,
+    as_shell: bool,
+) -> None:
+    from .run import foretell, narrating
+
     check_trust(disable_content_trust)
     name = arguments[0]
+    if dry_run or as_shell:
+        if all_tags:
+            raise UsageError("--dry-run and --as-shell tell of one tag, not of --all-tags")
+        with in_plain_words():
+            return foretell(context.engine().foretell_pull(name, platform=platform), as_shell=as_shell)
     if not quiet and not all_tags and _lacks_tag(name):
         print("Using default tag: latest", flush=True)
-    with in_plain_words():
-        print(context.engine().pull(name, all_tags=all_tags, platform=platform, tell=_display(quiet)), flush=True)
+    show = _display(quiet or bool(explain))  # a live view would be painted over what is told
+    with in_plain_words(), narrating(explain) as told:
+        engine = context.engine()
+        print(engine.pull(name, all_tags=all_tags, platform=platform, tell=show, narrator=told), flush=True)
+    return None
 
 
 @verb(

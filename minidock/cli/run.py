@@ -18,6 +18,7 @@ from .run_flags import CREATE_FLAGS, RUN_FLAGS
 
 if TYPE_CHECKING:
     from ..engine import Engine
+    from ..engine.foretell import Foretold
     from ..model import CreateRequest, Progress
     from ..steps import Narrator
 
@@ -193,6 +194,17 @@ def narrating(form: str) -> contextlib.AbstractContextManager[Narrator]:
     from .explain import narrating
 
     return narrating(form)
+
+
+def foretell(foretold: Foretold, *, as_shell: bool) -> None:
+    """--dry-run and --as-shell of what isn't `run`."""
+    if as_shell:
+        print(foretold.script, end="")
+        return
+    from .explain import plan_lines
+
+    for line in plan_lines(foretold):
+        print(line)
 
 
 def _only_tell(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue]) -> None:

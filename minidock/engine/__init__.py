@@ -11,6 +11,7 @@ from minidock.steps import SILENT, Narrator
 if TYPE_CHECKING:
     from minidock.build.state import Tell
     from minidock.engine.build_request import BuildRequest, Built, Checked
+    from minidock.engine.foretell import Foretold
     from minidock.model import (
         BuildCache,
         CdiListing,
@@ -382,6 +383,30 @@ class Engine:
 
         return script.as_shell(self.layout, request)
 
+    def foretell_exec(self, ref: str, request: ExecRequest) -> Foretold:
+        """What exec would do, as steps and as a script; nothing is done."""
+        from minidock.engine import foretell
+
+        return foretell.execution(self.layout, ref, request)
+
+    def foretell_remove(self, ref: str, *, force: bool = False) -> Foretold:
+        """The same of remove."""
+        from minidock.engine import foretell
+
+        return foretell.removal(self.layout, ref, force=force)
+
+    def foretell_network(self, asked: NetworkRequest) -> Foretold:
+        """The same of create_network."""
+        from minidock.engine import foretell
+
+        return foretell.network(self.layout, asked)
+
+    def foretell_pull(self, name: str, *, platform: str = "") -> Foretold:
+        """The same of pull: the registry is asked for its documents."""
+        from minidock.engine import foretell
+
+        return foretell.pull(self.layout, name, platform=platform)
+
     # images
 
     def ensure_image(
@@ -579,11 +604,14 @@ class Engine:
         platform: str = "",
         tell: Callable[[Progress], None],
         auth: dict[str, str] | None = None,
+        narrator: Narrator = SILENT,
     ) -> str:
         """The familiar name of what came; `auth` is API `AuthConfig`, None asks config.json. Raises RegistryError."""
         from minidock.engine import registries
 
-        return registries.pull(self.layout, name, all_tags=all_tags, platform=platform, tell=tell, auth=auth)
+        return registries.pull(
+            self.layout, name, all_tags=all_tags, platform=platform, tell=tell, auth=auth, narrator=narrator
+        )
 
     def push(
         self,

@@ -28,6 +28,7 @@ from minidock.model import ExecRequest
 from minidock.paths import Layout
 from minidock.runtime import attach, enter, shim
 from minidock.runtime.parent import Birth
+from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
 from minidock.runtime.terminal import parse_detach_keys
 from minidock.steps import SILENT, Narrator
@@ -155,11 +156,7 @@ def born(
     """Our connection to the command's shim, and the command's process: pid and start time."""
     session = session_of(layout, record.id, exec_id)
     config = files.read_json(layout.container_run(record.id) / "config.json", spec.Spec)
-    process = _process(layout, record, config, request)
-    group = cgroup_join.NONE
-    if layout.user is None:
-        group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
-    made = enter.plan(config, process, record.state.pid, group, layout.run)
+    made, process = planned(layout, record, config, request)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, not request.detach)
     stdio = Stdio(terminal=request.tty, stdin=request.attach_stdin, inherit=[theirs.detach()])
@@ -180,6 +177,15 @@ def born(
     birth = Birth(made, stdio, become, before_exec=lambda pid: started.append((pid, ticks(pid))), narrator=narrator)
     birth.start()
     return ours, started[0]
+
+
+def planned(layout: Layout, record: Record, config: spec.Spec, request: ExecRequest) -> tuple[Plan, spec.Process]:
+    """What is to be done, and what is to run."""
+    process = _process(layout, record, config, request)
+    group = cgroup_join.NONE
+    if layout.user is None:
+        group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
+    return enter.plan(config, process, record.state.pid, group, layout.run), process
 
 
 def _signal(process: tuple[int, int], number: int) -> None:

@@ -14,12 +14,20 @@ from minidock.image.reference import Reference
 from minidock.image.store import Image, ImageStore
 from minidock.model import Progress
 from minidock.paths import Layout
+from minidock.steps import SILENT, Narrator
 
 Tell = Callable[[Progress], None]
 
 
 def pull(
-    layout: Layout, text: str, *, all_tags: bool = False, platform: str = "", tell: Tell, auth: dict[str, str] | None
+    layout: Layout,
+    text: str,
+    *,
+    all_tags: bool = False,
+    platform: str = "",
+    tell: Tell,
+    auth: dict[str, str] | None,
+    narrator: Narrator = SILENT,
 ) -> str:
     """The familiar name of what was pulled. `auth` is an AuthConfig of the Engine API; None asks config.json."""
     from minidock.image.registry import pull as pulling
@@ -30,14 +38,14 @@ def pull(
     if all_tags:
         if name.tag or name.digest:
             raise UsageError("tag can't be used with --all-tags/-a")
-        pulled = pulling.pull_all(store, name, platform=platform, tell=tell, credentials=credentials)
+        pulled = pulling.pull_all(store, name, platform=platform, tell=tell, credentials=credentials, narrator=narrator)
         if pulled:
             _happened(layout, "pull", pulled[-1].image, name)
         fresh = any(one.fresh for one in pulled)
         tell(Progress("", _status(fresh, name.familiar)))
         return name.familiar
     name = Reference(name.domain, name.path, digest=name.digest) if name.digest else name.tagged()
-    one = pulling.pull(store, name, platform=platform, tell=tell, credentials=credentials)
+    one = pulling.pull(store, name, platform=platform, tell=tell, credentials=credentials, narrator=narrator)
     _happened(layout, "pull", one.image, name)
     tell(Progress("", f"Digest: {one.digest}"))
     tell(Progress("", _status(one.fresh, name.familiar)))

@@ -82,12 +82,11 @@ BECOME_ROOT = """\
 PATH=$PATH:/usr/sbin:/sbin # of which an ordinary user's has none
 """
 
-LEND = """\
-# Programs of the host for the time after the pivot, when the host's files are gone: with their loader and libraries.
-LENT=%(rootfs)s/dev/.lent
+LEND_INTO = """\
+# Programs of the host for the time when the host's files are gone: with their loader and libraries.
+LENT=%(dev)s/.lent
 mkdir "$LENT"
-mount -t tmpfs -o mode=755 tmpfs "$LENT"
-for tool in %(tools)s; do
+%(mount)sfor tool in %(tools)s; do
     program=$(command -v $tool)
     cp "$program" "$LENT/"
     # ld.so(8): instead of running, the program lists its loader and libraries
@@ -98,6 +97,9 @@ for tool in %(tools)s; do
         esac
     done
 done
+"""
+
+LENT_CALL = """\
 lent() { program=$1; shift; /dev/.lent/loader --library-path /dev/.lent "/dev/.lent/$program" "$@"; }
 """
 
@@ -268,7 +270,8 @@ def _child(plan: Plan, rootfs: Path) -> str:
         if isinstance(step, (EnterCgroup, JoinNamespace, NewCgroupNamespace, *RIGHTS)):
             continue
         if isinstance(step, PivotRoot):
-            lend = LEND % {"rootfs": shlex.quote(str(rootfs)), "tools": LENT}
+            mount = 'mount -t tmpfs -o mode=755 tmpfs "$LENT"\n'
+            lend = LEND_INTO % {"dev": f"{shlex.quote(str(rootfs))}/dev", "mount": mount, "tools": LENT} + LENT_CALL
             lines += [lend, _told(step).replace("umount", "lent umount"), AFTER_PIVOT]
         elif isinstance(step, seccomp.LoadFilter):
             lines.append(step.shell())

@@ -60,10 +60,7 @@ def _with_id(layout: Layout, network: Network) -> Network:
 
 def create(layout: Layout, asked: NetworkRequest) -> Network:
     """Write a new network down, with a subnet that nobody has. Raises in Docker's words; then nothing is written."""
-    _check_name(layout, asked.name)
-    asked = _completed(layout, asked)
-    _check_driver(asked)
-    pools = [_checked(pool) for pool in asked.pools]
+    asked, pools = _sound(layout, asked)
     with files.locked(subnets.REGISTRY / "lock"):
         if subnets.read(layout, asked.name):
             raise Conflict(f"network with name {asked.name} already exists")
@@ -73,6 +70,19 @@ def create(layout: Layout, asked: NetworkRequest) -> Network:
             subnets.register(layout, network)
         files.write_json(subnets.directory(layout, asked.name) / "network.json", network)
     return network
+
+
+def draft(layout: Layout, asked: NetworkRequest) -> Network:
+    """The network that create() would make now; nothing is written."""
+    asked, pools = _sound(layout, asked)
+    return _made(layout, asked, pools)
+
+
+def _sound(layout: Layout, asked: NetworkRequest) -> tuple[NetworkRequest, list[IpamPool]]:
+    _check_name(layout, asked.name)
+    asked = _completed(layout, asked)
+    _check_driver(asked)
+    return asked, [_checked(pool) for pool in asked.pools]
 
 
 def _check_name(layout: Layout, name: str) -> None:

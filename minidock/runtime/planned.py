@@ -35,6 +35,8 @@ class Spawn(Step, frozen=True):
 
     def shell(self) -> str:
         options = " ".join(f"--{namespaces.KINDS[kind].option}" for kind in self.kinds)
+        if not self.kinds and self.pid_path:
+            return f"nsenter --pid={self.pid_path} sh $RUN/child.sh &"
         return f"unshare {options} --fork sh $RUN/child.sh &"
 
     def for_children(self) -> list[Step]:

@@ -95,6 +95,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
     """The instance that the chapters share."""
     require_root()
     instance = Minidock(Layout(tmp_path_factory.mktemp("book") / "root"))
+    instance("run", "--rm", "busybox", "true", check=True)  # whoever begins with a later chapter has the image, too
     yield instance
     instance.close()
     shutil.rmtree(instance.layout.run, ignore_errors=True)

@@ -49,12 +49,13 @@ def test_every_verb_of_the_engine_works_elsewhere_or_is_known_not_to() -> None:
         (lambda engine, request: engine.as_shell(request), "run --as-shell"),
         (lambda engine, request: engine.kernel_side("x"), "inspect --kernel"),
         (lambda engine, request: engine.start("x", narrator=object()), "run --explain"),
+        (lambda engine, request: engine.foretell_remove("x"), "rm --dry-run and --as-shell"),
         (lambda engine, request: engine.restore(), "this command"),
     ],
 )
 def test_what_needs_the_host_itself_is_refused_by_name(call: object, named: str) -> None:
     engine = RemoteEngine(parse("unix:///nope"))
-    with pytest.raises(errors.Unsupported, match=f"{named} works only on the host itself"):
+    with pytest.raises(errors.Unsupported, match=f"{named} works? only on the host itself"):
         call(engine, CreateRequest(ContainerConfig(), HostConfig()))  # type: ignore[operator]
 
 

@@ -246,6 +246,18 @@ class RemoteEngine(Engine):
     def as_shell(self, request: CreateRequest) -> NoReturn:
         raise _only_here("run --as-shell works")
 
+    def foretell_exec(self, ref: str, request: ExecRequest) -> NoReturn:
+        raise _only_here("exec --dry-run and --as-shell work")
+
+    def foretell_remove(self, ref: str, *, force: bool = False) -> NoReturn:
+        raise _only_here("rm --dry-run and --as-shell work")
+
+    def foretell_network(self, asked: NetworkRequest) -> NoReturn:
+        raise _only_here("network create --dry-run and --as-shell work")
+
+    def foretell_pull(self, name: str, *, platform: str = "") -> NoReturn:
+        raise _only_here("pull --dry-run and --as-shell work")
+
     # images
 
     def ensure_image(
@@ -438,9 +450,11 @@ class RemoteEngine(Engine):
         platform: str = "",
         tell: Callable[[Progress], None],
         auth: dict[str, str] | None = None,
+        narrator: Narrator = SILENT,
     ) -> str:
         from minidock.daemon.client import registries
 
+        _silent(narrator, "pull")
         return registries.pull(self.api, name, all_tags=all_tags, platform=platform, tell=tell, auth=auth)
 
     def push(

@@ -199,6 +199,10 @@ class Repository:
     ) -> Answer:
         return self.wire.send(method, self._url(what), scopes=[scope or self._pull], headers=headers, good=good)
 
+    def address(self, what: str) -> str:
+        """The whole of it, for people: `https://registry.example.org/v2/team/app/manifests/1`."""
+        return f"{self.wire.connect()}{self._url(what)}"
+
     def _url(self, what: str) -> str:
         return f"/v2/{quote(self.path)}/{what}"
 

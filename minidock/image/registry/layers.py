@@ -8,6 +8,7 @@ one, and two commands that want the same layers can't wait for each other.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from minidock.errors import InvalidImage
@@ -31,10 +32,14 @@ Wanted = tuple[Descriptor, str]
 class Fetching:
     """The state that the threads share."""
 
-    def __init__(self, store: ImageStore, repository: Repository, tell: Tell) -> None:
+    def __init__(
+        self, store: ImageStore, repository: Repository, tell: Tell, narrate: Callable[[Descriptor, float], None]
+    ) -> None:
+        """`narrate` is told of each layer that is there, with the seconds that it took; 0 for one that was."""
         self.store = store
         self.repository = repository
         self._tell_all = tell
+        self._narrate = narrate
         self._telling = threading.Lock()
         self._slots = threading.Semaphore(AT_ONCE)
         self._stopped = threading.Event()
@@ -49,6 +54,7 @@ class Fetching:
             if layer := self._present(blob, diff_id):
                 self._layers[key] = layer
                 self.tell(blob, "Already exists")
+                self._narrate(blob, 0)
             else:
                 missing.append((blob, diff_id))
                 self.tell(blob, "Pulling fs layer")
@@ -78,8 +84,11 @@ class Fetching:
 
     def _guarded(self, blob: Descriptor, diff_id: str) -> None:
         try:
+            begun = time.perf_counter()
             layer = self._layer(blob, diff_id)
             self._layers[blob.digest, diff_id] = layer
+            with self._telling:
+                self._narrate(blob, time.perf_counter() - begun)
         except Stopped as error:
             if not self._errors:
                 self._errors.append(error)
