@@ -4,12 +4,14 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
@@ -68,6 +70,36 @@ int md_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint6
 {
     struct { uint64_t flags, mode, resolve; } how = {flags, mode, resolve};
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+}
+
+static int fill_file(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(fd, data, size);
+        if (written < 0 && errno != EINTR)
+            return -1;
+        if (written > 0) {
+            data += written;
+            size -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
+int md_make_file(int dirfd, const char *name, const char *data, size_t size, uint32_t uid, uint32_t gid, uint32_t mode,
+                 int chmod, int64_t seconds, long nanoseconds)
+{
+    struct timespec times[2] = {{seconds, nanoseconds}, {seconds, nanoseconds}};
+    int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0777);
+    if (fd < 0)
+        return -1;
+    /* chown first, for it clears setuid bits; the times last, for the others change them */
+    int failed = fill_file(fd, data, size) != 0 || (uid != UINT32_MAX && fchown(fd, uid, gid) != 0)
+                 || (chmod && fchmod(fd, mode) != 0) || futimens(fd, times) != 0;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return failed ? -1 : 0;
 }
 
 int md_close_range(unsigned int first, unsigned int last, int flags)

@@ -42,6 +42,7 @@ PAGE = REPOSITORY / "docs" / "benchmarks.md"
 OURS, THEIRS, SCALE = "minidock", "Docker", "runc"
 FEW = "minidock with few"
 """What a row of growth is beside: minidock itself."""
+TAR = "GNU tar"
 Samples = dict[str, list[float]]
 """Milliseconds, or MiB, by who took them."""
 
@@ -201,6 +202,38 @@ def list_thousand(bench: Bench, times: int) -> Samples:
         with growth.stopped(bench.layout, functools.partial(bench.run, OURS), count):
             taken[who] = in_turn(times, {OURS: lambda: bench.run(OURS, "ps", "-a")})[OURS]
     return taken
+
+
+def list_images(bench: Bench, times: int) -> Samples:
+    taken: Samples = {OURS: [], FEW: []}
+    for who, count in ((FEW, 5), (OURS, 200)):
+        with growth.images(bench.layout, count):
+            taken[who] = in_turn(times, {OURS: lambda: bench.run(OURS, "images")})[OURS]
+    return taken
+
+
+UNPACK = "import sys; from minidock.image.unpack import unpack; unpack(open(sys.argv[1], 'rb').read, sys.argv[2])"
+
+
+def unpack_small_files(bench: Bench, times: int) -> Samples:
+    """Each time into a new directory, and none is removed until the end (see pull_debian); five rounds are 5 GB."""
+    top = bench.directory / "small"
+    top.mkdir()
+    layer = str(growth.small_files(top / "layer.tar"))
+    commands = {OURS: [sys.executable, "-c", UNPACK, layer], TAR: ["tar", "-xpf", layer, "-C"]}
+    taken: Samples = {who: [] for who in commands}
+    try:
+        for number in range(min(times, 5) + 1):
+            for who, samples in taken.items():
+                into = top / f"{number}-{who[0]}"
+                into.mkdir()
+                os.sync()
+                took = milliseconds(lambda who=who, into=into: subprocess.run([*commands[who], into], check=True))  # type: ignore[misc]
+                if number:
+                    samples.append(took)
+        return taken
+    finally:
+        shutil.rmtree(top)
 
 
 def two_hundredth(bench: Bench, times: int) -> Samples:
@@ -447,6 +480,8 @@ ROWS = [
     Row("`ps`, ten containers", "ms", "80 ms, then 50 ms", list_ten),
     Row("50 detached containers started one after another, then all removed", "ms", "0.5", fifty),
     Row("`ps -a` with 1,000 stopped containers, beside 10", "ms", "5 (to itself)", list_thousand),
+    Row("`images` with 200 images, beside 5", "ms", "5 (to itself)", list_images),
+    Row("unpack a layer of 100,000 small files, beside `tar -x`", "ms", "1.2 (to tar)", unpack_small_files),
     Row("`run -d`, the last of 200 running ones, beside the first", "ms", "1.5 (to itself)", two_hundredth),
     Row("published port, 512 MiB out of a container to the host", "ms", "1", throughput.published),
     Row("the same by 127.0.0.1", "ms", "1", throughput.published_localhost),
@@ -472,10 +507,12 @@ def line(row: Row, samples: Samples) -> str:
     """One row of the table: medians, and the middle half of the samples as a measure of how much they scatter."""
     cells = [_cell(samples.get(who, []), row.unit) for who in (OURS, THEIRS, SCALE)]
     ratio = ""
-    other = next((samples[who] for who in (THEIRS, SCALE, FEW) if samples.get(who)), [])  # without Docker: beside runc
+    other = next(
+        (samples[who] for who in (THEIRS, SCALE, FEW, TAR) if samples.get(who)), []
+    )  # without Docker: beside runc
     if other:
         ratio = f"**{statistics.median(samples[OURS]) / statistics.median(other):.2f}x**"
-    if few := samples.get(FEW):
+    if few := samples.get(FEW) or samples.get(TAR):
         ratio += f" of {_cell(few, row.unit)}"
     return f"| {row.name} | {' | '.join(cells)} | {ratio} | {row.goal} | {len(samples[OURS])} |"
 
@@ -505,7 +542,8 @@ run on one machine, so only the ratios say much. Each minidock command is a new 
 ("cold": there is no daemon), but for "warm" rows; Docker is the real client against a running dockerd. dockerd has a
 network namespace of its own, minidock works on the host; image, file system and flags are the same. "runc alone" runs
 the config.json that minidock made for the same container, on an unpacked directory: no image, no network, no shim, no
-log. Rows of growth put minidock beside itself with few containers: the ratio is to that.
+log. Rows of growth put minidock beside itself with few containers or images, that of small files beside GNU tar: the
+ratio is to that.
 
 {HEAD}
 {chr(10).join(lines)}

@@ -44,6 +44,24 @@ def write_sparse(fd: int, member: Member, stream: TarStream) -> None:
     os.ftruncate(fd, member.full_size)
 
 
+def fill(fd: int, member: Member, stream: TarStream, *, mine: bool, umask: int) -> int:
+    """Give a new file its bytes and all the rest; how many bytes. `mine`: it has the right owner already."""
+    if member.holes is not None:
+        write_sparse(fd, member, stream)
+    else:
+        for piece in stream.pieces():
+            write(fd, piece)
+    # chown first, for it clears setuid bits and capabilities; utime last, for the others change it.
+    if not mine:
+        os.fchown(fd, *owner(member))
+    if member.mode & (0o7000 | umask):
+        os.fchmod(fd, member.mode)
+    if member.xattrs:
+        set_xattrs(fd, member.xattrs)
+    os.utime(fd, ns=(member.mtime, member.mtime))
+    return member.size if member.holes is None else member.full_size
+
+
 def set_xattrs(target: int | bytes, xattrs: dict[str, bytes]) -> None:
     """On a descriptor, or on a path whose last part is not followed."""
     for name, value in xattrs.items():

@@ -126,3 +126,11 @@ def normalise(text: str) -> str:
 def familiar(full: str) -> str:
     """The short form of a full name."""
     return parse(full).familiar
+
+
+def looked_for(text: str) -> str:
+    """The name as Docker shows it in `No such image`: with the tag that it looked for."""
+    try:
+        return parse(text).tagged().familiar
+    except InvalidReference:
+        return text

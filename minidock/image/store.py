@@ -30,6 +30,7 @@ from . import manifest as docs
 from . import reference
 from .manifest import Descriptor, Manifest
 from .records import Image, ImageRecord, Layer, LayerRecord
+from .tags import Tags
 
 __all__ = ["Image", "ImageRecord", "ImageStore", "Layer", "LayerRecord"]
 
@@ -45,7 +46,7 @@ class ImageStore:
         self.records = self.root / "records"
         self.partial = self.root / "partial"
         self.tmp = self.root / "tmp"
-        self.tags_file = self.root / "tags.json"
+        self.tags = Tags(self.root / "tags.json", layout.lock("images-tags"))
 
     # Finding
 
@@ -54,7 +55,7 @@ class ImageStore:
         tags = self.read_tags()
         image_id = self._by_name(name_or_id, tags) or self._by_id(name_or_id)
         if image_id is None:
-            raise ImageNotFound(_shown_missing(name_or_id))
+            raise ImageNotFound(reference.looked_for(name_or_id))
         return self._image(image_id, tags)
 
     def images(self) -> list[Image]:
@@ -145,26 +146,12 @@ class ImageStore:
 
     def read_tags(self) -> dict[str, str]:
         """Full name (with tag or digest) → image id."""
-        try:
-            return files.read_json(self.tags_file, dict[str, str])
-        except FileNotFoundError:
-            return {}
-
-    @contextlib.contextmanager
-    def _changing_tags(self) -> Iterator[dict[str, str]]:
-        """The tags, written back when the block ends without an error; one process at a time."""
-        with files.locked(self.layout.lock("images-tags")):
-            before = self.read_tags()
-            tags = dict(before)
-            yield tags
-            if tags != before:
-                self.root.mkdir(parents=True, exist_ok=True)
-                files.write_json(self.tags_file, dict(sorted(tags.items())))
+        return self.tags.read()
 
     def tag(self, image: Image, name: str) -> str | None:
         """Let the name mean this image; returns the id of the image that it meant before, if another."""
         full = reference.parse(name).tagged().full
-        with self._changing_tags() as tags:
+        with self.tags.changing() as tags:
             if not self._record_path(image.id).exists():
                 raise ImageNotFound(image.id)
             before = tags.get(full)
@@ -174,7 +161,7 @@ class ImageStore:
     def untag(self, name: str) -> str:
         """Forget the name; returns it in full familiar form (busybox:latest). The image stays. Raises ImageNotFound."""
         wanted = reference.parse(name).tagged()
-        with self._changing_tags() as tags:
+        with self.tags.changing() as tags:
             if tags.pop(wanted.full, None) is None:
                 raise ImageNotFound(wanted.familiar)
         return wanted.familiar
@@ -290,7 +277,7 @@ class ImageStore:
         from .garbage import chain_ids, collect, referenced
 
         image = self.find(image_id)
-        with self._changing_tags() as tags:
+        with self.tags.changing() as tags:
             for name in [name for name, target in tags.items() if target == image.id]:
                 del tags[name]
             self._record_path(image.id).unlink(missing_ok=True)
@@ -306,11 +293,3 @@ class ImageStore:
         from .garbage import collect
 
         return collect(self, keep)
-
-
-def _shown_missing(text: str) -> str:
-    """The name as Docker shows it in `No such image`: with the tag that it looked for."""
-    try:
-        return reference.parse(text).tagged().familiar
-    except MinidockError:
-        return text

@@ -53,7 +53,11 @@ class TarStream:
         long_name = long_link = b""
         while block := self._header():
             member = parse_header(block)
-            if member.kind == PAX:
+            if member.kind in MEMBERS and not (records or long_name or long_link):  # nearly all
+                self._begin(member)
+                yield member
+                self._finish()
+            elif member.kind == PAX:
                 records = pax_records(self._extended(member))
             elif member.kind == PAX_GLOBAL:  # `git archive` writes one with a comment; Docker passes them over too
                 self._extended(member)
@@ -62,11 +66,11 @@ class TarStream:
             elif member.kind == GNU_LONG_LINK:
                 long_link = self._extended(member).partition(b"\0")[0]
             else:
-                if long_name or long_link or records:
-                    member.name = long_name or member.name
-                    member.link = long_link or member.link
-                    apply_pax(member, records)
-                    records, long_name, long_link = [], b"", b""
+                member.name = long_name or member.name
+                member.link = long_link or member.link
+                apply_pax(member, records)
+                records, long_name, long_link = [], b"", b""
+                self._check(member)
                 self._begin(member)
                 yield member
                 self._finish()
@@ -75,6 +79,11 @@ class TarStream:
 
     def _header(self) -> bytes:
         """The next header block; empty at the end of the archive."""
+        at = self._at
+        block = self._buffer[at : at + BLOCK]
+        if len(block) == BLOCK and block != NOTHING:
+            self._at = at + BLOCK
+            return block
         if len(self._buffer) == self._at and not self._more():
             return b""  # no end marker: old tars and empty ones, which Docker reads too
         block = self.take(BLOCK)
@@ -89,14 +98,17 @@ class TarStream:
             raise InvalidImage(f"an extended tar header of {member.size} bytes; {MAX_EXTENDED} are the most")
         return self.take(member.size + -member.size % BLOCK)[: member.size]
 
-    def _begin(self, member: Member) -> None:
-        """Check what every member must keep to, and get ready for its body."""
+    def _check(self, member: Member) -> None:
+        """What a header of 512 bytes alone can't get wrong, or is seen at once."""
         if member.kind not in MEMBERS:
             raise InvalidImage(f"tar member {member.name!r} has the unknown type {member.kind!r}")
-        if member.size < 0:
-            raise InvalidImage(f"tar member {member.name!r} has a negative size")
         if b"\0" in member.name or b"\0" in member.link:
             raise InvalidImage(f"tar member {member.name!r} has a name with a zero byte")
+
+    def _begin(self, member: Member) -> None:
+        """Get ready for the member's body."""
+        if member.size < 0:
+            raise InvalidImage(f"tar member {member.name!r} has a negative size")
         if member.kind in WITHOUT_BODY:
             member.size = 0
         self._padding = -member.size % BLOCK
@@ -146,7 +158,11 @@ class TarStream:
         if self._left > CHUNK:
             return None
         left, self._left = self._left, 0
-        return self.take(left) if left else b""
+        at = self._at
+        if at + left <= len(self._buffer):
+            self._at = at + left
+            return self._buffer[at : at + left]
+        return self.take(left)
 
     def pieces(self, limit: int | None = None) -> Iterator[bytes]:
         """The current member's body, or its next `limit` bytes, in pieces of any size."""

@@ -20,10 +20,11 @@ import stat
 import msgspec
 
 from minidock.errors import InvalidImage, MinidockError
+from minidock.kernel.syscalls import KEEP_OWNER, make_file
 from minidock.whoami import in_user_namespace
 
 from . import tarheader as tar
-from .attributes import current_umask, device_number, owner, set_xattrs, write, write_sparse
+from .attributes import current_umask, device_number, fill, owner, set_xattrs
 from .compression import Read
 from .names import AUFS, OPAQUE, WHITEOUT, clean, is_aufs, opaque_attribute, shown
 from .parents import Parents
@@ -125,6 +126,22 @@ class Unpacker:
     # The kinds of members
 
     def _file(self, parent: int, path: bytes, name: bytes, member: Member, stream: TarStream) -> None:
+        body = stream.body() if member.holes is None and member.xattrs is None else None
+        if body is None:
+            self._large_file(parent, path, name, member, stream)
+            return
+        mode, mine = member.mode, (member.uid, member.gid) == self._me
+        uid, gid = (KEEP_OWNER, KEEP_OWNER) if mine else owner(member)
+        chmod = mode & (0o7000 | self._umask) != 0
+        try:
+            make_file(parent, name, body, uid=uid, gid=gid, mode=mode, chmod=chmod, mtime=member.mtime)
+        except FileExistsError:
+            self.make_room(parent, path, name)
+            make_file(parent, name, body, uid=uid, gid=gid, mode=mode, chmod=chmod, mtime=member.mtime)
+        self._size += member.size
+
+    def _large_file(self, parent: int, path: bytes, name: bytes, member: Member, stream: TarStream) -> None:
+        """Also those with holes or attributes: step by step."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         mode = member.mode
         try:
@@ -133,25 +150,7 @@ class Unpacker:
             self.make_room(parent, path, name)
             fd = os.open(name, flags, mode & 0o777, dir_fd=parent)
         try:
-            if member.holes is not None:
-                write_sparse(fd, member, stream)
-                self._size += member.full_size
-            else:
-                body = stream.body()
-                if body is None:
-                    for piece in stream.pieces():
-                        write(fd, piece)
-                elif body:
-                    write(fd, body)
-                self._size += member.size
-            # chown first, for it clears setuid bits and capabilities; utime last, for the others change it.
-            if (member.uid, member.gid) != self._me:
-                os.fchown(fd, *owner(member))
-            if mode & (0o7000 | self._umask):
-                os.fchmod(fd, mode)
-            if member.xattrs:
-                set_xattrs(fd, member.xattrs)
-            os.utime(fd, ns=(member.mtime, member.mtime))
+            self._size += fill(fd, member, stream, mine=(member.uid, member.gid) == self._me, umask=self._umask)
         finally:
             os.close(fd)
 

@@ -150,6 +150,20 @@ def openat2(dirfd: int, path: Pathlike | bytes, flags: int, *, mode: int = 0, re
     return fd
 
 
+KEEP_OWNER = 0xFFFFFFFF
+"""(uid_t)-1 of chown(2): leave it as it is."""
+
+
+def make_file(dirfd: int, name: bytes, data: bytes, *, uid: int, gid: int, mode: int, chmod: bool, mtime: int) -> None:
+    """A new file in one call: openat(2) with O_EXCL, write, fchown, fchmod if `chmod`, utimensat, close.
+
+    `mtime` in nanoseconds. Raises OSError as os.open does; then the file may be there, and incomplete.
+    """
+    seconds, nanoseconds = divmod(mtime, 1_000_000_000)
+    if lib.md_make_file(dirfd, name, data, len(data), uid, gid, mode, chmod, seconds, nanoseconds) != 0:
+        raise OSError(ffi.errno, os.strerror(ffi.errno), os.fsdecode(name))
+
+
 CLOSE_RANGE_CLOEXEC = 4  # linux/close_range.h
 
 

@@ -120,7 +120,7 @@ def test_tags_move_and_go(store: ImageStore) -> None:
         store.untag("other")
     with pytest.raises(MinidockError, match="invalid reference format"):
         store.tag(new, "Not Good")
-    assert json.loads(store.tags_file.read_text()) == {"docker.io/library/t:1": new.id}
+    assert json.loads(store.tags.path.read_text()) == {"docker.io/library/t:1": new.id}
 
 
 def test_layers_are_shared_and_go_with_the_last_image(store: ImageStore) -> None:
@@ -134,7 +134,7 @@ def test_layers_are_shared_and_go_with_the_last_image(store: ImageStore) -> None
     assert store.ids() == [a.id] and [path.name for path in store.layers.iterdir()] == [forge.digest(ONE)[7:]]
     assert store.delete("a") == [a.id, forge.digest(ONE)]
     left = [path for path in store.root.rglob("*") if path.is_file()]
-    assert left == [store.tags_file] and store.read_tags() == {}
+    assert left == [store.tags.path] and store.read_tags() == {}
 
 
 def test_layers_that_a_container_uses_stay(store: ImageStore) -> None:
@@ -465,7 +465,7 @@ def test_a_load_killed_at_any_moment_leaves_a_sound_store(store: ImageStore, tmp
     ] == [4000, 1, 1]
     assert not list(store.tmp.iterdir()) and check(store) == []
     store.delete("test")
-    assert not [each for each in store.root.rglob("*") if each.is_file() and each != store.tags_file]
+    assert not [each for each in store.root.rglob("*") if each.is_file() and each != store.tags.path]
 
 
 def test_memory_stays_small(store: ImageStore, tmp_path: Path) -> None:
