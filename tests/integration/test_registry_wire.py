@@ -6,9 +6,13 @@ Beside test_registry_hostile.py, whose registries speak HTTP and lie about image
 from __future__ import annotations
 
 import gzip
+import http.client
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -289,3 +293,68 @@ def test_list_of_tags(raw: bytes, store: ImageStore, odd: OddRegistry) -> None:
     (repository,) = client.repositories(store.layout, reference.parse(f"{odd.address}/app"))
     with hostile_page.refusal(MinidockError):
         repository.tags()
+
+
+# Through others
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Takes requests for whole addresses, whose host only it can find. CONNECT, which https needs, it does not know."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing to stderr."""
+
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, ProxyServer)
+        server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        parts = urlsplit(self.path)
+        connection = http.client.HTTPConnection(server.behind)
+        dropped = ("proxy-authorization", "host", "connection")
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+        connection.request(self.command, f"{parts.path}?{parts.query}".rstrip("?"), headers=kept)
+        answer = connection.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() in ("content-type", "content-length", "docker-content-digest"):
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+
+class ProxyServer(ThreadingHTTPServer):
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), Proxy)
+        self.behind = behind
+        self.daemon_threads = True
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+
+def test_through_a_proxy(store: ImageStore, odd: OddRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY with a name and a password of its own, for a registry that nobody else can find."""
+    store.layout.root.mkdir(parents=True, exist_ok=True)
+    (store.layout.root / "daemon.json").write_text('{"insecure-registries": ["registry.test:5000"]}')
+    proxy = ProxyServer(odd.address)
+    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    address = f"http://us:pass@127.0.0.1:{proxy.server_address[1]}"
+    monkeypatch.setenv("HTTP_PROXY", address)
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    try:
+        pulled = pull(store, reference.parse("registry.test:5000/app").tagged(), tell=lambda progress: None)
+    finally:
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
+    assert (store.lower_dirs(pulled.image)[0] / "file").read_bytes() == b"hello\n"
+    asked = [(path, headers) for path, headers in proxy.asked if path.startswith("http://registry.test:5000/v2/")]
+    assert len(asked) >= 4
+    assert {headers["proxy-authorization"] for _, headers in asked} == {"Basic " + b64encode(b"us:pass").decode()}
+    assert all("proxy-authorization" not in headers for headers in odd.requests("."))

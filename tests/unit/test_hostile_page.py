@@ -12,7 +12,7 @@ HONEST = {
     *("test_honest", "test_index", "test_index_in_index", "test_duplicate_and_empty_layers", "test_pages_of_tags"),
     *("test_second_pull_asks_once", "test_redirect_within_the_registry_keeps_credentials"),
     *("test_the_good_directory_is_taken", "test_packed_goes_as_it_is", "test_plain_is_packed_once"),
-    "test_packing_is_the_same_every_time",
+    *("test_packing_is_the_same_every_time", "test_through_a_proxy"),
 }
 """Tests in the same files whose images and registries are as they should be."""
 AT_LEAST = 60
