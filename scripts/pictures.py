@@ -29,8 +29,8 @@ from minidock.network.addresses import Claim, Published
 from minidock.network.endpoint import Endpoint
 from minidock.network.subnets import Network
 from minidock.paths import Layout
-from minidock.runtime.plan import plan
-from minidock.runtime.planned import Extras, Plan
+from minidock.runtime.plan import Extras, plan
+from minidock.runtime.planned import Plan
 
 CONTAINER = ("5f2c7d81e0a4" + "9b3e60f7c1d2" * 5)[:64]
 NAMES = {"Namespaces": "namespaces", "Layers": "layers", "The cgroup": "cgroup", "The way of a packet": "packet"}
