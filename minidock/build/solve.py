@@ -183,11 +183,12 @@ class _Stage:
             # Nothing has changed: no layer says so.
             kept = None if record is not None and not record.entries else self._fitting(layer)
         except RunFailed as failed:
-            self.job.tell.done(step, error=f"exit code: {failed.code}")
             assert isinstance(command, Run)
-            raise failure(command, script_of(command, self.state.config), failed) from None
-        except MinidockError as error:
+            error = failure(command, script_of(command, self.state.config), failed)
             self.job.tell.done(step, error=error.message)
+            raise error from None
+        except MinidockError as known:
+            self.job.tell.done(step, error=known.message)
             raise
         created = self._now()
         self.job.cache.write(key, CacheEntry(said, created, kept, record.size if record else 0))

@@ -100,7 +100,17 @@ class Progress:
         """Called a few times a second."""
 
     def close(self, *, failed: bool = False) -> None:
-        """Nothing more will come."""
+        """Nothing more will come: what isn't done won't be."""
+        for step in self.steps.values():
+            if not step.ended:
+                self.done_without(step)
+
+    def done_without(self, step: Step) -> None:
+        """One that has no end of its own: another one failed, or Ctrl-C came."""
+        for line in step.last():
+            self.line(step, line)
+        step.ended, step.state = time.monotonic(), "CANCELED"
+        self.finished(step, "")
 
 
 class Plain(Progress):
@@ -119,8 +129,8 @@ class Plain(Progress):
         self._say(f"#{step.number} {step.seconds:.3f} {text}" if text else f"#{step.number} {step.seconds:.3f}")
 
     def finished(self, step: Step, error: str) -> None:
-        if step.state == "CACHED":
-            said = "CACHED"
+        if step.state in ("CACHED", "CANCELED"):
+            said = step.state
         elif error:
             said = f"ERROR: {error}"
         else:
@@ -155,6 +165,7 @@ class Live(Progress):
         self.paint()
 
     def close(self, *, failed: bool = False) -> None:
+        super().close(failed=failed)
         self.paint(ended="FAILED" if failed else "FINISHED")
 
     def _paint_soon(self) -> None:
@@ -163,9 +174,10 @@ class Live(Progress):
             self.paint()
 
     def paint(self, ended: str = "") -> None:
-        columns, rows = 80, 24
+        columns, rows = 0, 0
         with contextlib.suppress(OSError):
             columns, rows = os.get_terminal_size(self.out.fileno())
+        columns, rows = columns or 80, rows or 24  # a terminal that nobody has told its size says 0
         lines = self._lines(ended, columns)
         if len(lines) > rows - 1:  # what has scrolled away can't be painted over
             lines = [lines[0], *lines[len(lines) - rows + 2 :]]
@@ -180,7 +192,7 @@ class Live(Progress):
         seconds = time.monotonic() - self.begun
         lines = [f"[+] Building {seconds:.1f}s ({done}/{len(self.steps)}) {ended}".rstrip()]
         for step in self.steps.values():
-            mark = f"{step.state} " if step.state in ("CACHED", "ERROR") else ""
+            mark = f"{step.state} " if step.state in ("CACHED", "CANCELED", "ERROR") else ""
             left, right = f" => {mark}{_printable(step.text)}", f"{step.seconds:.1f}s"
             space = max(1, columns - len(right))
             lines.append(f"{left[: space - 1]:<{space}}{right}")

@@ -25,7 +25,7 @@ from minidock.engine import events, repair
 from minidock.engine.build_agents import agents
 from minidock.engine.build_base import begin, image_state, target_platform
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
-from minidock.errors import NotFound, RegistryError, UsageError
+from minidock.errors import MinidockError, NotFound, RegistryError, UsageError
 from minidock.image import manifest as docs
 from minidock.image import reference
 from minidock.image.buildcache import CacheEntry
@@ -130,7 +130,11 @@ def _findings(file: grammar.Dockerfile, program: stages.Program, context: Contex
 
 def _loaded(request: BuildRequest, stdin: BinaryIO, scratch: Path, tell: Tell) -> Context:
     tell.begin("definition", "[internal] load build definition")
-    context = open_context(request.context, file=request.file, stdin=stdin, scratch=scratch)
+    try:
+        context = open_context(request.context, file=request.file, stdin=stdin, scratch=scratch)
+    except MinidockError as error:
+        tell.done("definition", error=error.message)
+        raise
     tell.log("definition", f"reading {context.name}: {len(context.dockerfile)}B\n".encode())
     tell.done("definition")
     return context

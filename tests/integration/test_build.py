@@ -156,6 +156,7 @@ def test_failing_run(build: Build, minidock: Minidock) -> None:
     assert " > [3/3] RUN echo some words; exit 7:\nsome words\n------" in told.stderr
     assert "   4 | >>> RUN echo some words; exit 7\n     |         ^" in told.stderr
     said = 'process "/bin/sh -c echo some words; exit 7" did not complete successfully: exit code: 7'
+    assert re.search(rf"^#\d+ ERROR: {re.escape(said)}$", told.stderr, re.MULTILINE)
     assert told.stderr.rstrip().endswith(f"ERROR: failed to build: failed to solve: {said}")
     assert minidock("images", "-q", "out").stdout == "" and minidock("ps", "-aq").stdout == ""
     assert not list((minidock.layout.root / "builds").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -47,7 +48,8 @@ def test_interrupted(build: Build, minidock: Minidock, tmp_path: Path, number: s
     else:
         process.send_signal(number)
     _, told = process.communicate(timeout=30)
-    assert process.returncode == 130 and b"canceled" in told and b"Traceback" not in told
+    assert process.returncode == 130 and b"\nERROR: failed to build: canceled\n" in told
+    assert re.search(rb"^#\d+ CANCELED$", told, re.MULTILINE) and b"Traceback" not in told
     assert time.monotonic() - begun < 15
     assert remains(minidock) == []
     assert cached(build("FROM busybox\nRUN echo first > /1\n")) == ["1", "2"]

@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import re
+from typing import TextIO
 
 import pyte
 import pytest
@@ -42,6 +43,20 @@ def test_plain() -> None:
     assert plain.failed_text == "[2/2] RUN make"
 
 
+def test_what_was_not_done() -> None:
+    """When one fails, or Ctrl-C comes: the others say so, as BuildKit's do."""
+    out = io.StringIO()
+    plain = Plain(out)
+    plain.begin("a", "A")
+    plain.begin("b", "B")
+    plain.log("b", b"unfinished")
+    plain.done("a", error="no")
+    plain.close(failed=True)
+    told = re.sub(r"\d+\.\d{3}", "T", out.getvalue())
+    assert told.splitlines() == ["#1 A", "#2 B", "#1 ERROR: no", "", "#2 T unfinished", "#2 CANCELED", ""]
+    assert plain.failed_text == "A"
+
+
 def test_steps_side_by_side_keep_their_numbers() -> None:
     out = io.StringIO()
     plain = Plain(out)
@@ -52,8 +67,8 @@ def test_steps_side_by_side_keep_their_numbers() -> None:
     assert re.findall(r"#(\d) \S+ from (.)", out.getvalue()) == [("1", "a"), ("2", "b")]
 
 
-def screen_of(show: object) -> list[str]:
-    """What is on a terminal of 60 columns and 10 rows."""
+def screen_of(show: object, *, size: tuple[int, int] = (10, 60)) -> list[str]:
+    """What is on a terminal of 60 columns and 10 rows, which says that it has `size`."""
     ours, theirs = pty.openpty()
     screen = pyte.Screen(60, 10)
     stream = pyte.ByteStream(screen)
@@ -64,7 +79,7 @@ def screen_of(show: object) -> list[str]:
             import struct
             import termios
 
-            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             show(out)  # type: ignore[operator]
         while True:
             try:
@@ -75,6 +90,18 @@ def screen_of(show: object) -> list[str]:
         os.close(ours)
         os.close(theirs)
     return [line.rstrip() for line in screen.display if line.strip()]
+
+
+def test_a_terminal_without_a_size() -> None:
+    """As `script` and some CI make it: it gets lines of a common width."""
+
+    def show(out: TextIO) -> None:
+        live = Live(out)
+        live.begin("a", "A")
+        live.done("a")
+        live.close()
+
+    assert [line for line in screen_of(show, size=(0, 0)) if line.startswith(" => A")]
 
 
 def test_live() -> None:
