@@ -7,7 +7,7 @@
     api         requests and answers: version, JSON, errors, streams, and connections that stop being HTTP
     failures    what the daemon says went wrong → the tree in minidock/errors.py
     carry       the other half of ssh://: standard streams as a connection (system dial-stdio)
-    remote      the engine's verbs, table of contents of the rest:
+    remote/     the engine's verbs, one file an idea, table of contents of the rest:
     containers, attached, files, stats, images, registries, networks, volumes, building, usage    one
                 file a noun
 
