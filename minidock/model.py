@@ -521,7 +521,7 @@ class NetworkRequest(Api, frozen=True):
     config_from: str = ""
     enable_ipv6: bool = msgspec.field(name="EnableIPv6", default=False)
     ipam_driver: str = "default"
-    ipam_options: dict[str, str] = {}
+    ipam_options: dict[str, str] | None = None
     pools: list[IpamPool] = []
     options: dict[str, str] = {}
     labels: dict[str, str] = {}

@@ -13,7 +13,8 @@ from minidock.kernel.cgroup_files import Cgroup, discover
 from minidock.kernel.mount_options import parse
 from minidock.model import HostConfig
 
-RUNTIME = "minidock"
+RUNTIMES = ("minidock", "runc")
+"""Ours. `runc` is what Docker calls the one that is there of itself, and what files that name one say."""
 STORAGE_OPTIONS = ("size",)
 
 
@@ -27,7 +28,7 @@ def fit(host: HostConfig) -> tuple[HostConfig, list[str]]:
 
 
 def _check_words(host: HostConfig) -> None:
-    if host.runtime not in ("", RUNTIME):
+    if host.runtime not in ("", *RUNTIMES):
         raise UsageError(
             f"Unknown runtime specified {host.runtime}",
             hint="minidock runs containers itself; other engines can use it as theirs, by the name minidock-oci",

@@ -47,6 +47,7 @@ def test_docker_py_makes_networks_and_volumes(client: docker.DockerClient) -> No
     pool = docker.types.IPAMPool(subnet="10.231.8.0/24", gateway="10.231.8.9")
     network = client.networks.create("py", ipam=docker.types.IPAMConfig(pool_configs=[pool]), labels={"x": "y"})
     assert network.attrs["IPAM"]["Config"] == [{"Subnet": "10.231.8.0/24", "Gateway": "10.231.8.9"}]
+    assert network.attrs["IPAM"]["Options"] is None, "nobody gave any"
     assert [found.name for found in client.networks.list(filters={"type": "custom"})] == ["py"]
     container = client.containers.create("busybox", ["sleep", "1000"])
     network.connect(container, ipv4_address="10.231.8.50", aliases=["there"])

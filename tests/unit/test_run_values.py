@@ -96,7 +96,7 @@ def test_what_is_refused_says_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("config", "text"),
     [
-        (HostConfig(runtime="runc"), "Unknown runtime specified runc"),
+        (HostConfig(runtime="kata"), "Unknown runtime specified kata"),
         (HostConfig(isolation="hyperv"), "Invalid isolation: \"hyperv\" - linux only supports 'default'"),
         (HostConfig(storage_opt={"size": "1g"}), "--storage-opt is supported only for overlay over xfs"),
         (HostConfig(storage_opt={"a": "b"}), "Unknown option a"),

@@ -14,7 +14,7 @@ from minidock.model import EndpointSettings, IpamPool, NetworkRequest
 
 class Ipam(msgspec.Struct, frozen=True, rename="pascal"):
     driver: str = ""
-    options: dict[str, str] = {}
+    options: dict[str, str] | None = None
     config: list[dict[str, Any]] = []
 
 

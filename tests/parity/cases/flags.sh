@@ -92,6 +92,10 @@ docker run --rm --storage-opt size busybox true
 ### runtime-unknown: no such runtime
 docker run --rm --runtime nosuch busybox true
 
+### runtime-runc: what Docker has of itself may be named
+docker run --name $C --runtime runc busybox echo runs
+docker inspect -f '{{.HostConfig.Runtime}}' $C
+
 ### isolation: default is fine, others are not
 docker run --rm --isolation default busybox echo fine
 docker run --rm --isolation hyperv busybox true
