@@ -245,3 +245,9 @@ def refresh(layout: Layout, record: Record) -> Record:
     with contextlib.suppress(ContainerNotFound):
         return finish(layout, record.id)
     return replace(record, state=msgspec.structs.replace(record.state, status="removing", running=False, pid=0))
+
+
+def end_the_dead(layout: Layout) -> int:
+    """Finish all containers that say running and aren't, with what they hold; how many there were."""
+    found = [record for record in Records(layout).all() if refresh(layout, record) is not record]
+    return len(found)

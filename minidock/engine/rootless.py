@@ -90,7 +90,12 @@ def unshare_options(layout: Layout) -> str:
 
 
 def _own_directory(layout: Layout) -> None:
-    """In /tmp anybody could have put something at the place of our run directory: it has to be ours alone."""
+    """In /tmp anybody could have put something at the place of our run directory: it has to be ours alone.
+
+    Nor may others walk into the instance: a setuid program of an image would run as the user, for whoever finds it.
+    """
+    if not layout.root.exists():
+        layout.root.mkdir(mode=0o700, parents=True)
     for place in dict.fromkeys([layout.run.parent, layout.run]):
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700, parents=True)
@@ -161,7 +166,7 @@ def _refusals(host: HostConfig) -> Iterator[tuple[bool, str, str]]:
     yield host.ipc_mode == "host", "--ipc host", "the host's message queues are not the user namespace's to mount"
 
 
-NO_CGROUP = "the cgroups of this host are root's, and none is delegated to the user"
+NO_CGROUP = "it takes a cgroup of the container's own, and those of this host are root's"
 
 
 def fitted(layout: Layout, config: Spec, host: HostConfig) -> Spec:

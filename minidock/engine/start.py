@@ -26,6 +26,7 @@ from minidock.engine import (
     log_config,
     security,
     services,
+    sharing,
     userns,
     volume_mounts,
     volumes,
@@ -33,8 +34,14 @@ from minidock.engine import (
 from minidock.engine.cleanup import cleanup_command
 from minidock.engine.create import timestamp
 from minidock.engine.finish import clear
-from minidock.engine.record import Record, Records, alive, refresh, replace, ticks
-from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotRunning, UsageError
+from minidock.engine.record import Record, Records, alive, end_the_dead, refresh, replace, ticks
+from minidock.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    Conflict,
+    MinidockError,
+    PortInUse,
+)
 from minidock.kernel import cgroup_join, cgroups, copy_up, idmap
 from minidock.model import ContainerState, EndpointSettings
 from minidock.network import Attachment
@@ -65,6 +72,15 @@ def start(layout: Layout, ref: str, *, revived: str = "", narrator: Narrator = S
 
     Raises what failed, with nothing left; the record then tells it too.
     """
+    try:
+        return _start_once(layout, ref, revived, narrator)
+    except PortInUse:
+        if not end_the_dead(layout):  # whoever has it may have been killed, with its shim: nobody has said so yet
+            raise
+    return _start_once(layout, ref, revived, narrator)
+
+
+def _start_once(layout: Layout, ref: str, revived: str, narrator: Narrator) -> Started | None:
     records = Records(layout)
     record = refresh(layout, records.find(ref))
     with records.locked(record.id):
@@ -169,7 +185,7 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     """The container's plan and its config.json. Changes nothing: --dry-run and --as-shell use it too."""
     rootfs = str(layout.container_run(record.id) / "rootfs")
     cache = layout.run if os.access(layout.run, os.W_OK) else None  # --dry-run needs no root
-    config = bundle.oci_spec(layout, record, security.parse(record.host_config), joined(layout, record), cache)
+    config = bundle.oci_spec(layout, record, security.parse(record.host_config), sharing.joined(layout, record), cache)
     if layout.user is not None:
         from minidock.engine import rootless
 
@@ -209,56 +225,6 @@ def _state(layout: Layout, record: Record) -> dict[str, object]:
     """What the hooks of a CDI device are told: the bundle is the run directory, which has config.json and rootfs."""
     bundle_directory = str(layout.container_run(record.id))
     return {"ociVersion": "1.2.0", "id": record.id, "status": "creating", "bundle": bundle_directory, "annotations": {}}
-
-
-def joined(layout: Layout, record: Record) -> dict[str, str]:
-    """Which namespaces are shared, and with whom: kind → "host" or a path of another container's process."""
-    host = record.host_config
-    wanted = {
-        "network": host.network_mode,
-        "pid": host.pid_mode,
-        "ipc": host.ipc_mode,
-        "uts": host.uts_mode,
-        "cgroup": host.cgroupns_mode,
-    }
-    rows: dict[str, str] = {}
-    for kind, mode in wanted.items():
-        if mode == "host":
-            rows[kind] = "host"
-        elif mode.startswith("container:"):
-            rows[kind] = _namespace_of(layout, mode.removeprefix("container:"), kind)
-        elif kind in ("pid", "uts", "cgroup") and mode not in ("", "private"):
-            raise UsageError(f"{kind}: invalid mode: {mode}")
-    shared = {path.rpartition("/")[0] for path in rows.values() if path.startswith("/proc/")}
-    if record.uid_map and shared:
-        rows["user"] = _common_user_namespace(shared)
-    return rows
-
-
-def _common_user_namespace(processes: set[str]) -> str:
-    """A namespace can only be joined from the user namespace that it belongs to."""
-    paths = [f"{process}/user" for process in sorted(processes)]
-    inodes = {os.stat(path).st_ino for path in paths}
-    if len(inodes) > 1 or os.stat("/proc/self/ns/user").st_ino in inodes:
-        raise UsageError(
-            "can't share namespaces with a container that has another user namespace",
-            hint="start both with --userns host, or share with one container only",
-        )
-    return paths[0]
-
-
-def _namespace_of(layout: Layout, ref: str, kind: str) -> str:
-    other = Records(layout).find(ref)
-    if not alive(other) and kind == "network":
-        raise Conflict(f"cannot join network of a non running container: {other.id}")
-    if not alive(other):
-        raise NotRunning(other.id)
-    if kind == "ipc" and other.host_config.ipc_mode not in ("shareable", "host"):
-        raise UsageError(
-            f"can't join IPC of container {other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor "
-            "container)"
-        )
-    return f"/proc/{other.state.pid}/ns/{'net' if kind == 'network' else kind}"
 
 
 def _shim(

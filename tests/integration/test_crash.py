@@ -87,6 +87,44 @@ def test_24_at_once(minidock: Minidock, busybox_image: Path) -> None:
     _nothing_left(minidock)
 
 
+@pytest.mark.skipif(IN_VM, reason="needs the feature quick-machine")
+def test_24_at_once_and_each_removed_by_somebody_else(minidock: Minidock, busybox_image: Path) -> None:
+    """Without --rm: 24 run, 24 remove what runs or has just ended, at once, and each thing goes exactly once."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    names = [f"together-{number}" for number in range(24)]
+    running = [minidock.popen("run", "-d", "--name", name, "busybox", "sleep", "60", **QUIET) for name in names]
+    assert [process.wait(120) for process in running] == [0] * 24
+    assert sorted(minidock("ps", "--format", "{{.Names}}").stdout.split()) == sorted(names)
+    removing = [minidock.popen("rm", "-f", name, **QUIET) for name in names]
+    assert [process.wait(120) for process in removing] == [0] * 24
+    assert minidock("ps", "-aq", check=True).stdout == ""
+    _nothing_left(minidock)
+
+
+def test_a_port_of_the_dead_is_free(minidock: Minidock, busybox_image: Path) -> None:
+    """Killed with its shim, a container holds what it held until somebody looks at it: whoever wants its port does."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    minidock("run", "-d", "--name", "dead", "-p", "127.0.0.1::80", "busybox", "sleep", "60", check=True)
+    port = minidock("port", "dead", "80", check=True).stdout.strip()
+    minidock("create", "--name", "next", "-p", f"{port}:80", "busybox", "true", check=True)
+    taken = minidock("start", "next")
+    assert (taken.returncode, "held by container dead" in taken.stderr) == (1, True)
+    pid = int(minidock("inspect", "-f", "{{.State.Pid}}", "dead").stdout)
+    os.kill(_parent_of(pid), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    minidock("start", "-a", "next", check=True)
+    assert minidock("inspect", "-f", "{{.State.Status}}", "dead").stdout == "exited\n"
+    minidock("rm", "dead", "next", check=True)
+    _nothing_left(minidock)
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
 def _nothing_left(minidock: Minidock) -> None:
     layout = minidock.layout
     deadline = time.monotonic() + 5

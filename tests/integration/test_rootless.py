@@ -68,6 +68,9 @@ def test_root_inside_is_the_user_outside(user: Ordinary) -> None:
     assert ran.stdout.split() == ["0", str(user.number), "1", "1", str(user.first), str(COUNT)]
     owners = {path.name: path.stat().st_uid for path in shared.iterdir()}
     assert owners == {"root": user.number, "user": user.first + 999, "x": user.number}
+    opened = (shared / "x").read_text()  # of the container's first process: no lock, no pipe to slirp4netns
+    assert ("/dev/null" in opened, "minidock" in opened) == (True, False)
+    assert (user.home / ".local/share/minidock").stat().st_mode & 0o777 == 0o700
     assert (shared.stat().st_uid, shared.stat().st_gid) == (user.first + 999, user.first + 4)
 
 
