@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,11 @@ from minidock.errors import MinidockError
 from minidock.kernel import link, nft, route
 from minidock.kernel.forwarding import FORWARDING6, IP_FORWARD
 from minidock.kernel.netlink import Netlink
-from minidock.network import firewall, resolv, subnets
+from minidock.network import firewall, obstacles, resolv, subnets
 from minidock.network.arithmetic import overlap
 from minidock.paths import Layout
 
+NFT_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 MODULES = (
     ("nf_tables", "/proc/net/netfilter", "rules: published ports, and a way out for containers"),
     ("nf_conntrack", "/proc/sys/net/netfilter/nf_conntrack_max", "answers find their way back"),
@@ -38,9 +40,7 @@ def examine(layout: Layout) -> list[Finding]:
 
 
 def _nft(layout: Layout) -> list[Finding]:
-    import shutil
-
-    found = shutil.which("nft", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    found = shutil.which("nft", path=NFT_PATH)
     if not found:
         return [Finding("bad", "nft", "the program nft is not here", "apt-get install nftables")]
     try:
@@ -115,7 +115,35 @@ def _firewalls(layout: Layout) -> list[Finding]:
     if legacy.exists() and "filter" in legacy.read_text().split():
         text = "iptables-legacy has a filter table, which is not looked at here"
         rows.append(Finding("note", "firewalls", text, "iptables-legacy -S FORWARD shows whether it drops"))
-    return rows or [Finding("ok", "firewalls", "nobody drops forwarded packets by policy")]
+    rows += _dropping_rules(layout)
+    return rows or [Finding("ok", "firewalls", "nobody drops our containers' packets")]
+
+
+def _dropping_rules(layout: Layout) -> list[Finding]:
+    """Rules that drop what goes out of a network, or comes in at a published port. Policies are told apart."""
+    nft_program = shutil.which("nft", path=NFT_PATH)
+    try:
+        rules = obstacles.listed(nft_program or "nft")
+    except (OSError, ValueError) as error:
+        return [Finding("note", "firewalls", f"rules of other tables could not be looked at: {error}")]
+    with Netlink() as netlink:
+        names = {found.index: found.name for found in link.links(netlink)}
+        uplink = next((names[found.index] for found in route.routes(netlink) if not found.prefix), "")
+    rows: dict[str, Finding] = {}
+    for bridge in [found.bridge for found in subnets.everything(layout) if found.bridge] or [layout.bridge]:
+        ways = (
+            ("goes out of", obstacles.Packet(bridge, uplink)),
+            ("comes in to", obstacles.Packet(uplink, bridge)),
+        )
+        for way, packet in ways:
+            for found in obstacles.in_the_way(rules, packet, ours=layout.nft_table):
+                text = f"a rule of chain {found.where} (handle {found.handle}) drops what {way} {bridge}"
+                advice = f"`nft -a list chain {found.where}` shows it; put one before it that accepts {bridge}"
+                if not found.certain:
+                    text = f"a rule of chain {found.where} (handle {found.handle}) may drop some of what {way} {bridge}"
+                    advice = f"`nft -a list chain {found.where}` shows what it asks for"
+                rows.setdefault(text, Finding("bad" if found.certain else "note", "firewalls", text, advice))
+    return list(rows.values())
 
 
 def _subnets(layout: Layout) -> list[Finding]:

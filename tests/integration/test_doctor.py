@@ -31,7 +31,7 @@ def found(layout: Layout, about: str) -> list[str]:
 def test_a_bare_host(lab: Lab, layout: Layout) -> None:
     assert found(layout, "forwarding")[0].startswith("note: net.ipv4.ip_forward is 0")
     assert found(layout, "way out")[0].startswith("note: the host has no default route")
-    assert found(layout, "firewalls") == ["ok: nobody drops forwarded packets by policy "]
+    assert found(layout, "firewalls") == ["ok: nobody drops our containers' packets "]
     assert found(layout, "subnets") == ["ok: no network meets a route of the host "]
     assert not layout.root.exists()
 
@@ -42,6 +42,54 @@ def test_firewalls_that_drop_are_named_and_whether_they_are_passed(lab: Lab, lay
     lab.start(layout, 1)
     assert "chain inet strict f drops" in found(layout, "firewalls")[0]
     assert "has our rules" in found(layout, "firewalls")[0]
+    network.teardown(layout)
+
+
+STRICT = "inet strict f '{ type filter hook forward priority 0; policy accept; }'"
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([""], []),
+        (["ct state invalid drop", 'iifname "docker0" drop', "ct state established,related accept"], []),
+        (["drop"], ["bad out", "bad in"]),
+        (["counter reject"], ["bad out", "bad in"]),
+        (['iifname "BRIDGE" counter drop'], ["bad out"]),
+        (['oifname "BRI*" log prefix "x" drop'], ["bad in"]),
+        (['iifname { "eth7", "BRIDGE" } drop'], ["bad out"]),
+        (['iifname != "lo" drop'], ["bad out", "bad in"]),
+        (['iifname "BRIDGE" accept', "drop"], ["bad in"]),
+        (['iifname "BRIDGE" accept', 'oifname "BRIDGE" accept', "drop"], []),
+        (["tcp dport 25 drop"], ["note out", "note in"]),
+        (["jump deeper"], ["bad out"]),
+        (['iifname "eth7" goto deeper', "drop"], ["bad out", "bad in"]),
+    ],
+)
+def test_rules_that_drop_are_found(lab: Lab, layout: Layout, rules: list[str], said: list[str]) -> None:
+    lab.outside()
+    sh("ip route add default via 192.0.2.9")
+    lab.start(layout, 1)
+    sh(f"nft add table inet strict; nft add chain inet strict deeper; nft add chain {STRICT}")
+    sh(f"""nft 'add rule inet strict deeper iifname "{layout.bridge}" drop'""")
+    for rule in filter(None, rules):
+        words = rule.replace("BRIDGE", layout.bridge).replace("BRI*", layout.bridge[:3] + "*")
+        sh(f"nft 'add rule inet strict f {words}'")
+    told = [one for one in found(layout, "firewalls") if "handle" in one]
+    assert [f"{one[: one.index(':')]} {'out' if 'goes out' in one else 'in'}" for one in told] == said
+    network.teardown(layout)
+
+
+def test_iptables_rules_are_found_too(lab: Lab, layout: Layout) -> None:
+    """Behind Docker's policy our rules stand at the end; a rule of its owner stands before them."""
+    require_tool("iptables")
+    lab.start(layout, 1)
+    sh(f"iptables -A FORWARD -i {layout.bridge} -j REJECT; iptables -P FORWARD DROP")
+    lab.start(layout, 2)
+    told = found(layout, "firewalls")
+    assert any("chain ip filter FORWARD drops forwarded packets by policy; it has our rules" in one for one in told)
+    assert any(one.startswith("bad: a rule of chain ip filter FORWARD") and "goes out" in one for one in told), told
+    sh("iptables -F FORWARD; iptables -P FORWARD ACCEPT")
     network.teardown(layout)
 
 
