@@ -31,7 +31,9 @@ def _check_words(host: HostConfig) -> None:
     if host.runtime not in ("", *RUNTIMES):
         raise UsageError(
             f"Unknown runtime specified {host.runtime}",
-            hint="minidock runs containers itself; other engines can use it as theirs, by the name minidock-oci",
+            hint="--gpus all gives NVIDIA's GPUs, and needs no runtime of theirs"
+            if host.runtime == "nvidia"
+            else "minidock runs containers itself; other engines can use it as theirs, by the name minidock-oci",
         )
     if host.isolation not in ("", "default"):
         raise UsageError(f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'")

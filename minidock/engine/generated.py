@@ -27,3 +27,4 @@ class WriteText(Step, frozen=True):
 
     def apply(self, live: Live) -> None:
         files.write_atomic(Path(self.path), self.text.encode(), durable=False)
+        os.chmod(self.path, 0o644)  # whatever our umask is: the container's users read it

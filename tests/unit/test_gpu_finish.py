@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -68,7 +69,10 @@ def test_the_drivers_parameters_say_that_nodes_are_not_to_be_made(tmp_path: Path
         ("/proc/driver/nvidia/params", f"{tmp_path}/nvidia-params")
     ]
     assert "ro" in config.mounts[0].options
+    before = os.umask(0o077)
     steps[0].apply(Live())
+    os.umask(before)
+    assert (tmp_path / "nvidia-params").stat().st_mode & 0o777 == 0o644, "a container's users read it too"
     assert (tmp_path / "nvidia-params").read_text() == "Mobile: 1\nModifyDeviceFiles: 0\nDeviceFileMode: 438\n"
     assert isinstance(steps[0], WriteText)
     assert gpu_finish.params(config, tmp_path, tmp_path / "nowhere") == (config, [])
