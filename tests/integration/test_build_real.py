@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import learning
+from tests.support import learning, training
 from tests.support.instance import Minidock
 from tests.support.needs import require_feature, require_root
 
@@ -58,6 +58,8 @@ def test_real_dockerfiles(minidock: Minidock, tmp_path: Path) -> None:
     port = int(json.loads(ports)["6006/tcp"][0]["HostPort"])
     assert b"<title>TensorBoard</title>" in _answer(port, "/")
     assert json.loads(_answer(port, "/data/environment"))["data_location"] == "/development/logs"
+    training.several_at_once(minidock, "development", tmp_path)
+    training.notebook(minidock, "development")
 
 
 def _answer(port: int, path: str) -> bytes:

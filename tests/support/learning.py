@@ -25,7 +25,7 @@ RUN pip install -r requirements.txt
 EXPOSE 6006 8888
 CMD ["/bin/bash"]
 """
-REQUIREMENTS = "numpy\nscikit-learn\ntensorboard\n"
+REQUIREMENTS = "numpy\nscikit-learn\ntensorboard\nnotebook\n"
 TRAIN = """\
 import numpy, sklearn.linear_model
 line = sklearn.linear_model.LinearRegression().fit(numpy.array([[1], [2], [3]]), [2, 4, 6])
