@@ -46,9 +46,24 @@ static struct {
     atomic_int sent;
 } handover = {.listener = NOT_YET};
 
-static int refuse(int wire, int error)
+/* In Go's words, as runc has it: Docker's users know them from their logs. */
+static const char *refusal(int error)
+{
+    switch (error) {
+    case ENOENT: return "no such file or directory";
+    case EACCES: return "permission denied";
+    case ENOEXEC: return "exec format error";
+    case ENOTDIR: return "not a directory";
+    default: return strerror(error);
+    }
+}
+
+static int refuse(int wire, const char *program, int error)
 {
     char message[64];
+    /* After `create` nobody waits at a wire any more: whoever reads the container's output gets to know. */
+    if (wire < 0)
+        dprintf(2, "exec %s: %s\n", program, refusal(error));
     int length = snprintf(message, sizeof message, "{\"kind\":\"refused\",\"number\":%d}", error);
     if (wire >= 0 && send(wire, message, (size_t)length, MSG_NOSIGNAL) != length)
         return 255;
@@ -73,7 +88,7 @@ static int hand_over(void *unused)
                                           .cmsg_len = CMSG_LEN(sizeof(int))};
         memcpy(CMSG_DATA(&control.header), &listener, sizeof listener);
         if (size <= 0 || sendmsg(handover.agent, &message, MSG_NOSIGNAL) != size)
-            syscall(SYS_exit_group, refuse(handover.wire, size <= 0 ? EINVAL : errno));
+            syscall(SYS_exit_group, refuse(handover.wire, "", size <= 0 ? EINVAL : errno));
         close(listener);
         close(handover.agent);
         atomic_store(&handover.sent, 1);
@@ -132,5 +147,5 @@ int main(int argc, char *argv[])
     if (close_range((unsigned)atoi(argv[2]), ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
         (filter < 0 || confine(filter, (unsigned)atoi(argv[4]), held, agent, notice, wire) == 0))
         execve(argv[6], argv + 7, environ);
-    return refuse(wire, errno);
+    return refuse(wire, argv[6], errno);
 }

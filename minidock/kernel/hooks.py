@@ -49,6 +49,11 @@ class RunHooks(Step, frozen=True):
         lines = [f"printf %s {state} | {shlex.join([hook.path, *hook.args[1:]])}" for hook in self.hooks]
         return "\n".join(lines)
 
+    def with_environment(self, env: list[str]) -> RunHooks:
+        """The same, with `env` for those that name none."""
+        filled = [msgspec.structs.replace(hook, env=env if hook.env is None else hook.env) for hook in self.hooks]
+        return msgspec.structs.replace(self, hooks=filled)
+
     def apply(self, live: Live) -> None:
         run(self.stage, self.hooks, self.state, live.pid, self.cwd)
 

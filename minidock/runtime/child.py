@@ -137,16 +137,18 @@ def _become(plan: Plan, inherited: Inheritance, live: Live, program: int) -> Non
         live.fds.get("agent", -1), live.fds.get("agent-notice", -1),
     )  # fmt: skip
     # One listener for one message: what the agent would decide on fails with ENOSYS in a hook.
-    _run_start_hooks(plan, msgspec.structs.replace(ways, wire=-1, preserved=0, agent=-1, notice=-1))
+    _run_start_hooks(plan, env, msgspec.structs.replace(ways, wire=-1, preserved=0, agent=-1, notice=-1))
     os.umask(plan.umask)
     execute.execute(ways, executable, command.args, env)
 
 
-def _run_start_hooks(plan: Plan, ways: execute.Ways) -> None:
-    """When one fails nobody waits at the wire any more: the container's standard error gets to know."""
+def _run_start_hooks(plan: Plan, env: list[str], ways: execute.Ways) -> None:
+    """When one fails nobody waits at the wire any more: the container's standard error gets to know. As programs of the
+    container they have the command's environment, unless they are given another."""
     for step in plan.start_hooks:
         from minidock.kernel import hooks
 
+        step = step.with_environment(env)
         try:
             hooks.run(step.stage, step.hooks, step.state, os.getpid(), "/", partial(hooks.confined, ways=ways))
         except MinidockError as error:
@@ -167,7 +169,13 @@ def _with_home(env: list[str]) -> list[str]:
 
 
 def _park(wire: Wire, start_line: int) -> None:
-    """OCI's `create` ends here: A goes, we wait for the byte that `start` writes into the fifo."""
+    """OCI's `create` ends here: A goes, we wait for the byte that `start` writes into the fifo.
+
+    Process 1 gets no signal that it has no handler for (pid_namespaces(7)): one that was never started can be ended as
+    well as one that runs. execve(2) forgets the handlers.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: os._exit(128 + number))
     wire.close()
     if os.read(start_line, 1) != b"!":
         os._exit(1)

@@ -1,8 +1,9 @@
 """Entering a container that runs: the plan of `exec`.
 
-Order matters. The user namespace comes first, for its capabilities; the mount namespace last, because with it the
-host's /proc, and so the paths of all others, are gone. The pid namespace is joined by the process that clones.
-Man page: setns(2).
+Order matters. The user namespace comes first for an ordinary user, who has its capabilities only in there; root has
+rights over all, and in there no more over those that the host owns (a time namespace is made before the user one): so
+then it comes after the others. The mount namespace is last, because with it the host's /proc, and so the paths of all
+others, are gone. The pid namespace is joined by the process that clones. Man page: setns(2).
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ def plan(
 
     affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
     child: list[Step] = [*agent(spec, state or {}), *_affinity(affinity.initial), *cgroups.child]
-    for kind, facts in namespaces.KINDS.items():
-        theirs = f"/proc/{pid}/ns/{facts.file}"
+    late = ("user", "mount") if os.geteuid() == 0 else ("mount",)
+    kinds = sorted(namespaces.KINDS.values(), key=lambda facts: late.index(facts.name) if facts.name in late else -1)
+    for facts in kinds:
+        kind, theirs = facts.name, f"/proc/{pid}/ns/{facts.file}"
         if kind != "pid" and not _same(theirs, f"/proc/self/ns/{facts.file}"):
             child.append(namespaces.JoinNamespace(kind, theirs))
             if kind == "user":

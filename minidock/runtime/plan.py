@@ -182,5 +182,5 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
     if root and root.readonly:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
-    steps += [masks.MaskPath(path) for path in spec.linux.masked_paths]
+    steps += [masks.MaskPath(path) for path in dict.fromkeys(spec.linux.masked_paths)]
     return [*steps, *rights(spec, process, cache)]

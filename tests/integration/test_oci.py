@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.oci import Run, args, bundle, configure, oci
+from tests.support.oci import Run, args, bundle, configure, oci, wait_for
 
 pytestmark = pytest.mark.vm
 
@@ -105,3 +107,23 @@ def test_the_terminal_goes_to_the_console_socket(oci: Run, bundle: Path, tmp_pat
     _, (master,), _, _ = socket.recv_fds(wire, 100, 1)
     oci("start", "term")
     assert os.read(master, 100) == b"/dev/pts/0\r\n"
+
+
+def test_one_that_was_never_started_can_be_ended_by_a_signal(oci: Run, bundle: Path) -> None:
+    """Process 1 of a pid namespace gets no signal that it has no handler for."""
+    configure(oci, bundle, args("true"))
+    oci("create", "-b", str(bundle), "box")
+    oci("kill", "box", "TERM")
+    wait_for(oci, "box", "stopped")
+
+
+def test_what_execve_says_after_create_is_told_where_the_command_s_output_goes(oci: Run, bundle: Path) -> None:
+    (bundle / "rootfs" / "run.sh").write_text("#!/nosuch interpreter\n")
+    (bundle / "rootfs" / "run.sh").chmod(0o755)
+    configure(oci, bundle, args("/run.sh"))
+    with open(bundle / "said", "w+") as said:
+        command = [sys.executable, "-m", "minidock.oci.cli", "--root", str(bundle.parent / "state")]
+        subprocess.run([*command, "create", "-b", str(bundle), "box"], stdout=said, stderr=said, check=True)
+        oci("start", "box")
+        wait_for(oci, "box", "stopped")
+    assert (bundle / "said").read_text() == "exec /run.sh: no such file or directory\n"

@@ -1,0 +1,151 @@
+"""Mounts and namespaces of config.json that an engine like ours doesn't use itself, but others do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from tests.support.oci import Run, add_user_namespace, args, bundle, configure, oci, run_with
+
+__all__ = ["bundle", "oci"]
+
+
+def test_tmpcopyup_keeps_what_was_there(oci: Run, bundle: Path) -> None:
+    place = bundle / "rootfs" / "data" / "below"
+    place.mkdir(parents=True)
+    (place / "file").write_text("kept\n")
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = [
+            "sh",
+            "-c",
+            "cat /data/below/file; echo new > /data/more; grep ' /data' /proc/mounts",
+        ]
+        config["mounts"].append({"destination": "/data", "type": "tmpfs", "options": ["tmpcopyup", "size=64k"]})
+
+    result = run_with(oci, bundle, change)
+    assert result.stdout.split()[:3] == ["kept", "tmpfs", "/data"], result.stderr
+    assert not (bundle / "rootfs" / "data" / "more").exists()
+
+
+def test_an_idmapped_mount_shows_other_owners(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").touch()
+    os.chown(source / "file", 1000, 1001)
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["stat", "-c", "%u:%g", "/data/file"]
+        mapping = [{"containerID": 1000, "hostID": 5000, "size": 10}]
+        config["mounts"].append(
+            {"destination": "/data", "type": "bind", "source": str(source), "options": ["rbind", "ridmap"],
+             "uidMappings": mapping, "gidMappings": mapping}
+        )  # fmt: skip
+
+    result = run_with(oci, bundle, change)
+    assert result.stdout == "5000:5001\n", result.stderr
+    assert (source / "file").stat().st_uid == 1000
+
+
+def test_a_user_namespace_gets_devices_and_sources_that_it_can_t_reach(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "file").write_text("lent\n")
+
+    def change(config: dict) -> None:
+        add_user_namespace(config, bundle)
+        config["mounts"].append(
+            {"destination": "/lent", "type": "bind", "source": str(closed / "file"), "options": ["bind"]}
+        )
+        config["linux"]["devices"] = [{"path": "/dev/odd", "type": "c", "major": 1, "minor": 5, "uid": 3, "gid": 4}]
+        script = "cat /lent; stat -c %t:%T:%u:%g /dev/odd; echo x > /dev/null && echo null; head -c 2 /dev/zero | ls -"
+        config["process"]["args"] = ["sh", "-c", script.partition("; head")[0]]
+
+    result = run_with(oci, bundle, change)
+    assert result.stdout.split() == ["lent", "1:5:3:4", "null"], result.stderr
+
+
+def test_namespaces_by_path_with_a_user_namespace(oci: Run, bundle: Path) -> None:
+    """Another container's network and user namespaces, entered before there is a process: it would lack the right."""
+    configure(oci, bundle, lambda config: (add_user_namespace(config, bundle), args("sleep", "1000")(config))[0])
+    oci("run", "-d", "-b", str(bundle), "first")
+    pid = json.loads(oci("state", "first").stdout)["pid"]
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = [
+            "sh",
+            "-c",
+            "for kind in net user uts; do readlink /proc/self/ns/$kind; done; id -u",
+        ]
+        add_user_namespace(config, bundle)
+        for entry in config["linux"]["namespaces"]:
+            if entry["type"] in ("network", "user"):
+                entry["path"] = f"/proc/{pid}/ns/{'net' if entry['type'] == 'network' else 'user'}"
+
+    result = run_with(oci, bundle, change, "second")
+    theirs = [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "user", "uts")]
+    found = result.stdout.split()
+    assert found[:2] == theirs[:2], result.stderr
+    assert found[2] != theirs[2]
+    assert found[3] == "0"
+
+
+def test_propagation_of_the_root(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sh", "-c", "head -n 1 /proc/self/mountinfo"]
+        config["linux"]["rootfsPropagation"] = "shared"
+
+    result = run_with(oci, bundle, change)
+    assert "shared:" in result.stdout, result.stderr
+    fresh = subprocess.run(["grep", str(bundle), "/proc/self/mountinfo"], capture_output=True, text=True)
+    assert fresh.stdout == ""
+
+
+def test_a_tmpfs_that_others_hang_in_is_read_only_in_the_end(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        for mount in config["mounts"]:
+            if mount["destination"] == "/dev":
+                mount["options"].append("ro")
+        config["process"]["args"] = ["sh", "-c", "echo x > /dev/null && touch /dev/new"]
+
+    result = run_with(oci, bundle, change)
+    assert "Read-only file system" in result.stderr
+
+
+def test_a_path_is_masked_once_however_often_it_is_named(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["linux"]["maskedPaths"] = ["/proc/timer_list"] * 3
+        config["process"]["args"] = ["grep", "-c", "/proc/timer_list", "/proc/mounts"]
+
+    assert run_with(oci, bundle, change).stdout == "1\n"
+
+
+def test_exec_joins_what_the_host_owns_and_what_the_user_namespace_owns(oci: Run, bundle: Path) -> None:
+    """A time namespace is made before the user namespace, which then has no rights over it."""
+
+    def change(config: dict) -> None:
+        add_user_namespace(config, bundle)
+        config["linux"]["namespaces"].append({"type": "time"})
+        config["linux"]["timeOffsets"] = {"boottime": {"secs": 77, "nanosecs": 0}}
+        config["process"]["args"] = ["sleep", "1000"]
+
+    configure(oci, bundle, change)
+    oci("run", "-d", "-b", str(bundle), "first")
+
+    def join(config: dict) -> None:
+        files = {"network": "net", "mount": ""}
+        pid = json.loads(oci("state", "first").stdout)["pid"]
+        config["linux"]["namespaces"] = [
+            {"type": kind, "path": f"/proc/{pid}/ns/{files.get(kind, kind)}" if kind != "mount" else ""}
+            for kind in ("user", "time", "network", "ipc", "uts", "pid", "mount")
+        ]
+        config["process"]["args"] = ["sleep", "999"]
+
+    configure(oci, bundle, join)
+    oci("run", "-d", "-b", str(bundle), "second")
+    for name in ("first", "second"):
+        seen = oci("exec", name, "sh", "-c", "cat /proc/self/timens_offsets /proc/self/uid_map").stdout.split()
+        assert seen[:6] == ["monotonic", "0", "0", "boottime", "77", "0"]
+        assert seen[6:] == ["0", "100000", "65536"]
