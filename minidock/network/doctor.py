@@ -129,21 +129,26 @@ def _dropping_rules(layout: Layout) -> list[Finding]:
     with Netlink() as netlink:
         names = {found.index: found.name for found in link.links(netlink)}
         uplink = next((names[found.index] for found in route.routes(netlink) if not found.prefix), "")
-    rows: dict[str, Finding] = {}
+    rows: list[Finding] = []
     for bridge in [found.bridge for found in subnets.everything(layout) if found.bridge] or [layout.bridge]:
-        ways = (
-            ("goes out of", obstacles.Packet(bridge, uplink)),
-            ("comes in to", obstacles.Packet(uplink, bridge)),
-        )
+        ways = (("goes out of", obstacles.Packet(bridge, uplink)), ("comes in to", obstacles.Packet(uplink, bridge)))
         for way, packet in ways:
-            for found in obstacles.in_the_way(rules, packet, ours=layout.nft_table):
-                text = f"a rule of chain {found.where} (handle {found.handle}) drops what {way} {bridge}"
-                advice = f"`nft -a list chain {found.where}` shows it; put one before it that accepts {bridge}"
-                if not found.certain:
-                    text = f"a rule of chain {found.where} (handle {found.handle}) may drop some of what {way} {bridge}"
-                    advice = f"`nft -a list chain {found.where}` shows what it asks for"
-                rows.setdefault(text, Finding("bad" if found.certain else "note", "firewalls", text, advice))
-    return list(rows.values())
+            met = obstacles.in_the_way(rules, packet, ours=layout.nft_table)
+            for chain in dict.fromkeys(found.where for found in met):
+                handles = {sure: _handles(met, chain, certain=sure) for sure in (True, False)}
+                see = f"`nft -a list chain {chain}` shows"
+                if handles[True]:
+                    text = f"a rule of chain {chain} ({handles[True]}) drops what {way} {bridge}"
+                    advice = f"{see} it; put one before it that accepts {bridge}"
+                    rows.append(Finding("bad", "firewalls", text, advice))
+                elif handles[False]:
+                    text = f"chain {chain} ({handles[False]}) may drop some of what {way} {bridge}"
+                    rows.append(Finding("note", "firewalls", text, f"{see} what it asks for"))
+    return rows
+
+
+def _handles(met: list[obstacles.Obstacle], chain: str, *, certain: bool) -> str:
+    return ", ".join(f"handle {one.handle}" for one in met if (one.where, one.certain) == (chain, certain))
 
 
 def _subnets(layout: Layout) -> list[Finding]:

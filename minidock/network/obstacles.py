@@ -37,10 +37,11 @@ class Obstacle(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """By `family table chain`: the hooks of base chains, and the rules of all, in order."""
+    """By `family table chain`: the hooks of base chains, the rules of all, in order; by `family table` its sets."""
 
     hooks: dict[str, str]
     rules: dict[str, list[dict[str, Any]]]
+    sets: dict[str, dict[str, list[Any]]]
 
 
 def listed(nft: str) -> Rules:
@@ -54,12 +55,15 @@ def listed(nft: str) -> Rules:
 def parse(objects: list[dict[str, Any]]) -> Rules:
     hooks: dict[str, str] = {}
     rules: dict[str, list[dict[str, Any]]] = {}
+    sets: dict[str, dict[str, list[Any]]] = {}
     for kind, found in (pair for row in objects for pair in row.items()):
         if kind == "chain" and found.get("hook") in HOOKS:
             hooks[f"{found['family']} {found['table']} {found['name']}"] = found["hook"]
         elif kind == "rule":
             rules.setdefault(f"{found['family']} {found['table']} {found['chain']}", []).append(found)
-    return Rules(hooks, rules)
+        elif kind == "set":
+            sets.setdefault(f"{found['family']} {found['table']}", {})[found["name"]] = found.get("elem", [])
+    return Rules(hooks, rules, sets)
 
 
 def in_the_way(rules: Rules, packet: Packet, *, ours: str) -> list[Obstacle]:
@@ -75,8 +79,9 @@ def in_the_way(rules: Rules, packet: Packet, *, ours: str) -> list[Obstacle]:
 
 def _walk(rules: Rules, chain: str, packet: Packet, found: list[Obstacle], *, certain: bool, depth: int) -> str:
     """Lead the packet along the chain; what became of it for certain: `accept`, `drop`, or empty: it goes on."""
+    table = chain.rpartition(" ")[0]
     for rule in rules.rules.get(chain, []):
-        applies = _applies(rule["expr"], packet)
+        applies = _applies(rule["expr"], packet, rules.sets.get(table, {}))
         for verdict, target in _verdicts(rule["expr"]) if applies is not False else ():
             sure = certain and applies is True
             if verdict in ("drop", "reject"):
@@ -84,8 +89,7 @@ def _walk(rules: Rules, chain: str, packet: Packet, found: list[Obstacle], *, ce
                 if applies:
                     return "drop"
             elif verdict in ("jump", "goto") and depth < 16:  # the kernel's own limit
-                below = f"{chain.rpartition(' ')[0]} {target}"
-                ended = _walk(rules, below, packet, found, certain=sure, depth=depth + 1)
+                ended = _walk(rules, f"{table} {target}", packet, found, certain=sure, depth=depth + 1)
                 if applies and (ended or verdict == "goto"):
                     return ended
             elif applies and verdict in ("accept", "return"):
@@ -102,13 +106,13 @@ def _verdicts(expressions: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
                 yield "reject", ""
 
 
-def _applies(expressions: list[dict[str, Any]], packet: Packet) -> bool | None:
+def _applies(expressions: list[dict[str, Any]], packet: Packet, sets: dict[str, list[Any]]) -> bool | None:
     """Whether the rule is for the packet; None when that can't be judged here."""
     judged: bool | None = True
     for expression in expressions:
         word, value = next(iter(expression.items()))
         if word == "match":
-            one = _matches(value, packet)
+            one = _matches(value, packet, sets)
         else:
             known = word in SIDE_EFFECTS or any(True for _ in _verdicts([expression]))
             one = True if known else None
@@ -118,22 +122,27 @@ def _applies(expressions: list[dict[str, Any]], packet: Packet) -> bool | None:
     return judged
 
 
-def _matches(match: dict[str, Any], packet: Packet) -> bool | None:
-    left, right, same = match["left"], match["right"], match["op"] in ("==", "in")
+def _matches(match: dict[str, Any], packet: Packet, sets: dict[str, list[Any]]) -> bool | None:
+    left, same = match["left"], match["op"] in ("==", "in")
     if not isinstance(left, dict) or match["op"] not in ("==", "in", "!="):
         return None
-    wanted = _words(right)
+    words = _words(match["right"], sets)
     name = left.get("meta", {}).get("key", "")
-    if name in ("iifname", "oifname") and getattr(packet, name) and wanted:
-        return any(fnmatch.fnmatchcase(getattr(packet, name), word) for word in wanted) == same
-    if left.get("ct", {}).get("key") == "state" and wanted:
-        return ("new" in wanted) == same
+    if words is None:
+        return None
+    if name in ("iifname", "oifname") and getattr(packet, name):
+        return any(fnmatch.fnmatchcase(getattr(packet, name), word) for word in words) == same
+    if left.get("ct", {}).get("key") == "state":
+        return ("new" in words) == same
     return None
 
 
-def _words(right: object) -> list[str]:
-    """The plain words on the right of a comparison; none when there is anything else."""
-    rows = right.get("set", []) if isinstance(right, dict) else right if isinstance(right, list) else [right]
-    rows = rows if isinstance(rows, list) else [rows]
-    words = [row for row in rows if isinstance(row, str) and not row.startswith("@")]
-    return words if len(words) == len(rows) else []
+def _words(right: object, sets: dict[str, list[Any]]) -> list[str] | None:
+    """What stands on the right of a comparison, when it is one word, several, or a set of such; else None."""
+    if isinstance(right, str) and right.startswith("@"):
+        right = sets.get(right[1:])
+    elif isinstance(right, dict):
+        right = right.get("set")
+    rows = right if isinstance(right, list) else [right]
+    words = [row for row in rows if isinstance(row, str)]
+    return words if len(words) == len(rows) else None

@@ -62,6 +62,9 @@ STRICT = "inet strict f '{ type filter hook forward priority 0; policy accept; }
         (['iifname "BRIDGE" accept', "drop"], ["bad in"]),
         (['iifname "BRIDGE" accept', 'oifname "BRIDGE" accept', "drop"], []),
         (["tcp dport 25 drop"], ["note out", "note in"]),
+        (["oifname @empty drop", "iifname @theirs drop", "ip daddr 127.0.0.0/8 iifname @theirs drop"], []),
+        (["iifname @bridges drop"], ["bad out"]),
+        (["tcp dport 25 drop", "udp dport 53 drop", 'iifname "BRIDGE" drop'], ["bad out", "note in"]),
         (["jump deeper"], ["bad out"]),
         (['iifname "eth7" goto deeper', "drop"], ["bad out", "bad in"]),
     ],
@@ -71,6 +74,9 @@ def test_rules_that_drop_are_found(lab: Lab, layout: Layout, rules: list[str], s
     sh("ip route add default via 192.0.2.9")
     lab.start(layout, 1)
     sh(f"nft add table inet strict; nft add chain inet strict deeper; nft add chain {STRICT}")
+    sh("nft 'add set inet strict empty { type ifname; }'")
+    sh("""nft 'add set inet strict theirs { type ifname; elements = { "docker0" }; }'""")
+    sh(f"""nft 'add set inet strict bridges {{ type ifname; elements = {{ "eth7", "{layout.bridge}" }}; }}'""")
     sh(f"""nft 'add rule inet strict deeper iifname "{layout.bridge}" drop'""")
     for rule in filter(None, rules):
         words = rule.replace("BRIDGE", layout.bridge).replace("BRI*", layout.bridge[:3] + "*")
