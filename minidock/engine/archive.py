@@ -38,8 +38,8 @@ GO_BITS = ((stat.S_ISUID, 1 << 23), (stat.S_ISGID, 1 << 22), (stat.S_ISVTX, 1 <<
 def stat_path(layout: Layout, ref: str, path: str) -> PathStat:
     """What a path of the container is; a symlink at its end is not followed. Raises NotFound."""
     record = tree.find(layout, ref)
-    with tree.opened(layout, record, with_volumes=True) as root:
-        return stat_in(root, ref, path)
+    with tree.opened(layout, record, with_volumes=True) as found:
+        return stat_in(found.root, ref, path)
 
 
 def stat_in(root: int, ref: str, path: str) -> PathStat:
@@ -59,20 +59,23 @@ def stat_in(root: int, ref: str, path: str) -> PathStat:
 def read(layout: Layout, ref: str, path: str, write: Callable[[bytes], object], *, name: str = "") -> None:
     """A tar of the file or directory at a path, under its own name, or `name` instead. Raises NotFound."""
     record = tree.find(layout, ref)
-    with tree.opened(layout, record, with_volumes=True) as root:
-        read_in(root, ref, path, write, name=name)
+    with tree.opened(layout, record, with_volumes=True) as found:
+        read_in(found, ref, path, write, name=name)
     events.container(layout, record, "archive-path")
 
 
-def read_in(root: int, ref: str, path: str, write: Callable[[bytes], object], *, name: str = "") -> None:
+def read_in(found: tree.View, ref: str, path: str, write: Callable[[bytes], object], *, name: str = "") -> None:
     from minidock.image.pack import pack
+
+    root = found.root
 
     with contextlib.ExitStack() as stack:
         fd = _open(root, ref, path)
         stack.callback(os.close, fd)
         parent = _open(root, ref, posixpath.dirname(_clean(path)) + "/")
         stack.callback(os.close, parent)
-        pack(write, fd, parent, os.fsencode(posixpath.basename(_clean(path))), os.fsencode(name or _base(path)))
+        inside, shown = os.fsencode(posixpath.basename(_clean(path))), os.fsencode(name or _base(path))
+        pack(write, fd, parent, inside, shown, found.owners)
 
 
 def write(
@@ -90,8 +93,8 @@ def write(
     """
     record = tree.find(layout, ref)
     owner = owner_in(layout, record) if own else None
-    with tree.opened(layout, record, with_volumes=True) as root:
-        write_in(root, record, ref, path, source, owner=owner, strict=strict)
+    with tree.opened(layout, record, with_volumes=True, writes=True) as found:
+        write_in(found.root, record, ref, path, source, owner=owner, strict=strict)
     events.container(layout, record, "extract-to-dir")
 
 

@@ -35,9 +35,9 @@ def export(layout: Layout, ref: str, out: BinaryIO) -> None:
     from minidock.image.pack import Packer
 
     record = tree.find(layout, ref)
-    with tree.opened(layout, record, with_volumes=False) as root:
-        packer = Packer(out.write)
-        packer.below(root)
+    with tree.opened(layout, record, with_volumes=False) as found:
+        packer = Packer(out.write, found.owners)
+        packer.below(found.root)
         packer.tar.end()
     events.container(layout, record, "export")
 

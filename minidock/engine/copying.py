@@ -59,7 +59,7 @@ class End(Protocol):
 def into(layout: Layout, source: str, ref: str, target: str, *, own: bool, follow: bool) -> int:
     """From this machine into the container; how many bytes of tar it took."""
     found = local_source(source, follow)
-    with _end(layout, ref) as end:
+    with _end(layout, ref, writes=True) as end:
         count = send(found, end, target, own=own)
     events.container(layout, end.record, "extract-to-dir")
     return count
@@ -67,7 +67,7 @@ def into(layout: Layout, source: str, ref: str, target: str, *, own: bool, follo
 
 def stream_into(layout: Layout, source: BinaryIO, ref: str, target: str, *, own: bool) -> None:
     """A tar from somewhere else."""
-    with _end(layout, ref) as end:
+    with _end(layout, ref, writes=True) as end:
         send_tar(source, end, target, own=own)
     events.container(layout, end.record, "extract-to-dir")
 
@@ -130,27 +130,27 @@ def fetch_tar(end: End, source: str, out: BinaryIO, *, follow: bool) -> None:
 class _End(msgspec.Struct, frozen=True):
     """A container's tree. Opened once and first of all: nothing may be cloned when the pipe's thread runs."""
 
-    root: int
+    found: tree.View
     record: Record
     ref: str
     layout: Layout
 
     def stat(self, path: str) -> PathStat:
-        return archive.stat_in(self.root, self.ref, path)
+        return archive.stat_in(self.found.root, self.ref, path)
 
     def read(self, path: str, write: Write, name: str) -> None:
-        archive.read_in(self.root, self.ref, path, write, name=name)
+        archive.read_in(self.found, self.ref, path, write, name=name)
 
     def write(self, directory: str, read: Read, own: bool) -> None:
         owner = archive.owner_in(self.layout, self.record) if own else None
-        archive.write_in(self.root, self.record, self.ref, directory, read, owner=owner)
+        archive.write_in(self.found.root, self.record, self.ref, directory, read, owner=owner)
 
 
 @contextlib.contextmanager
-def _end(layout: Layout, ref: str) -> Iterator[_End]:
+def _end(layout: Layout, ref: str, *, writes: bool = False) -> Iterator[_End]:
     record = tree.find(layout, ref)
-    with tree.opened(layout, record, with_volumes=True) as root:
-        yield _End(root, record, ref, layout)
+    with tree.opened(layout, record, with_volumes=True, writes=writes) as found:
+        yield _End(found, record, ref, layout)
 
 
 @contextlib.contextmanager

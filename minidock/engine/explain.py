@@ -89,8 +89,8 @@ def _file_reason(layout: Layout, record: Record) -> str:
     number = errno.ENOEXEC if "format" in record.state.error else errno.ENOENT
     if not path:
         return ""
-    with contextlib.suppress(OSError, MinidockError), tree.opened(layout, record, with_volumes=True) as root:
-        fd = rootpath.open_in(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    with contextlib.suppress(OSError, MinidockError), tree.opened(layout, record, with_volumes=True) as found:
+        fd = rootpath.open_in(found.root, path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             return execute.explain(f"/proc/self/fd/{fd}", number)
         finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine import bundle, init_layer, userns, volume_mounts
 from minidock.engine.record import Record, Records, alive, refresh
@@ -19,31 +20,48 @@ from minidock.kernel.bind import BindMount
 from minidock.paths import Layout
 from minidock.steps import Step
 
+if TYPE_CHECKING:
+    from minidock.image.pack import Owners
+
+
+class View(NamedTuple):
+    """A container's tree, open."""
+
+    root: int
+    """A descriptor of its root."""
+    owners: Owners | None = None
+    """From who a file belongs to here to who that is in the container; None where both are the same."""
+
 
 @contextlib.contextmanager
-def opened(layout: Layout, record: Record, *, with_volumes: bool) -> Iterator[int]:
-    """A descriptor of the root of its tree; volumes and bind mounts are where the container has them, if wanted."""
+def opened(layout: Layout, record: Record, *, with_volumes: bool, writes: bool = False) -> Iterator[View]:
+    """Volumes and bind mounts are where the container has them, if wanted.
+
+    Raises Unsupported with `writes` for a container that runs with other users: to its writable layer the host's root
+    is nobody (kernel/idmap.py), and can make no file there.
+    """
     directory = layout.container(record.id)
     place = str(directory / "upper")
     binds = _binds(layout, record, place) if with_volumes else []
     if alive(record):
-        if userns.maps(record):
+        maps = userns.maps(record)
+        if maps and writes:
             raise Unsupported(
-                f"container {record.id[:12]} runs with other users than the host's, and its files show their owners",
-                hint="stop it first: a stopped one's files have the image's owners",
+                f"container {record.id[:12]} runs with other users than the host's: nothing can be written into it",
+                hint="stop it first, or write by exec: minidock exec -i NAME tar x -C DIRECTORY",
             )
         with view.running(record.state.pid, place, binds) as root:
-            yield root
+            yield View(root, maps.inside if maps else None)
         return
     with Records(layout).locked(record.id):
         record = Records(layout).read(record.id)
         if not alive(record):
             overlay = init_layer.overlay_at(layout, record, place)
             with view.stopped(overlay, binds) as root:
-                yield root
+                yield View(root)
             return
-    with opened(layout, record, with_volumes=with_volumes) as root:  # started since we looked
-        yield root
+    with opened(layout, record, with_volumes=with_volumes, writes=writes) as found:  # started since we looked
+        yield found
 
 
 def _binds(layout: Layout, record: Record, place: str) -> list[Step]:

@@ -47,6 +47,10 @@ class IdMaps(msgspec.Struct, frozen=True):
         """Who its root is on the host."""
         return user.outside(self.uids, 0), user.outside(self.gids, 0)
 
+    def inside(self, uid: int, gid: int) -> tuple[int, int]:
+        """Who somebody of the host is in it; nobody (65534) for whom it doesn't know."""
+        return user.inside(self.uids, uid), user.inside(self.gids, gid)
+
 
 def settings(layout: Layout) -> Settings:
     """Raises MinidockError for a file that says something else, or badly."""

@@ -50,6 +50,14 @@ def outside(mappings: list[IdMapping], inside: int) -> int:
     return NOBODY
 
 
+def inside(mappings: list[IdMapping], outside: int) -> int:
+    """The reverse."""
+    for entry in mappings:
+        if entry.host_id <= outside < entry.host_id + entry.size:
+            return entry.container_id + outside - entry.host_id
+    return NOBODY
+
+
 NOBODY = 65534  # proc_sys_kernel(5), overflowuid
 
 

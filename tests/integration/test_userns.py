@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shlex
 import stat
 import subprocess
+import tarfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,3 +247,35 @@ def test_builds_are_remapped(remapped: Minidock, tmp_path: Path) -> None:
     told = inside(remapped, "out", "stat", "-c", "%n %u %g", "/h", "/root-s", "/read", "/cached")
     assert told == "/h 7 8\n/root-s 0 0\n/read 0 0\n/cached 0 0\n"
     assert inside(remapped, "out", "cat", "/map").split() == ["0", str(FIRST), str(COUNT)]
+
+
+def test_what_is_copied_out_of_a_running_one_has_its_own_numbers(remapped: Minidock, tmp_path: Path) -> None:
+    """The kernel shows us its files with the host's numbers; in tars they are whose they are in the container."""
+    script = "mkdir /made; touch /made/root /made/user; chown 1000:5 /made/user; ln /made/user /made/too; sleep 60"
+    remapped("run", "-d", "--name", "lives", "--network", "none", "-v", "kept:/kept", "busybox", "sh", "-c", script)
+    while "too" not in remapped("exec", "lives", "ls", "/made").stdout:
+        pass
+    remapped("exec", "lives", "sh", "-c", "touch /kept/file; chown 7:8 /kept/file", check=True)
+
+    def owners(*words: str) -> dict[str, tuple[int, int]]:
+        done = subprocess.run([*remapped.command, *words], capture_output=True, check=True)
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+            return {
+                member.name: (member.uid, member.gid)
+                for member in tar
+                if "made" in member.name or "file" in member.name
+            }
+
+    wanted = {"made": (0, 0), "made/root": (0, 0), "made/user": (1000, 5), "made/too": (1000, 5)}
+    assert owners("cp", "lives:/made", "-") == wanted
+    assert owners("cp", "lives:/kept/file", "-") == {"file": (7, 8)}
+    assert owners("export", "lives") == wanted
+    remapped("cp", "lives:/made/user", str(tmp_path / "here"), check=True)
+    assert (tmp_path / "here").stat().st_uid == 0  # as whoever copies it
+    refused = remapped("cp", str(tmp_path / "here"), "lives:/made/")
+    assert refused.returncode == 1
+    assert "nothing can be written into it" in refused.stderr
+    remapped("kill", "lives", check=True)
+    assert owners("export", "lives") == wanted
+    remapped("cp", str(tmp_path / "here"), "lives:/made/", check=True)
+    remapped("rm", "-v", "lives", check=True)
