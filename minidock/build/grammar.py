@@ -104,11 +104,13 @@ class Instruction(msgspec.Struct, frozen=True):
     def values(self, name: str) -> list[Flag]:
         return [flag for flag in self.flags if flag.name == name]
 
-    def error(self, message: str, word: Word | Flag | None = None, *, hint: str = "") -> DockerfileError:
-        """An error that points at the word, or at what follows the flags, or at the keyword."""
+    def error(
+        self, message: str, word: Word | Flag | None = None, *, hint: str = "", parsed: bool = False
+    ) -> DockerfileError:
+        """An error that points at the word, or at the keyword; `parsed`: it is understood, and can't be done."""
         text, at = (word.text if isinstance(word, Word) else f"--{word.name}", word.at) if word else (self.written, 0)
         line, column = self.line.place(at)
-        return self.source.error(message, line, column, width=max(1, len(text)), hint=hint)
+        return self.source.error(message, line, column, width=max(1, len(text)), hint=hint, parsed=parsed)
 
     def excerpt(self) -> str:
         return self.source.excerpt(self.line.first, self.line.last)

@@ -29,9 +29,11 @@ class Source(msgspec.Struct, frozen=True):
     name: str
     lines: list[str]
 
-    def error(self, message: str, line: int, column: int = 1, *, width: int = 1, hint: str = "") -> DockerfileError:
-        """An error that points at the place, columns and lines counted from 1."""
-        told = f"dockerfile parse error on line {line}: {message}"
+    def error(
+        self, message: str, line: int, column: int = 1, *, width: int = 1, hint: str = "", parsed: bool = False
+    ) -> DockerfileError:
+        """An error that points at the place, columns and lines counted from 1; `parsed`: not of the language."""
+        told = message if parsed else f"dockerfile parse error on line {line}: {message}"
         return DockerfileError(
             told, line=line, column=column, excerpt=self.excerpt(line, line, column, width=width), hint=hint
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
         try:
             pieces += _pieces(job, command, text, tree, ignore, exclude, parents)
         except MinidockError as error:
-            raise at.error(f"{at.keyword} failed: {error.message}", word, hint=_hint(job, command, text)) from error
+            hint = error.hint or _hint(job, command, text, tree)
+            raise at.error(f"{at.keyword} failed: {error.message}", word, hint=hint, parsed=True) from error
     pieces += _heredocs(job, command, scope)
     if not target.is_directory and len(pieces) > 1:
         what = f"When using {at.keyword} with more than one source file, the destination must be a directory"
@@ -69,11 +71,19 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
     return Asked(pieces, target, flags["chown"], flags["chmod"], keep, at.is_on("link"), job.scratch, key)
 
 
-def _hint(job: Job, command: Copy, text: str) -> str:
+def _hint(job: Job, command: Copy, text: str, tree: Tree) -> str:
+    """Why a source isn't there."""
+    if command.at.keyword == "ADD" and (fetching.is_address(text) or fetching.repository(text) is not None):
+        return ""
+    if command.at.flag("from"):
+        return ""
     path = posixpath.normpath("/" + text).strip("/")
-    if not command.at.flag("from") and job.context.ignore.excludes(path):
+    if job.context.ignore.excludes(path):
         return ".dockerignore leaves it out"
-    return "expected a path below the context's directory" if not command.at.flag("from") else ""
+    status = tree.status(tuple(path.split("/")))
+    if status is not None and stat.S_ISLNK(status.st_mode):
+        return "it is a symbolic link that leads nowhere in the context"
+    return "expected a path below the context's directory"
 
 
 def _expanded(command: Copy, scope: Scope, name: str) -> str:

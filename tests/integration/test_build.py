@@ -135,10 +135,14 @@ COPY --from=bad /more/host /taken
     assert shell(minidock, "cat /taken") == "of the image\n"
 
 
-def test_missing_sources(build: Build) -> None:
+def test_missing_sources(build: Build, tmp_path: Path) -> None:
     told = build("FROM busybox\nRUN true\nCOPY hello nosuch /x/\n", files={"hello": ""}, check=False)
     assert "COPY failed: nosuch: file not found" in told.stderr
     assert "   3 | >>> COPY hello nosuch /x/\n     |                ^~~~~~" in told.stderr
+    assert "ERROR: failed to build: failed to solve: COPY failed" in told.stderr
+    (tmp_path / "context" / "broken").symlink_to("nowhere")
+    told = build("FROM busybox\nCOPY broken /x\n", check=False)
+    assert "broken: file not found (it is a symbolic link that leads nowhere in the context)" in told.stderr
     told = build("FROM busybox\nCOPY gone /x\n", files={"gone": "", ".dockerignore": "gone"}, check=False)
     assert ".dockerignore leaves it out" in told.stderr
     told = build("FROM busybox\nCOPY --from=nosuch:1 a /x\n", check=False)
