@@ -32,9 +32,10 @@ class Settings(msgspec.Struct, frozen=True):
     error: bool = False
 
 
-def settings(dockerfile: Dockerfile) -> Settings:
-    """Raises DockerfileError."""
-    text, line = dockerfile.document.directives.get("check", ("", 0))
+def settings(dockerfile: Dockerfile, given: str = "") -> Settings:
+    """Of the directive `check`, or what is given instead of it. Raises DockerfileError."""
+    text, line = dockerfile.document.directives.get("check", ("", 1))
+    text = given or text
     skip: list[str] = []
     error = False
     for part in filter(None, text.split(";")):
@@ -50,9 +51,11 @@ def settings(dockerfile: Dockerfile) -> Settings:
     return Settings(skip, error)
 
 
-def lint(dockerfile: Dockerfile, *, program: Program | None = None, ignore: Ignore | None = None) -> list[LintWarning]:
+def lint(
+    dockerfile: Dockerfile, *, program: Program | None = None, ignore: Ignore | None = None, given: str = ""
+) -> list[LintWarning]:
     """All findings, in the order of the lines. Raises DockerfileError when the file can't be understood."""
-    skip = settings(dockerfile).skip
+    skip = settings(dockerfile, given).skip
     if "all" in skip:
         return []
     program = program or read_program(dockerfile)

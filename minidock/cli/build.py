@@ -117,7 +117,7 @@ def make_request(path: str, flags: dict[str, FlagValue]) -> BuildRequest:
         ssh=dict(flags["ssh"]),
         outputs=flags["output"],
         squash=flags["squash"],
-        epoch=source_date_epoch(),
+        epoch=source_date_epoch(build_args),
     )
 
 

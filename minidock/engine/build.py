@@ -25,7 +25,7 @@ from minidock.engine import events, repair
 from minidock.engine.build_agents import agents
 from minidock.engine.build_base import begin, image_state, target_platform
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
-from minidock.errors import MinidockError, NotFound, RegistryError, UsageError
+from minidock.errors import BuildFailed, MinidockError, NotFound, RegistryError, UsageError
 from minidock.image import manifest as docs
 from minidock.image import reference
 from minidock.image.buildcache import CacheEntry
@@ -36,6 +36,10 @@ from minidock.image.platforms import host_platform
 from minidock.image.store import ImageStore, Layer
 from minidock.paths import Layout
 from minidock.steps import SILENT, Narrator
+
+CHECK = "BUILDKIT_DOCKERFILE_CHECK"
+"""The build argument that goes before a Dockerfile's directive `check`."""
+EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def build(
@@ -58,6 +62,8 @@ def build(
         context = _loaded(request, stdin, place / "scratch", tell)
         file = grammar.parse(context.dockerfile, context.name)
         program = stages.program(file)
+        findings = _findings(file, program, context, request)
+        _stop_at(findings, lint.settings(file, request.build_args.get(CHECK, "")).error)
         plan = _plan(request, program)
         job = Job(
             plan=plan,
@@ -74,8 +80,7 @@ def build(
         )
         state = parallel.solve(job, functools.partial(begin, layout, request), tick)
         built = _exported(store, request, names, state, tell, place, stdout)
-        told = {"unused_args": _unused(plan, state), "findings": _findings(file, program, context)}
-        return msgspec.structs.replace(built, **told)
+        return msgspec.structs.replace(built, unused_args=_unused(plan, state), findings=findings)
 
 
 @contextlib.contextmanager
@@ -119,13 +124,21 @@ def check(layout: Layout, request: BuildRequest, *, stdin: BinaryIO) -> Checked:
     with store.bringing_in(), workplace(store) as place:
         context = open_context(request.context, file=request.file, stdin=stdin, scratch=place)
         file = grammar.parse(context.dockerfile, context.name)
-        found = _findings(file, stages.program(file), context)
-        return Checked(found, lint.settings(file).error)
+        return Checked(_findings(file, stages.program(file), context, request))
 
 
-def _findings(file: grammar.Dockerfile, program: stages.Program, context: Context) -> list[Finding]:
-    rows = lint.lint(file, program=program, ignore=context.ignore)
+def _findings(
+    file: grammar.Dockerfile, program: stages.Program, context: Context, request: BuildRequest
+) -> list[Finding]:
+    rows = lint.lint(file, program=program, ignore=context.ignore, given=request.build_args.get(CHECK, ""))
     return [Finding(row.rule, row.message, row.first, row.excerpt) for row in rows]
+
+
+def _stop_at(findings: list[Finding], counts_as_error: bool) -> None:
+    """`# check=error=true`: nothing is built when something is found. Raises BuildFailed in BuildKit's words."""
+    if findings and counts_as_error:
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
+        raise BuildFailed(f"lint violation found for rules: {rules}", excerpt=findings[0].excerpt)
 
 
 def _loaded(request: BuildRequest, stdin: BinaryIO, scratch: Path, tell: Tell) -> Context:
@@ -233,13 +246,13 @@ def _squashed(store: ImageStore, state: State, place: Path, epoch: int | None) -
 def _unused(plan: Plan, state: State) -> list[str]:
     """Build arguments that no ARG asked for."""
     asked = {name for arg in plan.program.globals for name, _, _ in arg.args}
-    known = {*asked, *state.used_args, *PREDEFINED, *plan.platform_args}
-    return sorted(set(plan.build_args) - known)
+    known = {*asked, *state.used_args, *PREDEFINED, *plan.platform_args, EPOCH}
+    return sorted(name for name in set(plan.build_args) - known if not name.startswith("BUILDKIT_"))
 
 
-def source_date_epoch() -> int | None:
-    """The environment's SOURCE_DATE_EPOCH. Raises UsageError when it is no number."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+def source_date_epoch(build_args: dict[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH of the build arguments, or the environment's. Raises UsageError when it is no number."""
+    text = build_args.get(EPOCH, os.environ.get(EPOCH, ""))
     if not text:
         return None
     if not text.isdecimal():

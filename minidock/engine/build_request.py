@@ -62,10 +62,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """`is_error`: the Dockerfile asks for findings to count as errors."""
-
     findings: list[Finding]
-    is_error: bool = False
 
 
 class Built(msgspec.Struct, frozen=True):

@@ -129,8 +129,10 @@ def test_reproducible(build: Build, minidock: Minidock) -> None:
     """The same bytes, and so the same id, at any time: with SOURCE_DATE_EPOCH."""
     dockerfile = "FROM busybox\nRUN echo $RANDOM > /dev/null; mkdir /d; touch /d/x\nCOPY file /f\nWORKDIR /w\n"
     ids = set()
-    for _ in range(2):
-        build(dockerfile, "--no-cache", files={"file": "1"}, env={"SOURCE_DATE_EPOCH": "1600000000"})
+    given = ("--build-arg", "SOURCE_DATE_EPOCH=1600000000")
+    for options, env in (((), {"SOURCE_DATE_EPOCH": "1600000000"}), (given, {})):
+        told = build(dockerfile, "--no-cache", *options, files={"file": "1"}, env=env)
+        assert "not consumed" not in told.stderr
         ids.add(inspect(minidock)["Id"])
     assert len(ids) == 1 and inspect(minidock)["Created"] == "2020-09-13T12:26:40Z"
     assert shell(minidock, "stat -c %Y /d/x /f /w") == "1600000000\n" * 3
@@ -237,6 +239,19 @@ def test_warnings(build: Build) -> None:
     told = build("FROM busybox\nCMD x\n", "--build-arg", "NOBODY=1")
     assert "One or more build-args [NOBODY] were not consumed" in told.stderr
     assert " - JSONArgsRecommended: JSON arguments recommended for CMD" in told.stderr
+
+
+def test_findings_that_count_as_errors(build: Build, minidock: Minidock) -> None:
+    """By the Dockerfile's directive, or by a build argument that goes before it; nothing is built then."""
+    strict = "# check=error=true\nFROM busybox\nRUN echo 1\nCMD echo hi\n"
+    told = build(strict, check=False)
+    assert told.returncode == 1 and "RUN echo 1\n#" not in told.stderr and "   4 | >>> CMD echo hi" in told.stderr
+    assert told.stderr.rstrip().endswith("failed to solve: lint violation found for rules: JSONArgsRecommended")
+    told = build(strict, "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all")
+    assert "warning" not in told.stderr.lower()
+    plain = strict.partition("\n")[2]
+    told = build(plain, "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true", check=False)
+    assert told.returncode == 1 and "lint violation" in told.stderr
 
 
 # Stages
