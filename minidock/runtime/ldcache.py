@@ -16,6 +16,7 @@ glibc: sysdeps/generic/dl-cache.h, elf/dl-cache.c. Man page: ldconfig(8).
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import struct
 from collections.abc import Sequence
@@ -178,8 +179,13 @@ class AddLibraries(Step, frozen=True):
         return f"tell the loader of {len(self.libraries)} names of libraries that are mounted"
 
     def shell(self) -> str:
-        lines = "\\n".join(self._directories())
-        return f"printf '{lines}\\n' > {self.rootfs}{CONFIGURATION} && chroot {self.rootfs} ldconfig"
+        """ldconfig itself has to wait for the mounts, and for the root: the script can only leave word for it."""
+        place = shlex.quote(self.rootfs + CONFIGURATION)
+        lines = " ".join(map(shlex.quote, self._directories()))
+        return (
+            f"mkdir -p $(dirname {place}) && printf '%s\\n' {lines} > {place}\n"
+            "# ldconfig, run inside, makes the cache from it; minidock writes the cache itself, and runs nothing"
+        )
 
     def _directories(self) -> list[str]:
         return sorted({os.path.dirname(entry.path) for entry in self.libraries})

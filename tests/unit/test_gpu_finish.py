@@ -154,6 +154,13 @@ def test_a_damaged_cache_is_none(cut: int) -> None:
     assert ldcache.parse(ldcache.added(ldcache.build(CACHE)[:cut], [ours])).entries == [ours]
 
 
+def test_the_shells_line_leaves_word_for_ldconfig(tmp_path: Path) -> None:
+    libraries = [Entry("libcuda.so.1", "/usr/lib64/libcuda.so.1", 0x303), Entry("x.so", "/opt/a b/x.so", 0x303)]
+    step = ldcache.AddLibraries(str(tmp_path), libraries, "/lib64/ld-linux-x86-64.so.2")
+    subprocess.run(["sh", "-e", "-c", step.shell()], check=True)
+    assert (tmp_path / "etc/ld.so.conf.d/zz-minidock.conf").read_text() == "/opt/a b\n/usr/lib64\n"
+
+
 def test_ldconfig_reads_what_was_made(tmp_path: Path) -> None:
     require_tool("ldconfig")
     file = tmp_path / "cache"
