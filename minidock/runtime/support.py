@@ -25,6 +25,9 @@ def check(spec: Spec) -> None:
         raise Unsupported(f"this config.json asks for what is not honoured yet: {', '.join(missing)}")
     if linux.net_devices and not _own(spec, "network"):
         raise UsageError("unable to move network devices without a private NET namespace")
+    users = linux.namespace("user")
+    if users and not users.path and not (linux.uid_mappings and linux.gid_mappings):
+        raise UsageError("user namespaces enabled, but linux.uidMappings or linux.gidMappings not found")
     _check_sysctls(spec)
 
 

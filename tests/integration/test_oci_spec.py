@@ -119,3 +119,9 @@ def test_a_memory_policy_that_no_kernel_knows(oci: Run, bundle: Path, policy: di
     result = oci("run", "-b", str(bundle), "box", check=False)
     assert result.returncode == 1
     assert said in result.stderr
+
+
+def test_a_new_user_namespace_needs_to_know_who_is_who(oci: Run, bundle: Path) -> None:
+    result = run_with(oci, bundle, lambda config: config["linux"]["namespaces"].append({"type": "user"}))
+    assert result.returncode == 1
+    assert "user namespaces enabled, but linux.uidMappings or linux.gidMappings not found" in result.stderr
