@@ -49,7 +49,8 @@ class Ordinary:
         tun = self._etc / "tun"
         os.mknod(tun, stat.S_IFCHR | 0o666, os.makedev(10, 200))
         tun.chmod(0o666)
-        self._binds.append(f"mount --bind {tun} /dev/net/tun")
+        if Path("/dev/net/tun").exists():  # else the module is missing, and slirp4netns says so
+            self._binds.append(f"mount --bind {tun} /dev/net/tun")
         for place in (self.home, self.run):
             os.chown(place, self.number, self.number)
         self._etc.chmod(0o755)
