@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
+import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from minidock.paths import Layout
 from tests.conftest import require_root
 from tests.support import hostile_page
 from tests.support.oddserver import MANIFEST, Handler, OddRegistry, odd_registry
+from tests.support.registry import make_authority
 
 BOB = Credentials("bob", "secret")
 
@@ -293,6 +296,41 @@ def test_list_of_tags(raw: bytes, store: ImageStore, odd: OddRegistry) -> None:
     (repository,) = client.repositories(store.layout, reference.parse(f"{odd.address}/app"))
     with hostile_page.refusal(MinidockError):
         repository.tags()
+
+
+# Layers that nobody may distribute: the manifest says where their owner has them
+
+
+def foreign(odd: OddRegistry, scheme: str, address: str) -> str:
+    """The image's only layer is gone from the registry, and is said to be at the address; its digest."""
+    (described,) = odd.image["layers"]  # type: ignore[misc]
+    digest = described["digest"]
+    kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+    there = {**described, "mediaType": kind, "urls": [f"{scheme}://{address}/v2/app/blobs/{digest}"]}
+    odd.add_manifest("latest", MANIFEST, json.dumps({**odd.image, "layers": [there]}).encode())
+    return str(digest)
+
+
+def test_foreign_layer(store: ImageStore, odd: OddRegistry, tmp_path: Path) -> None:
+    _, certificate, key = make_authority(tmp_path / "tls")
+    with odd_registry() as owner:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        owner.server.socket = context.wrap_socket(owner.server.socket, server_side=True)
+        asking(odd, "Basic")
+        digest = foreign(odd, "https", owner.address)
+        owner.blobs[digest] = odd.blobs.pop(digest)
+        assert get(store, odd, BOB) == b"hello\n"
+        assert len(owner.requests(digest)) == 1
+        assert all("authorization" not in headers for headers in owner.requests("."))
+
+
+def test_foreign_layer_in_the_clear(store: ImageStore, odd: OddRegistry) -> None:
+    with odd_registry() as owner:
+        digest = foreign(odd, "http", owner.address)
+        owner.blobs[digest] = odd.blobs.pop(digest)
+        refused(store, odd)
+        assert owner.requests(".") == []
 
 
 # Through others
