@@ -388,6 +388,16 @@ def test_certificates_are_checked_by_a_given_authority(images: Minidock, guarded
     assert done.returncode == 1 and "x509: certificate signed by unknown authority" in done.stderr
 
 
+def test_a_certificate_that_nobody_vouches_for(images: Minidock, guarded: tuple[Registry, Path]) -> None:
+    """On this machine it is taken, as in Docker, and without a word."""
+    registry, _ = guarded
+    images("login", "-u", "bob", "--password-stdin", registry.address, input="secret\n", check=True)
+    images("tag", "busybox", f"{registry.address}/quiet:1", check=True)
+    for verb in ("push", "pull"):
+        done = images(verb, "-q", f"{registry.address}/quiet:1", check=True)
+        assert (done.stdout, done.stderr) == (f"{registry.address}/quiet:1\n", "")
+
+
 def test_helper_in_use(images: Minidock, guarded: tuple[Registry, Path], own_config: Path, tmp_path: Path) -> None:
     """The password goes to the helper and comes from it; the file never has it."""
     registry, authority = guarded

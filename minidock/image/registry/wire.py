@@ -40,6 +40,9 @@ PATIENCE = 60
 SMALL = 1 << 20
 """Bytes of the largest answer that is no manifest and no blob."""
 
+# Who may go unverified was asked for by name, or is this machine: no line on stderr for each request.
+urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
 Body = bytes | Callable[[], Iterable[bytes]] | None
 """What is sent along; a stream can be asked for again when the request has to be repeated."""
 
