@@ -149,6 +149,16 @@ CAUSES = [
         ["minidock diff {id}", "minidock export {id} | tar t | head"],
         "COPY it into the image, or -v it into the container",
     ),
+    Cause(
+        "the container could not be made",
+        r"\bexit (?:code|status) 125\b",
+        "125 is minidock's own code, not the program's: a flag can't be, or a step failed before the program began; "
+        "the error names it",
+        "errno(3)",
+        ["minidock inspect --format '{{{{.State.Error}}}}' {id}", "minidock events --since 1h --until 0s"],
+        "the same command with --explain shows the steps before the one that failed",
+        codes=[125],
+    ),
 ]
 
 

@@ -107,3 +107,8 @@ def test_shared_memory_is_a_quarter_of_a_large_limit(limit: int, size: int) -> N
 def test_a_bus_error_is_explained(words: str) -> None:
     for cause in (causes.of_text(words), causes.of_code(135)):
         assert cause is not None and "/dev/shm is full" in cause.title and "--shm-size" in cause.remedy
+
+
+@pytest.mark.parametrize("cause", [causes.of_code(125), causes.of_text("docker: exit status 125")])
+def test_the_engine_s_own_code_is_explained(cause: causes.Cause | None) -> None:
+    assert cause is not None and cause.title == "the container could not be made" and "--explain" in cause.remedy
