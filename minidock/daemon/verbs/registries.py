@@ -35,8 +35,6 @@ def push(engine: Engine, given: Arguments, reply: Reply) -> object:
 
 def search(engine: Engine, given: Arguments, reply: Reply) -> object:
     """The filters are ours: a registry knows none."""
-    if not given["term"]:
-        raise UsageError("a term to search for is needed")
     filters = given["filters"]
     unknown = set(filters) - {"is-official", "is-automated", "stars"}
     if unknown:
