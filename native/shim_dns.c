@@ -213,7 +213,7 @@ static void asker_ready(struct source *source, uint32_t events)
             /* out of epoll by hand: it knows open files, and ours stays open under the new number */
             epoll_ctl(net_fd, EPOLL_CTL_DEL, source->fd, NULL);
             if (fd >= 0)
-                link_start(fd, (struct sockaddr *)&server, size, asker->bytes, asker->have);
+                link_start(fd, (struct sockaddr *)&server, size, asker->bytes, asker->have, 1);
             asker_end(asker);
             return;
         }

@@ -62,6 +62,7 @@ struct link {
     struct end ends[2]; /* who has come to us; whom he wants */
     struct way ways[2]; /* from ends[i] to the other */
     bool connecting;
+    int next_server; /* whom of dns.conf's to try when this one can't be reached; 0: nobody else is wanted */
 };
 
 struct door {
@@ -138,6 +139,31 @@ static void link_watch(struct link *link)
     }
 }
 
+static socklen_t server_address(int number, struct sockaddr_storage *address);
+
+static bool link_connect(struct link *link, const struct sockaddr *to, socklen_t size)
+{
+    struct source *there = &link->ends[1].source;
+
+    there->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return there->fd >= 0 && (connect(there->fd, to, size) == 0 || errno == EINPROGRESS) && net_watch(there, EPOLLOUT);
+}
+
+/* A name server that can't be reached: the question is still in the pipe, and goes to the next one that can. */
+static bool link_turn(struct link *link)
+{
+    struct sockaddr_storage server;
+    socklen_t size;
+
+    while (link->next_server > 0 && (size = server_address(link->next_server++, &server)) > 0) {
+        if (link->ends[1].source.fd >= 0)
+            close(link->ends[1].source.fd);
+        if (link_connect(link, (struct sockaddr *)&server, size))
+            return true;
+    }
+    return false;
+}
+
 static void link_ready(struct source *source, uint32_t events)
 {
     struct link *link = ((struct end *)source)->link;
@@ -147,11 +173,12 @@ static void link_ready(struct source *source, uint32_t events)
         int error = 0;
         socklen_t size = sizeof error;
         getsockopt(there, SOL_SOCKET, SO_ERROR, &error, &size);
-        link->connecting = false;
         if (error != 0) {
-            link_close(link);
+            if (!link_turn(link))
+                link_close(link);
             return;
         }
+        link->connecting = false;
     }
     bool whole = link->connecting
         || (way_pump(&link->ways[0], here, there) && way_pump(&link->ways[1], there, here));
@@ -164,7 +191,8 @@ static void link_ready(struct source *source, uint32_t events)
 }
 
 /* From now on `fd` is linked with a new connection to that address. `first`: bytes that were read from it already. */
-static void link_start(int fd, const struct sockaddr *to, socklen_t size, const void *first, size_t length)
+static void link_start(int fd, const struct sockaddr *to, socklen_t size, const void *first, size_t length,
+                       int next_server)
 {
     struct link *link = calloc(1, sizeof *link);
 
@@ -177,17 +205,15 @@ static void link_start(int fd, const struct sockaddr *to, socklen_t size, const 
         link->ends[side] = (struct end){{side == 0 ? fd : -1, link_ready}, link};
         link->ways[side].pipe[0] = link->ways[side].pipe[1] = -1;
     }
-    int there = link->ends[1].source.fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool made = there >= 0;
+    bool made = true;
     for (int side = 0; made && side < 2; side++)
         made = pipe2(link->ways[side].pipe, O_CLOEXEC | O_NONBLOCK) == 0;
     if (made && length > 0)
         made = write(link->ways[0].pipe[1], first, length) == (ssize_t)length;
     link->ways[0].held = length;
     link->connecting = true;
-    if (made)
-        made = connect(there, to, size) == 0 || errno == EINPROGRESS;
-    if (!made || !net_watch(&link->ends[0].source, 0) || !net_watch(&link->ends[1].source, EPOLLOUT))
+    link->next_server = next_server;
+    if (!made || !net_watch(&link->ends[0].source, 0) || !(link_connect(link, to, size) || link_turn(link)))
         link_close(link);
     else if (links == MAX_LINKS)
         doors_watch(false);
@@ -200,7 +226,7 @@ static void door_ready(struct source *source, uint32_t events)
 
     (void)events;
     if (fd >= 0)
-        link_start(fd, (struct sockaddr *)&door->to, sizeof door->to, NULL, 0);
+        link_start(fd, (struct sockaddr *)&door->to, sizeof door->to, NULL, 0, 0);
 }
 
 static void usage_error(const char *message, const char *what);

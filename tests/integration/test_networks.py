@@ -243,9 +243,33 @@ def test_foreign_names_are_asked_of_the_servers_in_turn(loaded: Minidock) -> Non
     direct = start(loaded, "direct", "--network", "shop", "--dns", good)
     with dns.server(good, "203.0.113.7"):
         assert lookup(direct, "example.org", tcp=True) == (NOERROR, ["203.0.113.7"])
+    second = start(loaded, "second", "--network", "shop", "--dns", dead, "--dns", dead, "--dns", good)
+    with dns.server(good, "203.0.113.7"):
+        assert lookup(second, "example.org", tcp=True) == (NOERROR, ["203.0.113.7"])
     with dns.server(good, "", code=NXDOMAIN):
         assert lookup(direct, "nosuch.example") == (NXDOMAIN, [])
     assert lookup(direct, "example.org") == (SERVFAIL, [])  # nobody is there any more
+
+
+def test_a_name_without_a_dot_is_looked_for_in_the_search_domains(loaded: Minidock) -> None:
+    loaded("network", "create", "shop", check=True)
+    server = f"127.{os.getpid() % 250 + 1}.4.53"
+    start(
+        loaded,
+        "client",
+        "--network",
+        "shop",
+        "--dns",
+        server,
+        "--dns-search",
+        "corp.test",
+        "--dns-search",
+        "example.org",
+    )
+    with dns.server(server, "203.0.113.7", only="printer.example.org") as asked:
+        ping = loaded("exec", "client", "ping", "-c", "1", "-W", "1", "printer")
+        assert "PING printer (203.0.113.7)" in ping.stdout
+        assert {"printer.corp.test", "printer.example.org"} <= set(asked)
 
 
 def test_hostile_questions_do_no_harm(loaded: Minidock) -> None:

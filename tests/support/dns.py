@@ -69,8 +69,9 @@ def _text(kind: int, raw: bytes) -> str:
 
 
 @contextmanager
-def server(address: str, reply: str, *, code: int = NOERROR) -> Iterator[list[str]]:
-    """A name server at that address, port 53, that gives `reply` for every name; the list has who was asked for."""
+def server(address: str, reply: str, *, code: int = NOERROR, only: str = "") -> Iterator[list[str]]:
+    """A name server at that address, port 53, that gives `reply` for every name, or for one alone, which has no address
+    of the other family; the list has who was asked for."""
     seen: list[str] = []
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     tcp = socket.socket()
@@ -82,8 +83,10 @@ def server(address: str, reply: str, *, code: int = NOERROR) -> Iterator[list[st
     def answer(asked: bytes) -> bytes:
         seen.append(_text(PTR, asked[12:]))
         end = asked.index(b"\0", 12) + 5
-        count = 1 if code == NOERROR else 0
-        head = asked[:2] + struct.pack(">5H", 0x8180 | code, 1, count, 0, 0)
+        said = NXDOMAIN if only and seen[-1] != only else code
+        (kind,) = struct.unpack_from(">H", asked, end - 4)
+        count = 1 if said == NOERROR and not (only and kind != A) else 0
+        head = asked[:2] + struct.pack(">5H", 0x8180 | said, 1, count, 0, 0)
         record = struct.pack(">HHHIH", 0xC00C, A, 1, 60, 4) + socket.inet_aton(reply or "0.0.0.0")
         return head + asked[12:end] + (record if count else b"")
 
