@@ -10,6 +10,7 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import stat
 import subprocess
 import zlib
@@ -180,6 +181,7 @@ def small(tmp_path: Path) -> Iterator[ImageStore]:
     try:
         yield ImageStore(layout)
     finally:
+        shutil.rmtree(layout.run, ignore_errors=True)
         subprocess.run(["umount", place], check=True)
 
 
