@@ -166,8 +166,18 @@ def test_a_signal_that_ends_us_leaves_the_container_and_a_sane_terminal(engine: 
 def test_a_killed_client_costs_only_itself(engine: Minidock) -> None:
     client = terminal(engine, "run", "-it", "--name", "one", "busybox", "sh", "-c", ECHO)
     client.expect("ready")
+    other = terminal(engine, "attach", "one")
+    until(lambda: raw(other), "a raw terminal")
     client.kill(signal.SIGKILL)
     client.close()
+    other.send("still\r")  # whoever was attached with it is, and the input isn't at its end
+    other.expect("<still>")
+    leave(other)
+    again = terminal(engine, "attach", "one")
+    until(lambda: raw(again), "a raw terminal")
+    again.send("anew\r")
+    again.expect("<anew>")
+    leave(again)
     assert running(engine)
     engine("stop", "-t", "0", "one", check=True)
 
