@@ -13,6 +13,7 @@ import fcntl
 import socket
 import sys
 import termios
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -72,20 +73,32 @@ PATIENCE = 1.0
 async def _taken(transport: asyncio.Transport) -> None:
     """Until the client has read the header: docker-py throws away whatever comes with it in one read(2).
 
-    A unix socket knows what its other end hasn't read yet (unix(7), SIOCOUTQ); TCP knows only what has arrived there.
+    A unix socket knows what its other end hasn't read yet (unix(7), SIOCOUTQ). TCP knows only what has arrived there;
+    but of a client on the loopback the kernel tells in its list of sockets. One that is further away isn't waited for.
     """
     sock = transport.get_extra_info("socket")
-    if sock is None or sock.family != socket.AF_UNIX:
+    if sock is None:
         return
     loop = asyncio.get_running_loop()
     until = loop.time() + PATIENCE
-    while not transport.is_closing() and _unread(sock.fileno()) and loop.time() < until:
+    while not transport.is_closing() and _unread(sock) and loop.time() < until:
         await asyncio.sleep(0.001)
 
 
-def _unread(fd: int) -> int:
-    answer = fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4))
-    return int.from_bytes(answer, sys.byteorder)
+def _unread(sock: TransportSocket) -> int:
+    """Bytes; 0 when it can't be known."""
+    if sock.family == socket.AF_UNIX:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    if sock.family != socket.AF_INET:
+        return 0
+    wanted = f" {_as_listed(sock.getpeername())} {_as_listed(sock.getsockname())} "
+    with open("/proc/net/tcp", encoding="ascii") as table:  # proc_net_tcp(5): the client's end, if it is here
+        row = next((line for line in table if wanted in line), "")
+    return int(row.split()[4].partition(":")[2], 16) if row else 0
+
+
+def _as_listed(address: tuple[str, int]) -> str:
+    return f"{int.from_bytes(socket.inet_aton(address[0]), sys.byteorder):08X}:{address[1]:04X}"
 
 
 def _streams(transport: asyncio.Transport, early: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

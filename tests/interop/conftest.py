@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from tests.conftest import Minidock, require_root, require_tool
-from tests.support.api import Daemon, serving
+from tests.support.api import Daemon, free_port, serving
 
 
 @pytest.fixture
@@ -19,6 +19,16 @@ def daemon(minidock: Minidock, busybox_image: Path) -> Iterator[Daemon]:
     require_tool("docker")
     minidock("load", "-i", str(busybox_image), check=True)
     with serving(minidock) as running:
+        yield running
+
+
+@pytest.fixture
+def listening(minidock: Minidock, busybox_image: Path) -> Iterator[Daemon]:
+    """A daemon that listens on the loopback too: some things can't be said over a unix socket."""
+    require_root()
+    require_tool("docker")
+    minidock("load", "-i", str(busybox_image), check=True)
+    with serving(minidock, also=free_port()) as running:
         yield running
 
 

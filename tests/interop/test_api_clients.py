@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -114,6 +115,17 @@ def test_clients_that_vanish_leave_nothing_open(daemon: Daemon) -> None:
 
 
 # docker-py
+
+
+def test_output_never_comes_with_the_head_even_to_a_slow_client(listening: Daemon) -> None:
+    """docker-py throws away what it reads together with it."""
+    listening.docker("run", "--name", "one", "busybox", "echo", "hello")
+    host, _, port = listening.also.removeprefix("tcp://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as raw:
+        raw.sendall(b"POST /containers/one/attach?logs=1&stdout=1 HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n")
+        time.sleep(0.5)  # what isn't read within a second is sent to one that keeps what comes after the head
+        assert raw.recv(65536).endswith(b"\r\n\r\n")
+        assert raw.recv(65536)[8:] == b"hello\n"
 
 
 def test_docker_py_runs_and_gets_the_output(client: docker.DockerClient) -> None:

@@ -8,25 +8,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker
 import pytest
 import websocket
 
-from tests.conftest import Minidock, require_root, require_tool
-from tests.support.api import Daemon, free_port, serving
+from tests.support.api import Daemon
 from tests.support.instance import SLOWNESS
-
-
-@pytest.fixture
-def listening(minidock: Minidock, busybox_image: Path) -> Iterator[Daemon]:
-    """A daemon that listens on the loopback too: docker-py opens its WebSockets by TCP only."""
-    require_root()
-    require_tool("docker")
-    minidock("load", "-i", str(busybox_image), check=True)
-    with serving(minidock, also=free_port()) as running:
-        yield running
 
 
 @contextlib.contextmanager
