@@ -44,12 +44,14 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_provisioning_makes_a_machine_to_work_in() -> None:
     require_root()
-    again = "scripts/provision 2>&1 && cd / && minidock run --rm hello-world && head -n 3 /etc/motd"
+    tab = "bash -lc 'complete -p minidock' && dash -c '. /etc/profile.d/minidock.sh'"
+    again = f"scripts/provision 2>&1 && cd / && minidock run --rm hello-world && head -n 3 /etc/motd && {tab}"
     images = "export MINIDOCK_LAB_IMAGES='hello-world busybox'; rm -f /usr/local/bin/minidock"
     result = done(REPOSITORY / "scripts" / "vm", f"{images}; scripts/provision && {again}", seconds=600)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr.count("making the built-in image") == 2, "the second time there is nothing to make"
     assert "Hello from a container" in result.stdout and "A machine to learn" in result.stdout
+    assert "complete -F _minidock minidock" in result.stdout
 
 
 @pytest.mark.timeout(1800)
