@@ -68,6 +68,13 @@ def _is_at(fd: int, path: Path) -> bool:
         return False
 
 
+def write_all(fd: int, data: bytes) -> None:
+    """write(2) may take less than it was given: of a pipe, of a terminal. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
 def sync_directory(path: Path) -> None:
     """Make the directory's entries durable: without it a rename may be lost on power failure (fsync(2), NOTES)."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from minidock.engine import events, tree
 from minidock.engine.create import timestamp
+from minidock.engine.insider import Task
 from minidock.engine.record import Record
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.kernel import rootpath
@@ -94,12 +95,12 @@ def write(
     record = tree.find(layout, ref)
     owner = owner_in(layout, record) if own else None
     with tree.opened(layout, record, with_volumes=True, writes=True) as found:
-        write_in(found.root, record, ref, path, source, owner=owner, strict=strict)
+        write_in(found, record, ref, path, source, owner=owner, strict=strict)
     events.container(layout, record, "extract-to-dir")
 
 
 def write_in(
-    root: int,
+    found: tree.View,
     record: Record,
     ref: str,
     path: str,
@@ -108,8 +109,7 @@ def write_in(
     owner: tuple[int, int] | None,
     strict: bool = True,
 ) -> None:
-    from minidock.image.extract import extract
-
+    root = found.root
     fd = _open(root, ref, path, follow=True)
     try:
         if not stat.S_ISDIR(os.fstat(fd).st_mode):
@@ -118,6 +118,11 @@ def write_in(
         os.close(fd)
     place = resolve(root, path)
     _refuse_readonly(record, place)
+    if found.insider:
+        found.insider.extract(source, Task(place, owner, strict))
+        return
+    from minidock.image.extract import extract
+
     extract(source, root, os.fsencode(place), owner=owner, strict=strict)
 
 

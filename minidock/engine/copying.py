@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
+from minidock import files
 from minidock.engine import archive, events, tree
 from minidock.engine.archive import GO_KINDS, asserts_directory
 from minidock.engine.record import Record
@@ -143,7 +144,7 @@ class _End(msgspec.Struct, frozen=True):
 
     def write(self, directory: str, read: Read, own: bool) -> None:
         owner = archive.owner_in(self.layout, self.record) if own else None
-        archive.write_in(self.found.root, self.record, self.ref, directory, read, owner=owner)
+        archive.write_in(self.found, self.record, self.ref, directory, read, owner=owner)
 
 
 @contextlib.contextmanager
@@ -258,7 +259,7 @@ def through_pipe(produce: Callable[[Write], object], consume: Callable[[Read], o
     def work() -> None:
         try:
             with os.fdopen(writing, "wb", buffering=0) as out:
-                produce(lambda data: _write_all(out.fileno(), data))
+                produce(lambda data: files.write_all(out.fileno(), data))
         except BrokenPipeError:
             pass  # the consumer has failed, and tells why
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
@@ -282,9 +283,3 @@ def through_pipe(produce: Callable[[Write], object], consume: Callable[[Read], o
     if problems:
         raise problems[0]
     return count
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine import bundle, init_layer, userns, volume_mounts
 from minidock.engine.record import Record, Records, alive, refresh
-from minidock.errors import Unsupported
 from minidock.kernel import freezer, view
 from minidock.kernel.bind import BindMount
 from minidock.paths import Layout
 from minidock.steps import Step
 
 if TYPE_CHECKING:
+    from minidock.engine.insider import Insider
     from minidock.image.pack import Owners
 
 
@@ -31,14 +31,16 @@ class View(NamedTuple):
     """A descriptor of its root."""
     owners: Owners | None = None
     """From who a file belongs to here to who that is in the container; None where both are the same."""
+    insider: Insider | None = None
+    """Who can write there; None when we can ourselves."""
 
 
 @contextlib.contextmanager
 def opened(layout: Layout, record: Record, *, with_volumes: bool, writes: bool = False) -> Iterator[View]:
     """Volumes and bind mounts are where the container has them, if wanted.
 
-    Raises Unsupported with `writes` for a container that runs with other users: to its writable layer the host's root
-    is nobody (kernel/idmap.py), and can make no file there.
+    With `writes` a container that runs with other users is seen as they see it, with all its mounts: what is written
+    there is written by its root.
     """
     directory = layout.container(record.id)
     place = str(directory / "upper")
@@ -46,10 +48,9 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool, writes: bool =
     if alive(record):
         maps = userns.maps(record)
         if maps and writes:
-            raise Unsupported(
-                f"container {record.id[:12]} runs with other users than the host's: nothing can be written into it",
-                hint="stop it first, or write by exec: minidock exec -i NAME tar x -C DIRECTORY",
-            )
+            with _from_inside(record.state.pid) as found:
+                yield found
+            return
         with view.running(record.state.pid, place, binds) as root:
             yield View(root, maps.inside if maps else None)
         return
@@ -62,6 +63,18 @@ def opened(layout: Layout, record: Record, *, with_volumes: bool, writes: bool =
             return
     with opened(layout, record, with_volumes=with_volumes, writes=writes) as found:  # started since we looked
         yield found
+
+
+@contextlib.contextmanager
+def _from_inside(pid: int) -> Iterator[View]:
+    from minidock.engine.insider import insider
+
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with insider(pid, root) as writer:
+            yield View(root, insider=writer)
+    finally:
+        os.close(root)
 
 
 def _binds(layout: Layout, record: Record, place: str) -> list[Step]:
