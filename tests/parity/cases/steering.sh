@@ -251,6 +251,6 @@ docker inspect --type container --format '{{.Name}}' $C
 docker inspect --type container busybox; docker inspect --type nosuch $C
 
 ### kill-numbers: numbers of signals that there are, and aren't
-docker run -d --name $C busybox sleep 100 >/dev/null
+docker run -d --name $C busybox sleep 5 >/dev/null
 docker kill -s 99 $C; docker kill -s 0 $C; docker kill -s 99 $C-nosuch; docker kill -s sigusr1x $C
 docker kill -s RTMAX-3 $C; docker wait $C; docker kill -s '' $C
