@@ -98,6 +98,8 @@ def living(layout: Layout, network: str) -> list[Claim]:
             found.append(claim)
         else:
             path.unlink(missing_ok=True)
+    for path in path_of(layout, network, "").glob(".*"):  # half of one: who was writing it had the lock, and is dead
+        path.unlink(missing_ok=True)
     return found
 
 

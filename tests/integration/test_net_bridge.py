@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock import network
+from minidock import files, network
 from minidock.kernel import link, netns, nft, veth
 from minidock.model import ContainerConfig, HostConfig, NetworkRequest, PortBinding
 from minidock.network import addresses, endpoint, nat, store, subnets
@@ -155,6 +155,14 @@ def test_a_journal_undoes_what_a_killed_command_left(lab: Lab, layout: Layout) -
     assert addresses.peek(layout, "bridge") == []
     assert "8080" not in sh("nft list ruleset")
     assert eventually(lambda: not link.index_of(veth_name(one)))
+
+
+def test_half_a_claim_of_a_killed_command_goes_with_the_next_plan(lab: Lab, layout: Layout) -> None:
+    lab.start(layout, 1)
+    left = files.aside(addresses.path_of(layout, "bridge", "172.18.0.9"))
+    left.write_text('{"address": "172.18')
+    plan(layout, 2)
+    assert not left.exists()
 
 
 def test_flushed_rules_come_back_with_the_ports_of_running_containers(lab: Lab, layout: Layout) -> None:

@@ -8,7 +8,9 @@ docker run --rm busybox ip -o addr show eth0 | grep 'inet ' | sed 's/^.*eth0  */
 docker run --rm busybox ip route | cut -d' ' -f1,2,4-
 
 ### network-link: state, size, kind of the link
-docker run --rm busybox sh -c 'cat /sys/class/net/eth0/mtu /sys/class/net/eth0/operstate /sys/class/net/lo/flags'
+docker run --rm busybox sh -c '
+  for i in $(seq 30); do grep -q up /sys/class/net/eth0/operstate && break; sleep 0.1; done # the kernel says it a little later
+  cat /sys/class/net/eth0/mtu /sys/class/net/eth0/operstate /sys/class/net/lo/flags'
 
 ### network-host: the same links as outside
 docker run --rm --network host busybox sh -c 'ls /sys/class/net | grep -c "^lo$"; hostname'

@@ -157,7 +157,7 @@ docker run -d --name $C busybox sleep 100 >/dev/null
 docker network connect $C $C
 docker network connect $C $C
 docker exec $C ip -o addr | grep -o 'eth[0-9] *inet'
-docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPPrefixLen}} {{end}}' $C
+docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{ne $v.IPPrefixLen 0}} {{end}}' $C
 docker exec $C grep -c "$(docker ps -q --filter name=$C)" /etc/hosts
 docker network disconnect $C $C
 docker network disconnect $C $C
