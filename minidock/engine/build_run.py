@@ -24,6 +24,7 @@ from minidock.build.upper import Upper
 from minidock.engine import repair, userns
 from minidock.engine.create import check, defaults, timestamp
 from minidock.engine.finish import finish, remove_files
+from minidock.engine.names import new_id
 from minidock.engine.record import Record, Records
 from minidock.engine.start import start
 from minidock.engine.stop import await_end, send
@@ -47,7 +48,7 @@ def run(
     layout: Layout, limits: HostConfig, request: RunRequest, log: Log, take: Take, *, narrator: Narrator = SILENT
 ) -> Layer:
     """Run the command; `take` is given the upper directory. Raises RunFailed, MinidockError."""
-    container_id = os.urandom(32).hex()
+    container_id = new_id()
     with claimed(layout, container_id):
         with repair.creating(layout):
             record = _write(layout, container_id, limits, request)

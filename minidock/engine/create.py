@@ -16,7 +16,7 @@ import msgspec
 from minidock import files
 from minidock.engine import events, fit, init_layer, limits_view, repair, userns, volumes
 from minidock.engine.environment import merge_env
-from minidock.engine.names import invent
+from minidock.engine.names import invent, new_id
 from minidock.engine.record import Record, Records, replace
 from minidock.errors import MinidockError, NameInUse, UsageError
 from minidock.image.manifest import RunConfig
@@ -81,7 +81,7 @@ def draft(layout: Layout, request: CreateRequest, *, image: Image | None = None)
         rootless.check(request.host_config)
     store = ImageStore(layout)
     image = image or store.find(request.config.image)
-    container_id = os.urandom(32).hex()
+    container_id = new_id()
     hostname = _hostname(layout, request.host_config.network_mode, container_id)
     config = merge(request.config, image.config.config, hostname)
     if request.host_config.annotations.get(limits_view.HINTS):

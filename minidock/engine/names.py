@@ -1,4 +1,4 @@
-"""Names for containers that nobody named: a mood and a person who made computing what it is."""
+"""What containers are called whom nobody named: an id, and a mood and a person who made computing what it is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ iverson jacobson kahn kay keller kernighan kilburn knuth lamarr lamport liskov l
 meltzer milner naur neumann noyce nygaard perlman pike postel ritchie rivest saltzer shannon sammet spence steele
 stroustrup tanenbaum tarjan thompson torvalds turing wall wilkes wirth zuse
 """
+
+
+SHORT = 12
+"""Digits of an id that are shown, and are the host name."""
+
+
+def new_id() -> str:
+    """64 hexadecimal digits, of which the first twelve are never all decimal: gethostbyname(3) takes such a host name
+    for an address, a wrong one, and doesn't look for it in /etc/hosts. (Of 300 ids one would be so.)"""
+    while True:
+        found = os.urandom(32).hex()
+        if not found[:SHORT].isdecimal():
+            return found
 
 
 def invent() -> str:
