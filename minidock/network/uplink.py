@@ -126,7 +126,7 @@ def plan(
         if not os.access(TUN, os.R_OK | os.W_OK):
             raise Unsupported(
                 f"without root, and without the right to open {TUN}, there is no way out of a container's own network",
-                hint=f"root types: chmod 666 {TUN} (it gives no rights to the host's network; udev does the same)",
+                hint=f"root types chmod 666 {TUN}, as udev does: it gives no rights to the host's network",
             )
     published = ports.choose(
         layout, ports.wanted(config, host), ADDRESS, [], dry_run=dry_run, default_ip="0.0.0.0"  # noqa: S104
