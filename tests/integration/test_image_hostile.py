@@ -22,7 +22,6 @@ from minidock.image.importer import import_tar
 from minidock.image.layers import discard
 from minidock.image.store import ImageStore
 from minidock.image.unpack import unpack
-from minidock.paths import Layout
 from tests.conftest import require_root
 from tests.support import hostile_page
 from tests.support import tarforge as forge
@@ -35,11 +34,6 @@ VICTIM = "/{victim}"
 @pytest.fixture(autouse=True)
 def root() -> None:
     require_root()
-
-
-@pytest.fixture
-def store(layout: Layout) -> ImageStore:
-    return ImageStore(layout)
 
 
 @pytest.fixture

@@ -27,15 +27,8 @@ from minidock.image.lookup import lookup_file
 from minidock.image.save import save
 from minidock.image.store import Image, ImageStore
 from minidock.paths import Layout
-from tests.conftest import require_root
 from tests.support import tarforge as forge
 from tests.support.tarforge import directory, member, symlink, tar
-
-
-@pytest.fixture
-def store(layout: Layout) -> ImageStore:
-    require_root()
-    return ImageStore(layout)
 
 
 def take(store: ImageStore, files: dict[str, bytes] | bytes, **options: str) -> list[str]:

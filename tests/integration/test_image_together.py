@@ -37,11 +37,6 @@ def root() -> None:
 
 
 @pytest.fixture
-def store(layout: Layout) -> ImageStore:
-    return ImageStore(layout)
-
-
-@pytest.fixture
 def victim(tmp_path: Path) -> Path:
     path = tmp_path / "victim"
     path.mkdir()

@@ -5,53 +5,26 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import shutil
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from minidock.errors import InvalidImage, MinidockError, RegistryError
 from minidock.image import reference
 from minidock.image.garbage import check
-from minidock.image.registry import client, wire
+from minidock.image.registry import client
 from minidock.image.registry.auth import Credentials
 from minidock.image.registry.pull import Pulled, pull
 from minidock.image.store import ImageStore
 from minidock.model import Progress
-from minidock.paths import Layout
 from tests.conftest import Minidock, require_root
 from tests.support import hostile_page, tarforge
 from tests.support.oddserver import CONFIG, INDEX, LAYER, MANIFEST, Handler, OddRegistry, layer, odd_registry
 
 BOB = Credentials("bob", "secret")
 
-
-@pytest.fixture
-def store(layout: Layout) -> Iterator[ImageStore]:
-    require_root()
-    yield ImageStore(layout)
-    shutil.rmtree(layout.run, ignore_errors=True)
-
-
-@pytest.fixture
-def odd() -> Iterator[OddRegistry]:
-    with odd_registry() as registry:
-        yield registry
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Two seconds of silence are enough, and pauses between tries are short; nobody's config.json is read."""
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
-    original = wire.Wire.__init__
-
-    def quick(self: wire.Wire, *arguments: object, **options: object) -> None:
-        original(self, *arguments, patience=2, pause=0.02, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(client.Wire, "__init__", quick)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def get(store: ImageStore, odd: OddRegistry, name: str = "app", who: Credentials | None = None, **more: str) -> Pulled:

@@ -11,7 +11,7 @@ import json
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,40 +20,17 @@ import pytest
 
 from minidock.errors import MinidockError
 from minidock.image import reference
-from minidock.image.registry import client, wire
+from minidock.image.registry import client
 from minidock.image.registry.auth import Credentials
 from minidock.image.registry.pull import pull
 from minidock.image.store import ImageStore
-from minidock.paths import Layout
-from tests.conftest import require_root
 from tests.support import hostile_page
 from tests.support.oddserver import MANIFEST, Handler, OddRegistry, odd_registry
 from tests.support.registry import make_authority
 
 BOB = Credentials("bob", "secret")
 
-
-@pytest.fixture
-def store(layout: Layout) -> ImageStore:
-    require_root()
-    return ImageStore(layout)
-
-
-@pytest.fixture
-def odd() -> Iterator[OddRegistry]:
-    with odd_registry() as registry:
-        yield registry
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "config"))
-    original = wire.Wire.__init__
-
-    def quick(self: wire.Wire, *arguments: object, **options: object) -> None:
-        original(self, *arguments, patience=2, pause=0.01, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(client.Wire, "__init__", quick)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def get(store: ImageStore, odd: OddRegistry, who: Credentials | None = None) -> bytes:
