@@ -20,7 +20,7 @@ from .commands import verb
 PACKAGE = Path(__file__).resolve().parent.parent
 
 CHAPTERS = {
-    "The command line": "cli/__init__ cli/run cli/flags engine/__init__ engine/run",
+    "The command line": "cli/__init__ cli/run cli/flags engine/__init__ engine/verbs/lives engine/run",
     "The image": "image/reference image/registry image/store image/layers image/unpack engine/create",
     "The plan": "engine/start engine/bundle spec steps runtime/plan",
     "The cgroup": "kernel/cgroup_files kernel/cgroup_tree kernel/cgroups kernel/memory kernel/cpu kernel/cpuset "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from minidock.daemon.client.api import quoted
 from minidock.daemon.client.remote.base import Remote, only_here
-from minidock.engine import Filters
+from minidock.engine.verbs.base import Filters
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:

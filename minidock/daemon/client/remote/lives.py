@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minidock.daemon.client.remote.base import Remote, silent
-from minidock.engine import Filters
+from minidock.engine.verbs.base import Filters
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.client.api import quoted
 from minidock.daemon.client.remote.base import Remote
-from minidock.engine import Filters
+from minidock.engine.verbs.base import Filters
 
 if TYPE_CHECKING:
     from minidock.model import ContainerStats, ContainerSummary, DiskUsage, Event, Pruned
