@@ -134,7 +134,7 @@ class DockerfileError(MinidockError):
 
 
 class BuildFailed(MinidockError):
-    """An instruction failed. `excerpt` shows its place in the Dockerfile, `output` the last lines that it wrote."""
+    """An instruction failed. `excerpt` shows its place in the Dockerfile; `output` is a traceback of ours."""
 
     def __init__(self, message: str, *, excerpt: str = "", output: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -1,31 +1,11 @@
-"""What is told of a RUN that failed: its exit code, its place in the Dockerfile, its last lines."""
+"""What is told of a RUN that failed: its exit code, and its place in the Dockerfile."""
 
 from __future__ import annotations
 
 from minidock.errors import BuildFailed
 
 from .commands import Command
-from .state import RunFailed, Tell
-
-LAST_LINES = 20
-"""Lines that are shown again."""
-LAST_BYTES = 8192
-
-
-class Tail:
-    """Passes output on, and keeps its end."""
-
-    def __init__(self, tell: Tell, step: str) -> None:
-        self.tell = tell
-        self.step = step
-        self.kept = b""
-
-    def log(self, data: bytes) -> None:
-        self.kept = (self.kept + data)[-LAST_BYTES:]
-        self.tell.log(self.step, data)
-
-    def text(self) -> str:
-        return "\n".join(self.kept.decode(errors="replace").rstrip("\n").split("\n")[-LAST_LINES:])
+from .state import RunFailed
 
 
 def shown(command: Command) -> str:
@@ -42,5 +22,4 @@ def failure(command: Command, argv: list[str], failed: RunFailed) -> BuildFailed
     return BuildFailed(
         f'process "{" ".join(argv)}" did not complete successfully: exit code: {failed.code}{why}',
         excerpt=command.at.source.excerpt(command.at.line.first, command.at.line.last, column),
-        output=failed.output,
     )

@@ -24,7 +24,7 @@ from . import commands, config, grammar, transfer
 from .cache import INLINE, Cache, key_of
 from .commands import Arg, Command, Copy, One, Run, ShellOrExec
 from .context import Context
-from .failures import Tail, failure, shown
+from .failures import failure, shown
 from .named import Files
 from .runs import Prepared, prepared, script_of
 from .stages import PREDEFINED, Plan, Scope, Stage
@@ -218,14 +218,12 @@ class _Stage:
         self._layer(command, key, said, make)
 
     def _in_container(self, ready: Prepared, step: str) -> Layer:
-        tail = Tail(self.job.tell, step)
+        def log(data: bytes) -> None:
+            self.job.tell.log(step, data)
+
         with ready.mounts() as mounts:
             request = replace(ready.request, lower=[str(path) for path in self.lower()], mounts=mounts)
-            try:
-                return self.job.run(request, tail.log, self._commit)
-            except RunFailed as failed:
-                failed.output = tail.text()
-                raise
+            return self.job.run(request, log, self._commit)
 
     def _commit(self, upper: Path) -> Layer:
         return self.job.store.commit_layer(upper, packing="", move=True, clamp=self.job.options.epoch)

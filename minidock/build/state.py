@@ -69,13 +69,12 @@ Run = Callable[[RunRequest, Log, Take], Layer]
 
 
 class RunFailed(Exception):
-    """The command's exit code, what the kernel has to say about it, and its last words."""
+    """The command's exit code, and what the kernel has to say about it."""
 
     def __init__(self, code: int, why: str = "") -> None:
         super().__init__(f"exit code: {code}")
         self.code = code
         self.why = why
-        self.output = ""
 
 
 class Tell(Protocol):

@@ -161,8 +161,9 @@ def _tell_failure(error: BaseException, progress: Progress) -> None:
         raise Complaint("", 130) from None
     if not isinstance(error, MinidockError):
         return
-    if isinstance(error, BuildFailed) and error.output:
-        context.say(f"------\n > {progress.failed_text}:\n{error.output}\n------")
+    if progress.failed is not None:
+        lines = [*progress.failed.said, *getattr(error, "output", "").splitlines()]
+        context.say("\n".join(["------", f" > {progress.failed.text}:", *lines, "------"]))
     if isinstance(error, BuildFailed | DockerfileError) and error.excerpt:
         context.say(error.excerpt)
     raise Complaint(f"ERROR: failed to build: failed to solve: {one_line(error)}", 1) from error

@@ -11,12 +11,17 @@ import contextlib
 import os
 import sys
 import time
+from collections import deque
 from typing import TextIO
 
 from ..errors import UsageError
 
 SHOWN_LINES = 6
 """Lines of a running step's output that the live view shows."""
+KEPT_LINES = 10
+"""Lines of a failed step that are shown again, where all of them have gone by already; as BuildKit."""
+KEPT_UNSEEN_LINES = 1000
+"""The same, of a live view, which has shown none of them for long."""
 
 
 def choose(kind: str, *, explain: bool = False, out: TextIO | None = None) -> Progress:
@@ -36,7 +41,7 @@ def choose(kind: str, *, explain: bool = False, out: TextIO | None = None) -> Pr
 class Step:
     """One thing that is done."""
 
-    def __init__(self, number: int, text: str) -> None:
+    def __init__(self, number: int, text: str, kept: int) -> None:
         self.number = number
         self.text = text
         self.begun = time.monotonic()
@@ -44,10 +49,18 @@ class Step:
         self.state = ""
         self.lines: list[str] = []
         self.rest = b""
+        self.said: deque[str] = deque(maxlen=kept)
+        """The last lines, with the time of each."""
 
     @property
     def seconds(self) -> float:
         return (self.ended or time.monotonic()) - self.begun
+
+    def timed(self, line: str) -> str:
+        """When it came, with as many digits as BuildKit's."""
+        seconds = self.seconds
+        digits = 3 if seconds < 10 else 2 if seconds < 100 else 1
+        return f"{seconds:.{digits}f} {line}".rstrip(" ")
 
     def take(self, data: bytes) -> list[str]:
         """The lines that have become whole."""
@@ -65,30 +78,35 @@ class Progress:
     """Nothing, but which step failed: --quiet."""
 
     is_quiet = True
+    kept_lines = KEPT_LINES
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
         self.steps: dict[str, Step] = {}
-        self.failed_text = ""
+        self.failed: Step | None = None
 
     def begin(self, step: str, text: str) -> None:
-        self.steps[step] = Step(len(self.steps) + 1, text)
+        self.steps[step] = Step(len(self.steps) + 1, text, self.kept_lines)
         self.started(self.steps[step])
 
     def log(self, step: str, data: bytes) -> None:
         found = self.steps[step]
         for line in found.take(data):
-            self.line(found, line)
+            self._line(found, line)
 
     def done(self, step: str, cached: bool = False, error: str = "") -> None:
         found = self.steps[step]
         for line in found.last():
-            self.line(found, line)
+            self._line(found, line)
         found.ended = time.monotonic()
         found.state = "CACHED" if cached else "ERROR" if error else "DONE"
         if error:
-            self.failed_text = found.text
+            self.failed = found
         self.finished(found, error)
+
+    def _line(self, step: Step, text: str) -> None:
+        step.said.append(step.timed(text))
+        self.line(step, text)
 
     def started(self, step: Step) -> None: ...
 
@@ -108,7 +126,7 @@ class Progress:
     def done_without(self, step: Step) -> None:
         """One that has no end of its own: another one failed, or Ctrl-C came."""
         for line in step.last():
-            self.line(step, line)
+            self._line(step, line)
         step.ended, step.state = time.monotonic(), "CANCELED"
         self.finished(step, "")
 
@@ -126,7 +144,7 @@ class Plain(Progress):
         self._say(f"#{step.number} {step.text}")
 
     def line(self, step: Step, text: str) -> None:
-        self._say(f"#{step.number} {step.seconds:.3f} {text}" if text else f"#{step.number} {step.seconds:.3f}")
+        self._say(f"#{step.number} {step.said[-1]}")
 
     def finished(self, step: Step, error: str) -> None:
         if step.state in ("CACHED", "CANCELED"):
@@ -142,6 +160,7 @@ class Live(Progress):
     """All steps, painted anew in place; of running ones the last lines."""
 
     is_quiet = False
+    kept_lines = KEPT_UNSEEN_LINES
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)

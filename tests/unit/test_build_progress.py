@@ -40,7 +40,33 @@ def test_plain() -> None:
         "#2 ERROR: exit code: 3",
         "",
     ]
-    assert plain.failed_text == "[2/2] RUN make"
+    assert plain.failed and plain.failed.text == "[2/2] RUN make"
+    assert [re.sub(r"^\d+\.\d{3}", "T", line) for line in plain.failed.said] == [
+        "T one",
+        "T two",
+        "T done",
+        "T",
+        "T rest",
+    ]
+
+
+def test_the_last_lines_of_a_failed_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As BuildKit's: ten where all have been shown, all behind a live view; fewer digits the longer it takes."""
+    clock = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: clock)
+    plain = Plain(io.StringIO())
+    live = Live(io.StringIO())
+    monkeypatch.setattr(live, "paint", lambda ended="": None)
+    for progress in (plain, live):
+        clock = 100.0
+        progress.begin("a", "RUN make")
+        for seconds in (0.2151, 9.9, 12.346, 123.456):
+            clock = 100.0 + seconds
+            progress.log("a", b"x\n" * 5)
+        progress.done("a", error="exit code: 2")
+        assert progress.failed is progress.steps["a"]
+    assert list(plain.steps["a"].said) == ["12.35 x"] * 5 + ["123.5 x"] * 5
+    assert list(live.steps["a"].said)[::5] == ["0.215 x", "9.900 x", "12.35 x", "123.5 x"]
 
 
 def test_what_was_not_done() -> None:
@@ -54,7 +80,7 @@ def test_what_was_not_done() -> None:
     plain.close(failed=True)
     told = re.sub(r"\d+\.\d{3}", "T", out.getvalue())
     assert told.splitlines() == ["#1 A", "#2 B", "#1 ERROR: no", "", "#2 T unfinished", "#2 CANCELED", ""]
-    assert plain.failed_text == "A"
+    assert plain.failed and plain.failed.text == "A"
 
 
 def test_steps_side_by_side_keep_their_numbers() -> None:

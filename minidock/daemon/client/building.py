@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 IMAGE = "sha256:"
 CACHED = " ---> Using cache"
-LAST_LINES = 10
 
 
 def build(api: Api, request: BuildRequest, *, stdin: BinaryIO, tell: Tell, tick: Callable[[], None]) -> Built:
@@ -138,18 +137,16 @@ class _Steps:
         self.current = ""
         self.text = ""
         self.cached = False
-        self.said: list[str] = []
 
     def take(self, text: str) -> None:
         if found := STEP.match(text):
             self.end()
             number, total, self.text = found[1], found[2], found[3].strip()
-            self.current, self.cached, self.said = number, False, []
+            self.current, self.cached = number, False
             self.tell.begin(number, f"[{number}/{total}] {self.text}")
         elif text.startswith(CACHED):
             self.cached = True
         elif self.current and text and not text.startswith((" ---> ", "Removing intermediate", "Successfully ")):
-            self.said = [*self.said, text][-LAST_LINES:]
             self.tell.log(self.current, text.encode())
 
     def end(self, error: str = "") -> None:
@@ -162,9 +159,8 @@ class _Steps:
         try:
             yield
         except MinidockError as error:
-            output = "".join(self.said).rstrip("\n")
             self.end(error.message)
-            raise BuildFailed(error.message, output=output) from error
+            raise BuildFailed(error.message) from error
         self.end()
 
 
