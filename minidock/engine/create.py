@@ -233,7 +233,7 @@ def _shared_memory(host: HostConfig) -> int:
     Programs that load data with several processes hand it to each other there, and end by a bus error when it is full.
     A tmpfs takes memory only for what is in it, and that counts in the container's limit.
     """
-    if not host.device_requests:
+    if not host.device_requests and host.runtime != "nvidia":
         return host.memory // 4 if host.memory >= LARGE_MEMORY else SHARED_MEMORY
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(SHARED_MEMORY, min(there, host.memory or there) // 2)

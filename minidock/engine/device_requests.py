@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from minidock import spec
-from minidock.engine import cdi_edits, cdi_specs, gpu_capabilities, gpu_finish
-from minidock.engine.cdi_specs import Registry
+from minidock.engine import cdi_edits, cdi_specs, gpu_capabilities, gpu_finish, gpu_runtime
+from minidock.engine.cdi_specs import Found, Registry
 from minidock.engine.record import Record
 from minidock.engine.userns import settings
 from minidock.errors import UsageError
@@ -67,8 +67,12 @@ class Injected(msgspec.Struct, frozen=True):
 
 def inject(layout: Layout, config: spec.Spec, record: Record) -> Injected:
     """All devices that were asked for. Raises UsageError."""
-    requests, run_dir = record.host_config.device_requests, layout.container_run(record.id)
+    run_dir = layout.container_run(record.id)
+    requests = gpu_runtime.requests(record.host_config, config.process.env if config.process else [])
+    if not requests:
+        return Injected(config)
     registry = with_drivers(cdi_specs.read(asked_directories(requests) or directories(layout)), requests)
+    registry = with_none(registry, requests)
     names = [name for request in requests for name in device_names(registry, request)]
     capabilities: list[frozenset[str]] = []
 
@@ -92,6 +96,7 @@ def with_drivers(registry: Registry, requests: Sequence[DeviceRequest], root: Pa
     """With what `cdi generate` would write, for GPUs of a kind that no file offers: --gpus needs none then."""
     offered = {name.partition("=")[0] for name in registry.devices}
     wanted = {name.partition("=")[0] for request in requests for name in request.device_ids or []}
+    wanted |= {VENDORS[request.driver] for request in requests if request.driver in VENDORS}
     by_count = any(request.driver != "cdi" for request in requests)
     if not (wanted & set(VENDORS.values()) - offered) and not (by_count and not offered & set(VENDORS.values())):
         return registry
@@ -100,9 +105,19 @@ def with_drivers(registry: Registry, requests: Sequence[DeviceRequest], root: Pa
     devices = dict(registry.devices)
     for made in cdi_generate.present(root):
         if made.kind not in offered:
-            found = [cdi_specs.Found(Path(f"the driver of {made.kind}"), made, device) for device in made.devices]
+            found = [Found(Path(f"the driver of {made.kind}"), made, device) for device in made.devices]
             devices.update({f"{made.kind}={each.device.name}": each for each in found})
     return msgspec.structs.replace(registry, devices=devices)
+
+
+def with_none(registry: Registry, requests: Sequence[DeviceRequest]) -> Registry:
+    """And the device `none` where it is asked for, as NVIDIA's runtime knows it: what all GPUs share, and no GPU."""
+    kind, name = VENDORS["nvidia"], gpu_runtime.DRIVER_ALONE
+    shared = next((found for device, found in registry.devices.items() if device.startswith(f"{kind}=")), None)
+    if shared is None or not any(name in (request.device_ids or []) for request in requests):
+        return registry
+    nothing = Found(shared.file, shared.spec, cdi_specs.CdiDevice(name, cdi_specs.Edits()))
+    return msgspec.structs.replace(registry, devices={f"{kind}={name}": nothing} | registry.devices)
 
 
 def device_names(registry: Registry, request: DeviceRequest) -> list[str]:
@@ -113,7 +128,7 @@ def device_names(registry: Registry, request: DeviceRequest) -> list[str]:
         return request.device_ids or []
     kind = _kind(registry, request)
     if request.device_ids:
-        return [f"{kind}={name}" for name in request.device_ids]
+        return [name if cdi_specs.is_name(name) else f"{kind}={name}" for name in request.device_ids]
     single = [name for name in registry.devices if name.startswith(f"{kind}=") and name.partition("=")[2].isdigit()]
     single.sort(key=lambda name: int(name.partition("=")[2]))
     if request.count < 0:

@@ -13,8 +13,9 @@ from minidock.kernel.cgroup_files import Cgroup, discover
 from minidock.kernel.mount_options import parse
 from minidock.model import HostConfig
 
-RUNTIMES = ("minidock", "runc")
-"""Ours. `runc` is what Docker calls the one that is there of itself, and what files that name one say."""
+RUNTIMES = ("minidock", "runc", "nvidia")
+"""Ours. `runc` is what Docker calls the one that is there of itself, and what files that name one say; `nvidia` asks
+for GPUs by variables (gpu_runtime.py)."""
 STORAGE_OPTIONS = ("size",)
 
 
@@ -31,9 +32,7 @@ def _check_words(host: HostConfig) -> None:
     if host.runtime not in ("", *RUNTIMES):
         raise UsageError(
             f"Unknown runtime specified {host.runtime}",
-            hint="--gpus all gives NVIDIA's GPUs, and needs no runtime of theirs"
-            if host.runtime == "nvidia"
-            else "minidock runs containers itself; other engines can use it as theirs, by the name minidock-oci",
+            hint="minidock runs containers itself; other engines can use it as theirs, by the name minidock-oci",
         )
     if host.isolation not in ("", "default"):
         raise UsageError(f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'")

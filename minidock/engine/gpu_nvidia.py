@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from minidock.engine import elf
+from minidock.engine import elf, gpu_mig
 from minidock.engine.cdi_specs import CdiDevice, CdiMount, CdiSpec, DeviceNode, Edits, host_path
 from minidock.engine.gpu_capabilities import PROGRAMS
 from minidock.runtime import ldcache
@@ -44,21 +44,11 @@ a major of its own."""
 
 def spec(root: Path) -> CdiSpec | None:
     """None where the driver isn't loaded, or has found no GPU."""
-    loaded, gpus = version(root), sorted((root / GPUS).glob("*/information"))
+    loaded, gpus = version(root), sorted((root / GPUS).glob("*/information"), key=_slot)
     if not loaded or not gpus:
         return None
     numbers = majors(root)
-    nodes: dict[str, DeviceNode] = {}
-    devices = []
-    for path in gpus:
-        facts = dict(line.partition(":")[::2] for line in path.read_text().splitlines())
-        facts = {name.strip(): value.strip() for name, value in facts.items()}
-        number = facts["Device Minor"]
-        nodes[number] = _node(root, f"nvidia{number}", _frontend(numbers), int(number))
-        edits = Edits(device_nodes=[nodes[number], *_rendering(root, path.parent.name)])
-        devices.append(CdiDevice(number, edits))
-        if facts.get("GPU UUID", "").startswith("GPU-") and "?" not in facts["GPU UUID"]:
-            devices.append(CdiDevice(facts["GPU UUID"], edits))
+    devices = [device for number, path in enumerate(gpus) for device in _devices(root, numbers, number, path)]
     every = {node.path: node for device in devices for node in device.container_edits.device_nodes}
     devices.append(CdiDevice("all", Edits(device_nodes=list(every.values()))))
     # The makers' runtime would read NVIDIA_VISIBLE_DEVICES and add devices itself: `void` tells it not to.
@@ -66,6 +56,31 @@ def spec(root: Path) -> CdiSpec | None:
         env=["NVIDIA_VISIBLE_DEVICES=void"], device_nodes=_common(root, numbers), mounts=[*_mounts(root, loaded)]
     )
     return CdiSpec("0.6.0", KIND, devices, common, {MADE_FOR: loaded})
+
+
+def _slot(path: Path) -> list[int]:
+    """The GPU's place on the bus, 0000:41:00.0: in that order the driver's library counts them."""
+    return [int(word, 16) for word in re.split("[:.]", path.parent.name)]
+
+
+def _devices(root: Path, numbers: dict[str, int], number: int, path: Path) -> list[CdiDevice]:
+    """One GPU by its number and its UUID, and each of its MIG instances. The whole of one that is cut has all of them,
+    for without an instance nobody can compute on it."""
+    facts = dict(line.partition(":")[::2] for line in path.read_text().splitlines())
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    minor = int(facts["Device Minor"])  # as a rule the number, but not always
+    nodes = [_node(root, f"nvidia{minor}", _frontend(numbers), minor), *_rendering(root, path.parent.name)]
+    instances = [
+        [_node(root, f"nvidia-caps/nvidia-cap{cap}", numbers[gpu_mig.MODULE], cap) for cap in (each.gpu, each.compute)]
+        for each in gpu_mig.instances(root, minor)
+    ]
+    caps = {node.path: node for pair in instances for node in pair}
+    whole = Edits(device_nodes=[*nodes, *caps.values()])
+    names = [str(number)]
+    if facts.get("GPU UUID", "").startswith("GPU-") and "?" not in facts["GPU UUID"]:
+        names.append(facts["GPU UUID"])
+    parts = [CdiDevice(f"{number}:{n}", Edits(device_nodes=nodes + pair)) for n, pair in enumerate(instances)]
+    return [*(CdiDevice(name, whole) for name in names), *parts]
 
 
 def version(root: Path) -> str:

@@ -61,7 +61,7 @@ def info(layout: Layout) -> dict[str, Any]:
             *(["name=rootless"] if layout.user is not None else []),
             "name=cgroupns",
         ],
-        "Runtimes": {"minidock": {"path": "minidock-oci"}},
+        "Runtimes": {name: {"path": "minidock-oci"} for name in ("minidock", *_runtimes())},
         "DefaultRuntime": "minidock",
         "ServerVersion": __version__,
         "KernelVersion": facts.release,
@@ -95,6 +95,11 @@ def _possible(hierarchies: Hierarchies) -> dict[str, bool]:
         "BridgeNfIptables": True,
         "BridgeNfIp6tables": True,
     }
+
+
+def _runtimes() -> list[str]:
+    """What programs look for when they want GPUs: --runtime nvidia, where its driver is loaded."""
+    return ["nvidia"] if os.path.exists("/proc/driver/nvidia/version") else []
 
 
 def _switched_on(path: str) -> bool:

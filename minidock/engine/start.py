@@ -214,7 +214,8 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
 
 
 def _devices(layout: Layout, config: spec.Spec, record: Record) -> Injected | None:
-    if not record.host_config.device_requests:
+    host = record.host_config
+    if not host.device_requests and host.runtime != "nvidia":
         return None
     from minidock.engine import device_requests
 

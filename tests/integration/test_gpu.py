@@ -61,6 +61,45 @@ def test_a_program_finds_the_libraries_of_the_capabilities_that_it_has(minidock:
     )
 
 
+@pytest.mark.parametrize(
+    ("variables", "nodes", "shown"),
+    [
+        (["NVIDIA_VISIBLE_DEVICES=all"], "nvidia0 nvidia1", "all"),
+        (["NVIDIA_VISIBLE_DEVICES=1"], "nvidia1", "1"),
+        (["NVIDIA_VISIBLE_DEVICES=GPU-0aaa,1"], "nvidia0 nvidia1", "GPU-0aaa,1"),
+        (["CUDA_VERSION=10.0"], "nvidia0 nvidia1", "all"),
+        (["NVIDIA_VISIBLE_DEVICES=none"], "", "none"),
+        (["NVIDIA_VISIBLE_DEVICES=void"], None, "void"),
+        ([], None, ""),
+    ],
+)
+def test_the_runtime_nvidia_reads_the_variable(
+    minidock: Minidock, driver: Path, variables: list[str], nodes: str | None, shown: str
+) -> None:
+    env = [part for line in variables for part in ("-e", line)]
+    script = "echo $(cd /dev; ls -d nvidia? 2>/dev/null); ls /dev/nvidiactl 2>/dev/null; echo $NVIDIA_VISIBLE_DEVICES"
+    said = minidock("run", "--rm", "--runtime", "nvidia", *env, "asker", "sh", "-c", script, check=True).stdout
+    assert said.splitlines() == [nodes or "", *(["/dev/nvidiactl"] if nodes is not None else []), shown]
+
+
+def test_gpus_overrules_the_variable_and_an_instance_of_mig_has_its_two_nodes(minidock: Minidock, driver: Path) -> None:
+    """They are the driver's capabilities; the numbers of the other instances stay closed."""
+    fakegpu.cut(driver)
+    file = json.loads(minidock.layout.settings.read_text())["cdi-spec-dirs"][0] + "/gpu.json"
+    minidock("cdi", "generate", "--driver-root", str(driver), "-o", file, check=True)
+    caps = "for n in 39 40 102 103 104; do mknod /x c 237 $n; (: < /x) 2>&1 | grep -o 'No such'; rm /x; done | wc -l"
+    script = f"echo $NVIDIA_VISIBLE_DEVICES $(cd /dev; ls -d nvidia? nvidia-caps/*); {caps}"
+    asked = ("--runtime", "nvidia", "-e", "NVIDIA_VISIBLE_DEVICES=all")
+    for request, told in (
+        ((*asked, "--gpus", "device=1:1"), "1:1 nvidia-caps/nvidia-cap102 nvidia-caps/nvidia-cap103 nvidia1\n2\n"),
+        (
+            (*asked, "-e", "NVIDIA_VISIBLE_DEVICES=1:0"),
+            "1:0 nvidia-caps/nvidia-cap39 nvidia-caps/nvidia-cap40 nvidia1\n2\n",
+        ),
+    ):
+        assert minidock("run", "--rm", *request, "asker", "sh", "-c", script, check=True).stdout == told
+
+
 # doctor gpu
 
 

@@ -109,7 +109,6 @@ def test_two_wishes_that_only_version_1_can_keep(box: Minidock) -> None:
         (["--use-api-socket"], "--use-api-socket can't be honoured"),
         (["--cpu-count", "2"], "--cpu-count is only for containers on Windows"),
         (["--disable-content-trust=false"], "--disable-content-trust=false can't be honoured"),
-        (["--runtime", "nvidia"], "Unknown runtime specified nvidia (--gpus all gives NVIDIA's GPUs"),
         (
             ["--storage-opt", "size=1g"],
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",

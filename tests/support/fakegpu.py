@@ -11,7 +11,7 @@ from pathlib import Path
 VERSION = "550.54.15"
 MAJOR = 239
 """No driver has it here (local/experimental use): opening an allowed node says ENXIO, a refused one EPERM."""
-UVM = 238
+UVM, CAPS = 238, 237
 ASKER = """
 #include <dlfcn.h>
 #include <stdio.h>
@@ -66,6 +66,16 @@ def tree(root: Path, *, library: str = "usr/lib64") -> Path:
     _put(root, "usr/bin/nvidia-smi", "#!/bin/sh\necho NVIDIA-SMI\n")
     (root / "usr/bin/nvidia-smi").chmod(0o755)
     return root
+
+
+def cut(root: Path) -> None:
+    """The second GPU is cut into three MIG instances, the last of which are of one GPU instance."""
+    (root / "proc/devices").write_text(
+        (root / "proc/devices").read_text().replace("nvidia-uvm\n", f"nvidia-uvm\n{CAPS} nvidia-caps\n")
+    )
+    for name, minor in {"gi2": 39, "gi2/ci0": 40, "gi11": 102, "gi11/ci0": 103, "gi11/ci1": 104}.items():
+        text = f"DeviceFileMinor: {minor}\nDeviceFileMode: 256\nDeviceFileModify: 1\n"
+        _put(root, f"proc/driver/nvidia/capabilities/gpu1/mig/{name}/access", text)
 
 
 def asker(directory: Path) -> Path:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from minidock.engine import cdi_generate, cdi_specs, gpu_nvidia
-from minidock.errors import NotFound
+from minidock.errors import MinidockError, NotFound
 from minidock.runtime import ldcache
 
 VERSION = "550.54.15"
@@ -56,6 +56,45 @@ def test_nvidia(nvidia: Path, banner: str) -> None:
     assert [node.minor for node in made.devices[-1].container_edits.device_nodes] == [0, 1]
     assert made.container_edits.env == ["NVIDIA_VISIBLE_DEVICES=void"]
     assert not made.container_edits.hooks
+
+
+def test_the_instances_of_a_gpu_that_is_cut(nvidia: Path) -> None:
+    """MIG: by the GPU's number and theirs, in the order of the driver's numbers; the GPU itself has all of them."""
+    put(nvidia, "proc/devices", "Character devices:\n195 nvidia-frontend\n511 nvidia-uvm\n510 nvidia-caps\n\n")
+    for name, minor in {"gi2": 39, "gi2/ci0": 40, "gi11": 102, "gi11/ci0": 103, "gi11/ci1": 104}.items():
+        text = f"DeviceFileMinor: {minor}\nDeviceFileMode: 256\nDeviceFileModify: 1\n"
+        put(nvidia, f"proc/driver/nvidia/capabilities/gpu1/mig/{name}/access", text)
+    put(nvidia, "proc/driver/nvidia/capabilities/mig/config", "DeviceFileMinor: 1\n")
+    made = cdi_generate.generate(root=nvidia)
+    nodes = {
+        each.name: [node.path.rpartition("/")[2] for node in each.container_edits.device_nodes] for each in made.devices
+    }
+    cap = [f"nvidia-cap{minor}" for minor in (39, 40, 102, 103, 104)]
+    assert nodes == {
+        "0": ["nvidia0"],
+        "GPU-0aaa": ["nvidia0"],
+        "1": ["nvidia1", *cap],
+        "GPU-1aaa": ["nvidia1", *cap],
+        "1:0": ["nvidia1", cap[0], cap[1]],
+        "1:1": ["nvidia1", cap[2], cap[3]],
+        "1:2": ["nvidia1", cap[2], cap[4]],
+        "all": ["nvidia0", "nvidia1", *cap],
+    }
+    node = made.devices[-1].container_edits.device_nodes[-1]
+    assert (node.path, node.major, node.minor) == ("/dev/nvidia-caps/nvidia-cap104", 510, 104)
+    cdi_specs.check(made)
+    put(nvidia, "proc/driver/nvidia/capabilities/gpu1/mig/gi2/access", "nothing\n")
+    with pytest.raises(MinidockError, match="gi2/access names no DeviceFileMinor"):
+        cdi_generate.generate(root=nvidia)
+
+
+def test_gpus_are_counted_by_their_place_on_the_bus(nvidia: Path) -> None:
+    """As the driver's library does it, and so nvidia-smi and --gpus device=1; the number of the node may be another."""
+    for slot, minor in (("0000:01:00.0", 1), ("0000:41:00.0", 0), ("10000:01:00.0", 2)):
+        put(nvidia, f"proc/driver/nvidia/gpus/{slot}/information", f"Device Minor: \t {minor}\n")
+    made = cdi_generate.generate(root=nvidia)
+    nodes = {each.name: each.container_edits.device_nodes[0].path for each in made.devices}
+    assert nodes == {"0": "/dev/nvidia1", "1": "/dev/nvidia0", "2": "/dev/nvidia2", "all": "/dev/nvidia1"}
 
 
 def test_a_library_is_mounted_under_each_of_its_names(nvidia: Path) -> None:
