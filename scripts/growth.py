@@ -15,7 +15,9 @@ from minidock.engine import Engine
 from minidock.engine.record import Records, replace
 from minidock.image.importer import import_tar
 from minidock.image.store import ImageStore
-from minidock.model import ContainerConfig, CreateRequest, HostConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig
+from minidock.model.requests import CreateRequest
 from minidock.paths import Layout
 from tests.support import tarforge
 

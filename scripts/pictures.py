@@ -23,7 +23,7 @@ from minidock.engine.bundle import NAMESPACES
 from minidock.kernel import cgroups
 from minidock.kernel.cgroup_files import Hierarchies
 from minidock.kernel.overlay import MountOverlay
-from minidock.model import EndpointSettings
+from minidock.model.network import EndpointSettings
 from minidock.network import endpoint
 from minidock.network.addresses import Claim, Published
 from minidock.network.endpoint import Endpoint

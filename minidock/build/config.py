@@ -14,7 +14,7 @@ import msgspec
 from minidock.errors import MinidockError
 from minidock.image import changes
 from minidock.image.manifest import RunConfig
-from minidock.model import Healthcheck
+from minidock.model.container import Healthcheck
 
 from .commands import Command, Health, OnBuild, One, Pairs, Shell, ShellOrExec, Words
 from .stages import Scope

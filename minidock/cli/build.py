@@ -129,7 +129,7 @@ def _tags(words: list[str]) -> list[str]:
 
 
 def _limits(flags: dict[str, FlagValue]) -> FlagValue:
-    from ..model import HostConfig
+    from ..model.host import HostConfig
     from .request import security_options
 
     options, masked, readonly = security_options([word for words in flags["security_opt"] for word in words])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..model import CdiOffer
+from ..model.cdi import CdiOffer
 from . import context
 from .commands import Complaint, Entry, Noun, verb
 from .flags import boolean, many, text

@@ -69,7 +69,7 @@ def export(arguments: list[str], output: str) -> None:
     """,
 )
 def commit(arguments: list[str], author: str, change: list[str], message: str, pause: bool) -> None:
-    from ..model import Commit
+    from ..model.requests import Commit
 
     name = arguments[1] if len(arguments) > 1 else ""
     wanted = Commit(reference=name, author=author, message=message, changes=change, pause=pause)

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
-from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, RestartPolicy
+from ..model.container import ContainerConfig, Healthcheck
+from ..model.host import HostConfig, RestartPolicy
+from ..model.requests import CreateRequest
 from .parse_logs import check_log_config
 from .parse_mounts import check_mount
 from .parse_networks import is_user_defined

@@ -16,7 +16,8 @@ from .tables import FORMAT_HELP, Columns, Listing
 from .units import human_size
 
 if TYPE_CHECKING:
-    from ..model import BuildCache, ContainerSummary, DiskUsage, ImageSummary, VolumeUsage
+    from ..model.lists import ContainerSummary, ImageSummary
+    from ..model.usage import BuildCache, DiskUsage, VolumeUsage
 
 HEADERS = {
     "Type": "TYPE",

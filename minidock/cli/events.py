@@ -14,7 +14,7 @@ from .flags import many, text
 from .tables import group_filters, parse_filter
 
 if TYPE_CHECKING:
-    from ..model import Event
+    from ..model.events import Event
 
 KINDS = ("config", "container", "daemon", "image", "network", "node", "plugin", "secret", "service", "volume")
 FILTERS: Mapping[str, tuple[str, ...] | None] = dict.fromkeys((*KINDS, "event", "label", "scope", "type"))
@@ -81,7 +81,7 @@ def local_time(nanoseconds: int) -> str:
 
 def _templated(form: str) -> Callable[[Event], str]:
     """The template as a function, tried on an empty event first: a mistake shows before anything happens."""
-    from ..model import Event
+    from ..model.events import Event
     from .gotemplate import Record, TemplateError, parse, render
 
     if form == "json":

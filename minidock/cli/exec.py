@@ -54,7 +54,7 @@ def exec_(
     user: str,
     workdir: str,
 ) -> None:
-    from ..model import ExecRequest
+    from ..model.requests import ExecRequest
     from .parse_env import environment
     from .run import foretell, narrating
 

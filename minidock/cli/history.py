@@ -12,7 +12,7 @@ from .flags import boolean, text
 from .tables import FORMAT_HELP, Columns, Listing, shorten
 
 if TYPE_CHECKING:
-    from ..model import HistoryRow
+    from ..model.lists import HistoryRow
 
 HEADERS = {
     "ID": "IMAGE",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .units import human_size
 
 if TYPE_CHECKING:
-    from ..model import ImageSummary
+    from ..model.lists import ImageSummary
 
 GAP = "   "
 COLUMNS = (("ID", 12, "<"), ("DISK USAGE", 10, ">"), ("CONTENT SIZE", 12, ">"), ("USED", 4, "^"))

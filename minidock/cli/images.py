@@ -17,7 +17,7 @@ from .tables import FORMAT_HELP, Columns, Listing, group_filters, parse_filter
 from .units import moment
 
 if TYPE_CHECKING:
-    from ..model import ImageSummary
+    from ..model.lists import ImageSummary
 
 NONE = "<none>"
 HEADERS = {

@@ -224,7 +224,9 @@ def _renderer(form: str) -> Callable[[object], str]:
 
 def _nils() -> dict[str, str]:
     """How a null prints, by the name of its field: Go knows from its types whether it is a list, a map or a pointer."""
-    from ..model import ContainerConfig, EndpointSettings, HostConfig
+    from ..model.container import ContainerConfig
+    from ..model.host import HostConfig
+    from ..model.network import EndpointSettings
 
     texts = {}
     for struct in (EndpointSettings, HostConfig, ContainerConfig):

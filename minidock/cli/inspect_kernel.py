@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from ..errors import MinidockError
-from ..model import KernelSection
+from ..model.facts import KernelSection
 from . import context
 from .commands import Complaint, told
 

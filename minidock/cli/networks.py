@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
-from ..model import EndpointSettings, NetworkRequest
+from ..model.network import EndpointSettings, NetworkRequest
 from . import context
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
 from .flags import boolean, explain, foretelling, many, number, text

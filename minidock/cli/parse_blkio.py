@@ -6,7 +6,7 @@ Whether the path is a device is the engine's business: its numbers are looked up
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..model import BlkioWeightDevice, ThrottleDevice
+from ..model.host import BlkioWeightDevice, ThrottleDevice
 from .flags import go_uint
 from .units import size
 

@@ -14,7 +14,7 @@ import re
 import msgspec
 
 from ..errors import UsageError
-from ..model import DeviceRequest
+from ..model.host import DeviceRequest
 from .parse_mounts import csv_fields
 
 _PART = r"[A-Za-z](?:[\w.-]*[A-Za-z0-9])?"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ..errors import UsageError
-from ..model import LogConfig
+from ..model.host import LogConfig
 from .flags import go_bool
 from .parse_env import key_values
 from .units import size

@@ -9,7 +9,7 @@ import os
 import posixpath
 
 from ..errors import UsageError
-from ..model import BindOptions, MountRequest, TmpfsOptions, VolumeOptions
+from ..model.host import BindOptions, MountRequest, TmpfsOptions, VolumeOptions
 from .flags import go_bool, go_quote
 from .parse_volumes import PROPAGATIONS, target_problem
 from .units import size

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
-from ..model import EndpointSettings, IpamPool
+from ..model.network import EndpointSettings, IpamPool
 from .commands import Complaint
 
 BUILT_IN = ("default", "bridge", "host", "none")

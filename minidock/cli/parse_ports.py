@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from ..model import PortBinding
+from ..model.host import PortBinding
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..errors import UsageError
-from ..model import DeviceMapping, Ulimit
+from ..model.host import DeviceMapping, Ulimit
 
 ULIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue"),

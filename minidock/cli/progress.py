@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from .units import human_size
 
 if TYPE_CHECKING:
-    from ..model import Progress
+    from ..model.events import Progress
 
 OFTEN = 0.1
 """Seconds between two looks of the same line."""

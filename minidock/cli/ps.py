@@ -13,7 +13,7 @@ from .flags import boolean, many, number, text
 from .tables import FORMAT_HELP, Columns, Listing, group_filters, parse_filter, shorten
 
 if TYPE_CHECKING:
-    from ..model import ContainerSummary, PortSummary
+    from ..model.lists import ContainerSummary, PortSummary
 
 HEADERS = {
     "ID": "CONTAINER ID",

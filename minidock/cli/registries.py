@@ -15,7 +15,7 @@ from .tables import FORMAT_HELP, Columns, Listing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..model import Progress
+    from ..model.events import Progress
 
 TRUST = boolean("disable-content-trust", "", "Skip image verification (there is nothing to skip)", default=True)
 """Notary's signatures, which Docker itself gives up: off is the default there, too."""

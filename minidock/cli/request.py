@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
-from ..model import ContainerConfig, CreateRequest, Healthcheck, HostConfig, PortBinding, RestartPolicy
+from ..model.container import ContainerConfig, Healthcheck
+from ..model.host import HostConfig, PortBinding, RestartPolicy
+from ..model.requests import CreateRequest
 from . import parse_gpus
 from . import parse_values as values
 from .parse_env import environment, labels

@@ -19,7 +19,8 @@ from .run_flags import CREATE_FLAGS, RUN_FLAGS
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..engine.foretell import Foretold
-    from ..model import CreateRequest, Progress
+    from ..model.events import Progress
+    from ..model.requests import CreateRequest
     from ..steps import Narrator
 
 USAGE = "[OPTIONS] IMAGE [COMMAND] [ARG...]"

@@ -15,7 +15,7 @@ from .tables import FORMAT_HELP, Columns, Listing
 from .units import human_size
 
 if TYPE_CHECKING:
-    from ..model import ContainerStats
+    from ..model.lists import ContainerStats
 
 HEADERS = {
     "Container": "CONTAINER",

@@ -11,7 +11,7 @@ from .run_flags import REMOVED
 from .units import cpus, size, size_or_unlimited
 
 if TYPE_CHECKING:
-    from ..model import RestartPolicy
+    from ..model.host import RestartPolicy
 
 LIMITS = [
     value("blkio-weight", "", "Block IO (relative weight), between 10 and 1000, or 0 to disable", "uint16", go_int,
@@ -67,7 +67,7 @@ def update(arguments: list[str], restart: str, **limits: int | str) -> None:
 
 
 def _policy(raw: str) -> RestartPolicy:
-    from ..model import RestartPolicy
+    from ..model.host import RestartPolicy
 
     name, _, count = raw.partition(":")
     if count and not count.removeprefix("-").isdecimal():

@@ -15,7 +15,7 @@ from .parse_env import key_values
 from .tables import Columns, Listing, group_filters, parse_filter
 
 if TYPE_CHECKING:
-    from ..model import Volume
+    from ..model.volume import Volume
 
 volume = Noun(
     "volume",

@@ -13,7 +13,7 @@ from .commands import UNLIMITED, verb
 from .flags import boolean
 
 if TYPE_CHECKING:
-    from ..model import Diagnosis
+    from ..model.facts import Diagnosis
 
 WIDTH = 100
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 from minidock.engine.events import Listener
-from minidock.model import Event
+from minidock.model.events import Event
 from minidock.paths import Layout
 
 PATIENCE = 10_000

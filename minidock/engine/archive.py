@@ -18,7 +18,8 @@ from minidock.engine.insider import Task
 from minidock.engine.record import Record
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.kernel import rootpath
-from minidock.model import MountPoint, PathStat
+from minidock.model.requests import PathStat
+from minidock.model.state import MountPoint
 from minidock.paths import Layout
 
 MAX_SYMLINKS = 255

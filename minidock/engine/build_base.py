@@ -26,7 +26,7 @@ from minidock.image.manifest import History, Platform, RunConfig
 from minidock.image.platforms import host_platform, parse_platform
 from minidock.image.store import ImageStore, Layer
 from minidock.kernel.execute import DEFAULT_PATH
-from minidock.model import Progress
+from minidock.model.events import Progress
 from minidock.paths import Layout
 
 SCRATCH = "scratch"

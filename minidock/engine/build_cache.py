@@ -12,7 +12,7 @@ from minidock.engine.create import timestamp
 from minidock.image import buildcache
 from minidock.image.store import ImageStore
 from minidock.image.trees import tree_size
-from minidock.model import BuildCache
+from minidock.model.usage import BuildCache
 from minidock.paths import Layout
 
 

@@ -4,7 +4,7 @@
 
 import msgspec
 
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 
 class SecretSource(msgspec.Struct, frozen=True):

@@ -32,7 +32,9 @@ from minidock.engine.userns import IdMaps
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.image.store import Layer
 from minidock.kernel import user
-from minidock.model import ContainerConfig, DeviceRequest, HostConfig, MountPoint
+from minidock.model.container import ContainerConfig
+from minidock.model.host import DeviceRequest, HostConfig
+from minidock.model.state import MountPoint
 from minidock.paths import Layout
 from minidock.runtime import attach
 from minidock.steps import SILENT, Narrator

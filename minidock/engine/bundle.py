@@ -15,7 +15,7 @@ from minidock.engine.create import environment
 from minidock.engine.record import Record
 from minidock.engine.security import Security
 from minidock.kernel import credentials, masks, rlimits, sysctl
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.paths import Layout
 from minidock.spec import Mount
 

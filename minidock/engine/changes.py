@@ -14,7 +14,8 @@ from minidock.engine.environment import merge_env
 from minidock.engine.record import Record
 from minidock.image.manifest import RunConfig
 from minidock.image.store import Image, ImageStore
-from minidock.model import Commit, ContainerConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.requests import Commit
 from minidock.paths import Layout
 
 EMPTY_TAR = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"

@@ -8,7 +8,7 @@ from minidock import files, network, steps
 from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
 from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
-from minidock.model import EndpointSettings
+from minidock.model.network import EndpointSettings
 from minidock.network import addresses, attachment, connection, names, store
 from minidock.network.subnets import Network
 from minidock.paths import Layout

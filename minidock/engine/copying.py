@@ -25,7 +25,7 @@ from minidock.engine import archive, events, tree
 from minidock.engine.archive import GO_KINDS, asserts_directory
 from minidock.engine.record import Record
 from minidock.errors import MinidockError
-from minidock.model import PathStat
+from minidock.model.requests import PathStat
 from minidock.paths import Layout
 
 CHUNK = 256 << 10

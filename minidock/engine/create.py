@@ -22,7 +22,9 @@ from minidock.errors import MinidockError, NameInUse, UsageError
 from minidock.image.manifest import RunConfig
 from minidock.image.store import Image, ImageStore
 from minidock.kernel.execute import DEFAULT_PATH
-from minidock.model import ContainerConfig, Created, CreateRequest, Healthcheck, HostConfig
+from minidock.model.container import ContainerConfig, Healthcheck
+from minidock.model.host import HostConfig
+from minidock.model.requests import Created, CreateRequest
 from minidock.paths import Layout
 
 NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"

@@ -18,7 +18,8 @@ from minidock.engine.cdi_specs import Found, Registry
 from minidock.engine.record import Record
 from minidock.engine.userns import settings
 from minidock.errors import UsageError
-from minidock.model import CdiListing, CdiOffer, DeviceRequest
+from minidock.model.cdi import CdiListing, CdiOffer
+from minidock.model.host import DeviceRequest
 from minidock.paths import Layout
 from minidock.steps import Step
 

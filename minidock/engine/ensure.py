@@ -9,7 +9,7 @@ from minidock.engine import events
 from minidock.errors import ImageNotFound, InvalidImage, RegistryError, Unreachable, UsageError
 from minidock.image import reference
 from minidock.image.store import Image, ImageStore
-from minidock.model import Progress
+from minidock.model.events import Progress
 from minidock.paths import Layout
 
 PATIENCE = 2.0

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from minidock.errors import MinidockError
-from minidock.model import Actor, Event
+from minidock.model.events import Actor, Event
 from minidock.paths import Layout
 
 if TYPE_CHECKING:

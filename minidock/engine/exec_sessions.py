@@ -17,7 +17,7 @@ from minidock import files
 from minidock.engine import execs
 from minidock.engine.record import ticks
 from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotFound
-from minidock.model import ExecRequest
+from minidock.model.requests import ExecRequest
 from minidock.paths import Layout
 from minidock.runtime import shim
 

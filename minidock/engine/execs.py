@@ -24,7 +24,7 @@ from minidock.engine.record import Record, Records, refresh, ticks
 from minidock.errors import Conflict, MinidockError
 from minidock.kernel import cgroup_join, credentials
 from minidock.kernel.cgroup_files import discover
-from minidock.model import ExecRequest
+from minidock.model.requests import ExecRequest
 from minidock.paths import Layout
 from minidock.runtime import attach, enter, shim
 from minidock.runtime.parent import Birth

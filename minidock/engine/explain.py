@@ -11,7 +11,7 @@ from minidock.engine import causes, logs, tree
 from minidock.engine.record import Record, Records, refresh
 from minidock.errors import ContainerNotFound, MinidockError, UsageError
 from minidock.kernel import execute, rootpath
-from minidock.model import Diagnosis, KernelFact
+from minidock.model.facts import Diagnosis, KernelFact
 from minidock.paths import Layout
 
 LAST_WORDS = 20

@@ -23,7 +23,7 @@ from minidock.engine.record import Record, Records, alive, cgroup_of, replace, w
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError
 from minidock.kernel import memory, oom
-from minidock.model import ContainerState
+from minidock.model.state import ContainerState
 from minidock.paths import Layout
 from minidock.runtime import attach, shim
 from minidock.steps import SILENT, Live, Narrator

@@ -11,7 +11,7 @@ import msgspec
 from minidock.errors import UsageError
 from minidock.kernel.cgroup_files import Cgroup, discover
 from minidock.kernel.mount_options import parse
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 RUNTIMES = ("minidock", "runc", "nvidia")
 """Ours. `runc` is what Docker calls the one that is there of itself, and what files that name one say; `nvidia` asks

@@ -22,7 +22,8 @@ from minidock.kernel.cgroup_join import BornInCgroup, EnterCgroup
 from minidock.kernel.execute import Execute
 from minidock.kernel.namespaces import KINDS, JoinNamespace
 from minidock.kernel.workdir import EnterDirectory
-from minidock.model import ExecRequest, NetworkRequest
+from minidock.model.network import NetworkRequest
+from minidock.model.requests import ExecRequest
 from minidock.network import endpoint, store
 from minidock.paths import Layout
 from minidock.runtime.planned import Plan

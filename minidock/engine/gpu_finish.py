@@ -23,7 +23,7 @@ from minidock.engine import elf, gpu_capabilities, gpu_nvidia
 from minidock.engine.cdi_specs import CdiSpec, Edits
 from minidock.engine.environment import merge_env
 from minidock.engine.generated import WriteText
-from minidock.model import DeviceRequest
+from minidock.model.host import DeviceRequest
 from minidock.runtime.ldcache import AddLibraries, Entry
 from minidock.steps import Step
 

@@ -17,7 +17,9 @@ from minidock.engine.create import timestamp
 from minidock.engine.durations import go_duration
 from minidock.engine.record import Record, Records, alive, replace
 from minidock.errors import ContainerNotFound, MinidockError
-from minidock.model import ContainerConfig, ExecRequest, Health, Healthcheck, HealthResult
+from minidock.model.container import ContainerConfig, Healthcheck
+from minidock.model.requests import ExecRequest
+from minidock.model.state import Health, HealthResult
 from minidock.paths import Layout
 from minidock.runtime import shim
 

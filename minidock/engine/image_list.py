@@ -10,7 +10,7 @@ from minidock.engine.durations import unix
 from minidock.engine.record import Records
 from minidock.errors import ImageNotFound, UsageError
 from minidock.image.store import Image, ImageStore
-from minidock.model import HistoryRow, ImageSummary
+from minidock.model.lists import HistoryRow, ImageSummary
 from minidock.paths import Layout
 
 Filters = dict[str, list[str]]

@@ -10,7 +10,8 @@ import msgspec
 from minidock import network
 from minidock.engine import init_layer, log_config
 from minidock.engine.record import Record, Records, refresh
-from minidock.model import EndpointSettings, MountPoint
+from minidock.model.network import EndpointSettings
+from minidock.model.state import MountPoint
 from minidock.network.endpoint import aliases
 from minidock.paths import Layout
 

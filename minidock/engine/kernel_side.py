@@ -28,7 +28,7 @@ from minidock.kernel import (
 )
 from minidock.kernel import link as links
 from minidock.kernel.cgroup_files import Cgroup, discover
-from minidock.model import KernelFact, KernelSection
+from minidock.model.facts import KernelFact, KernelSection
 from minidock.paths import Layout
 
 UNLIMITED = "no limit"

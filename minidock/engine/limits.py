@@ -8,7 +8,7 @@ from minidock import spec
 from minidock.errors import UsageError
 from minidock.kernel import device_filter
 from minidock.kernel import devices as kernel_devices
-from minidock.model import HostConfig, ThrottleDevice
+from minidock.model.host import HostConfig, ThrottleDevice
 
 
 def resources(host: HostConfig) -> spec.Resources:

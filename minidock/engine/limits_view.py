@@ -21,7 +21,7 @@ import msgspec
 from minidock import spec
 from minidock.engine.generated import WriteText
 from minidock.kernel import cpuset
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.steps import Step
 
 SHOW, HINTS = "minidock.show-limits", "minidock.thread-hints"

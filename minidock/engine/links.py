@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, ContainerNotFound, UsageError
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.network import ports, resolv
 from minidock.paths import Layout
 

@@ -16,7 +16,7 @@ from minidock.engine import events, rootless
 from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, NetworkNotFound, UsageError
-from minidock.model import EndpointSettings, NetworkRequest
+from minidock.model.network import EndpointSettings, NetworkRequest
 from minidock.network import addresses, endpoint, store
 from minidock.network.subnets import Network
 from minidock.network.teardown import remove as remove_network

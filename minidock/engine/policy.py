@@ -20,7 +20,7 @@ import msgspec
 from minidock.engine.cleanup import engine_command
 from minidock.engine.record import Record, Records, replace, ticks, waiting
 from minidock.errors import MinidockError
-from minidock.model import ContainerState
+from minidock.model.state import ContainerState
 from minidock.paths import Layout
 
 LATER = Path(__file__).resolve().parent.parent / "bin" / "minidock-later"

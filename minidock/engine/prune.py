@@ -10,7 +10,7 @@ from minidock.engine.ps import directory_size
 from minidock.engine.record import Record, Records, refresh
 from minidock.engine.stop import remove
 from minidock.errors import Conflict, NotFound, UsageError
-from minidock.model import ContainersPruned
+from minidock.model.usage import ContainersPruned
 from minidock.paths import Layout
 
 FILTERS = ("label", "label!", "until")

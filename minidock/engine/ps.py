@@ -10,7 +10,8 @@ from minidock.engine import repair
 from minidock.engine.durations import human_duration, unix
 from minidock.engine.record import Record, Records, refresh
 from minidock.errors import NotFound, UsageError
-from minidock.model import ContainerState, ContainerSummary, NetworkModeOnly, PortSummary
+from minidock.model.lists import ContainerSummary, NetworkModeOnly, PortSummary
+from minidock.model.state import ContainerState
 from minidock.paths import Layout
 
 Filters = dict[str, list[str]]

@@ -16,15 +16,10 @@ import msgspec
 
 from minidock import files
 from minidock.errors import ContainerNotFound, MinidockError, NameInUse
-from minidock.model import (
-    ContainerConfig,
-    ContainerState,
-    EndpointSettings,
-    HostConfig,
-    MountPoint,
-    MountRequest,
-    PortBinding,
-)
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, MountRequest, PortBinding
+from minidock.model.network import EndpointSettings
+from minidock.model.state import ContainerState, MountPoint
 from minidock.paths import Layout
 
 

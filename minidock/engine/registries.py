@@ -12,7 +12,7 @@ from minidock.errors import MinidockError, RegistryError, UsageError
 from minidock.image import reference
 from minidock.image.reference import Reference
 from minidock.image.store import Image, ImageStore
-from minidock.model import Progress
+from minidock.model.events import Progress
 from minidock.paths import Layout
 from minidock.steps import SILENT, Narrator
 

@@ -22,7 +22,7 @@ from minidock import files, whoami
 from minidock.engine import limits
 from minidock.errors import MinidockError, Unsupported
 from minidock.kernel import subid, unprivileged
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.paths import Layout
 from minidock.spec import IdMapping, Mount, Spec
 

@@ -24,7 +24,7 @@ from minidock.kernel import capabilities, credentials, no_new_privs, seccomp
 from minidock.kernel.cgroup_join import EnterCgroup
 from minidock.kernel.namespaces import KINDS, JoinNamespace, NewCgroupNamespace
 from minidock.kernel.pivot import PivotRoot
-from minidock.model import CreateRequest
+from minidock.model.requests import CreateRequest
 from minidock.paths import Layout
 from minidock.runtime.planned import Plan
 from minidock.steps import Step

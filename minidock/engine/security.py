@@ -10,7 +10,7 @@ import msgspec
 from minidock import spec
 from minidock.errors import UsageError
 from minidock.kernel import capabilities
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 
 class Security(msgspec.Struct, frozen=True):

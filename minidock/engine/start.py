@@ -43,7 +43,8 @@ from minidock.errors import (
     PortInUse,
 )
 from minidock.kernel import cgroup_join, cgroups, copy_up, idmap
-from minidock.model import ContainerState, EndpointSettings
+from minidock.model.network import EndpointSettings
+from minidock.model.state import ContainerState
 from minidock.network import Attachment
 from minidock.paths import Layout
 from minidock.runtime import attach, shim

@@ -17,7 +17,7 @@ from minidock.engine.record import Record, Records, alive, cgroup_of, refresh
 from minidock.errors import ContainerNotFound
 from minidock.kernel import cgroup_stats, link
 from minidock.kernel.cgroup_files import Hierarchies, discover
-from minidock.model import ContainerStats
+from minidock.model.lists import ContainerStats
 from minidock.paths import Layout
 
 INTERVAL = 1.0

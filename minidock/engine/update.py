@@ -13,7 +13,7 @@ from minidock.engine.create import check
 from minidock.engine.record import Records, cgroup_of, refresh, replace
 from minidock.errors import Conflict, MinidockError, UsageError
 from minidock.kernel import cgroups
-from minidock.model import HostConfig, RestartPolicy
+from minidock.model.host import HostConfig, RestartPolicy
 from minidock.paths import Layout
 from minidock.steps import Live, apply_all
 

@@ -14,7 +14,8 @@ from minidock.engine.prune import containers as prune_containers
 from minidock.engine.record import Records
 from minidock.errors import UsageError
 from minidock.image.store import ImageStore
-from minidock.model import DiskUsage, ImageSummary, Pruned, VolumeUsage
+from minidock.model.lists import ImageSummary
+from minidock.model.usage import DiskUsage, Pruned, VolumeUsage
 from minidock.paths import Layout
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from minidock.errors import MinidockError, Unsupported, UsageError
 from minidock.kernel import subid, user
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.paths import Layout
 from minidock.spec import IdMapping
 

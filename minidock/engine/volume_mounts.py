@@ -9,7 +9,8 @@ from minidock.engine import userns
 from minidock.engine.record import Record
 from minidock.errors import UsageError
 from minidock.kernel import bind
-from minidock.model import MountPoint, MountRequest
+from minidock.model.host import MountRequest
+from minidock.model.state import MountPoint
 from minidock.spec import Mount
 
 

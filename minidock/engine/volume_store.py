@@ -17,7 +17,7 @@ from minidock import files
 from minidock.engine import events
 from minidock.engine.record import Record, Records
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
-from minidock.model import Volume
+from minidock.model.volume import Volume
 from minidock.paths import Layout
 
 ANONYMOUS = "com.docker.volume.anonymous"

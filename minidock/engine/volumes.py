@@ -17,7 +17,8 @@ from minidock.engine import userns, volume_store
 from minidock.engine.record import Record, Records
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel.shared_mount import ShareMount
-from minidock.model import HostConfig, MountPoint, MountRequest, VolumeOptions
+from minidock.model.host import HostConfig, MountRequest, VolumeOptions
+from minidock.model.state import MountPoint
 from minidock.paths import Layout
 from minidock.steps import Step
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from minidock.errors import MinidockError
-from minidock.model import Healthcheck
+from minidock.model.container import Healthcheck
 
 from .manifest import RunConfig
 from .words import expand, split_words

@@ -12,7 +12,7 @@ import msgspec
 
 from minidock.digests import hex_digest
 from minidock.errors import InvalidImage
-from minidock.model import Healthcheck
+from minidock.model.container import Healthcheck
 
 from .reference import is_digest
 

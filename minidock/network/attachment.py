@@ -20,7 +20,9 @@ from minidock.kernel import link
 from minidock.kernel.link import LinkUp
 from minidock.kernel.route import AddDefaultRoute
 from minidock.kernel.veth import CreateVeth
-from minidock.model import ContainerConfig, EndpointSettings, HostConfig, PortBinding
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
+from minidock.model.network import EndpointSettings
 from minidock.network import addresses, endpoint, names, ports, store, subnets
 from minidock.network.addresses import Claim, Published
 from minidock.network.endpoint import Endpoint

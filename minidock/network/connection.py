@@ -9,7 +9,7 @@ from minidock.errors import SystemCallFailed
 from minidock.kernel import link, netns, route
 from minidock.kernel.netlink import GONE, ignoring
 from minidock.kernel.veth import CreateVeth
-from minidock.model import EndpointSettings
+from minidock.model.network import EndpointSettings
 from minidock.network import addresses, attachment, endpoint, subnets
 from minidock.network.addresses import Claim, HoldAddress, Published
 from minidock.network.endpoint import Endpoint

@@ -18,7 +18,7 @@ from minidock.kernel.forwarding import EnableForwarding, EnableForwarding6, SetI
 from minidock.kernel.link import LinkUp
 from minidock.kernel.macvlan import CreateVlan
 from minidock.kernel.veth import CreateVeth
-from minidock.model import EndpointSettings
+from minidock.model.network import EndpointSettings
 from minidock.network import addresses, nat
 from minidock.network.addresses import Claim, HoldAddress
 from minidock.network.firewall import PassFirewalls

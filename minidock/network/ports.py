@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minidock.errors import PortInUse, UsageError
-from minidock.model import ContainerConfig, HostConfig, PortBinding
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
 from minidock.network.addresses import Claim, Published, container_name
 from minidock.paths import Layout
 

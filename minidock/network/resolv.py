@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from minidock.errors import UsageError
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 ETC_RESOLV_CONF = Path("/etc/resolv.conf")
 SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")

@@ -13,7 +13,7 @@ from minidock import files
 from minidock.digests import hex_digest
 from minidock.errors import Conflict, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
 from minidock.kernel import link, macvlan
-from minidock.model import IpamPool, NetworkRequest
+from minidock.model.network import IpamPool, NetworkRequest
 from minidock.network import subnets
 from minidock.network.arithmetic import contains, is_subnet, number, overlap, span, text
 from minidock.network.subnets import Network

@@ -20,7 +20,7 @@ from minidock import files
 from minidock.errors import Conflict, MinidockError
 from minidock.kernel import link, netns, route
 from minidock.kernel.netlink import Netlink
-from minidock.model import NetworkRequest
+from minidock.model.network import NetworkRequest
 from minidock.network.arithmetic import contains, number, overlap, span, text
 from minidock.paths import Layout
 

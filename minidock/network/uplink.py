@@ -18,7 +18,9 @@ from typing import ClassVar
 
 from minidock.errors import MinidockError, PortInUse, Unsupported, UsageError
 from minidock.kernel.link import LinkUp
-from minidock.model import ContainerConfig, EndpointSettings, HostConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig
+from minidock.model.network import EndpointSettings
 from minidock.network import ports
 from minidock.network.addresses import Published
 from minidock.network.reserve import reserve_ports

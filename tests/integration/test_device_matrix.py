@@ -11,7 +11,7 @@ from minidock.engine.limits import device_rules
 from minidock.errors import Unsupported
 from minidock.kernel import bpf, cgroups, device_filter
 from minidock.kernel.device_filter import ALLOW_ALL, DEFAULT_DEVICE_RULES, DENY_ALL
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.spec import DeviceRule, Resources
 from tests.support.cgroups import Group, v1_part
 from tests.support.instance import REPOSITORY

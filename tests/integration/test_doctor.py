@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minidock import network
-from minidock.model import NetworkRequest
+from minidock.model.network import NetworkRequest
 from minidock.network import doctor, store
 from minidock.paths import Layout
 from tests.support.needs import require_root, require_tool

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.vm
 DRIVER = '''
 import sys
 from pathlib import Path
-from minidock import errors, model
+from minidock import errors
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
+from minidock.model.requests import CreateRequest
 from minidock.engine import Engine
 from minidock.paths import Layout
 
@@ -50,11 +53,11 @@ class Saboteur:
 
 narrator = Saboteur()
 engine = Engine(Layout(Path(root)))
-request = model.CreateRequest(
-    config=model.ContainerConfig(image="busybox", cmd=["true"], tty=True, open_stdin=True),
-    host_config=model.HostConfig(
+request = CreateRequest(
+    config=ContainerConfig(image="busybox", cmd=["true"], tty=True, open_stdin=True),
+    host_config=HostConfig(
         memory=64 << 20, pids_limit=50, auto_remove=True, readonly_rootfs=True,
-        port_bindings={"80/tcp": [model.PortBinding(host_port="")]}, tmpfs={"/tmp": ""},
+        port_bindings={"80/tcp": [PortBinding(host_port="")]}, tmpfs={"/tmp": ""},
     ),
 )
 created = engine.create(request)

@@ -18,7 +18,7 @@ from minidock.engine import Engine
 from minidock.errors import MinidockError
 from minidock.kernel import view
 from minidock.kernel.overlay import MountOverlay
-from minidock.model import Commit
+from minidock.model.requests import Commit
 from minidock.steps import Live, Step
 from tests.conftest import Minidock, require_root
 from tests.support.instance import settled

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from minidock.engine.record import Records
-from minidock.model import ContainerState
+from minidock.model.state import ContainerState
 from minidock.runtime import shim
 from tests.support.instance import SLOWNESS, Minidock
 from tests.support.shim import Shim, wait_for

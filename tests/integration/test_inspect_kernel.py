@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from minidock.model import KernelFact, KernelSection
+from minidock.model.facts import KernelFact, KernelSection
 from tests.support.instance import Minidock
 from tests.support.needs import require_root
 

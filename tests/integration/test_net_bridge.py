@@ -13,7 +13,9 @@ import pytest
 
 from minidock import files, network
 from minidock.kernel import link, netns, nft, veth
-from minidock.model import ContainerConfig, HostConfig, NetworkRequest, PortBinding
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
+from minidock.model.network import NetworkRequest
 from minidock.network import addresses, endpoint, nat, store, subnets
 from minidock.network.teardown import remove as remove_network
 from minidock.paths import Layout

@@ -8,7 +8,9 @@ import pytest
 
 from minidock import network
 from minidock.errors import MinidockError, Unsupported, UsageError
-from minidock.model import ContainerConfig, HostConfig, IpamPool, NetworkRequest
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig
+from minidock.model.network import IpamPool, NetworkRequest
 from minidock.network import store
 from minidock.network.teardown import remove
 from minidock.paths import Layout

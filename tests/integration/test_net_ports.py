@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minidock import network
-from minidock.model import PortBinding
+from minidock.model.host import PortBinding
 from minidock.network.addresses import Published
 from minidock.network.publish import PublishPorts
 from minidock.paths import Layout

@@ -14,7 +14,8 @@ import pytest
 
 from minidock import network
 from minidock.errors import MinidockError, PortInUse, UsageError
-from minidock.model import ContainerConfig, HostConfig, PortBinding
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
 from minidock.network import addresses
 from minidock.paths import Layout
 from tests.support.needs import require_root, require_tool

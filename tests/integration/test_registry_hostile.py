@@ -17,7 +17,7 @@ from minidock.image.registry import client
 from minidock.image.registry.auth import Credentials
 from minidock.image.registry.pull import Pulled, pull
 from minidock.image.store import ImageStore
-from minidock.model import Progress
+from minidock.model.events import Progress
 from tests.conftest import Minidock, require_root
 from tests.support import hostile_page, tarforge
 from tests.support.oddserver import CONFIG, INDEX, LAYER, MANIFEST, Handler, OddRegistry, layer, odd_registry

@@ -212,7 +212,7 @@ WITH_A_MARK = """
 import sys
 from pathlib import Path
 from minidock.engine import execs
-from minidock.model import ExecRequest
+from minidock.model.requests import ExecRequest
 from minidock.paths import Layout
 execs.cleanup_command = lambda layout, container: ["/bin/sh", "-c", f"echo >> {sys.argv[2]}"]
 layout = Layout(Path(sys.argv[1]))

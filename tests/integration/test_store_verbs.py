@@ -11,7 +11,7 @@ from minidock import files
 from minidock.engine import Engine
 from minidock.errors import ImageInUse, ImageNotFound
 from minidock.image.store import ImageStore
-from minidock.model import Commit
+from minidock.model.requests import Commit
 from tests.conftest import Minidock, require_root
 
 DIGEST = "sha256:" + "5" * 64

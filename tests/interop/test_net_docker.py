@@ -10,7 +10,7 @@ import pytest
 
 from minidock import network
 from minidock.errors import PortInUse
-from minidock.model import PortBinding
+from minidock.model.host import PortBinding
 from minidock.paths import Layout
 from tests.support.dockerd import Docker
 from tests.support.netlab import OUTSIDE, Lab, ask, inside, listen, sh

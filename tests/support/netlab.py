@@ -22,7 +22,8 @@ from typing import Any
 from minidock import network
 from minidock.kernel import link, netns, syscalls
 from minidock.kernel.netlink import CLONE_NEWNET
-from minidock.model import ContainerConfig, HostConfig, PortBinding
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
 from minidock.network import Attachment, subnets
 from minidock.paths import Layout
 from minidock.steps import Live, apply_all, undo_all

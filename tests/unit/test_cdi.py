@@ -12,7 +12,7 @@ from minidock import spec
 from minidock.engine import cdi_edits, cdi_specs, device_requests
 from minidock.engine.cdi_specs import CdiMount, DeviceNode, Edits
 from minidock.errors import MinidockError, Unsupported, UsageError
-from minidock.model import DeviceRequest
+from minidock.model.host import DeviceRequest
 
 CONFIG = spec.Spec(
     oci_version="1.2.0",

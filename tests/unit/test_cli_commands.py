@@ -27,20 +27,12 @@ from minidock.errors import (
     NotFound,
     StepFailed,
 )
-from minidock.model import (
-    Actor,
-    ContainersPruned,
-    ContainerStats,
-    ContainerSummary,
-    Created,
-    Event,
-    ImageSummary,
-    KernelFact,
-    KernelSection,
-    NetworkModeOnly,
-    PortSummary,
-    RestartPolicy,
-)
+from minidock.model.events import Actor, Event
+from minidock.model.facts import KernelFact, KernelSection
+from minidock.model.host import RestartPolicy
+from minidock.model.lists import ContainerStats, ContainerSummary, ImageSummary, NetworkModeOnly, PortSummary
+from minidock.model.requests import Created
+from minidock.model.usage import ContainersPruned
 from minidock.steps import SILENT, Step
 
 ID = "0123456789ab" + "c" * 52
@@ -173,7 +165,7 @@ class Engine:
     def __getattr__(self, name):
         def call(*arguments, **keywords):
             if name == "create":
-                from minidock.model import Created
+                from minidock.model.requests import Created
                 return Created("x")
             if name == "logs":
                 return [(1, b"x" * 100000)]

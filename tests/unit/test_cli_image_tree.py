@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minidock.cli import image_tree
-from minidock.model import ImageSummary
+from minidock.model.lists import ImageSummary
 
 
 def row(number: int, names: list[str], containers: int = 0) -> ImageSummary:

@@ -8,7 +8,7 @@ import pyte
 import pytest
 
 from minidock.cli.progress import Display, bar
-from minidock.model import Progress
+from minidock.model.events import Progress
 
 
 class Terminal(io.StringIO):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minidock.cli import parse_env, parse_mounts, parse_ports, parse_values, parse_volumes
 from minidock.errors import UsageError
-from minidock.model import BindOptions, DeviceMapping, PortBinding, TmpfsOptions, Ulimit, VolumeOptions
+from minidock.model.host import BindOptions, DeviceMapping, PortBinding, TmpfsOptions, Ulimit, VolumeOptions
 
 
 def refusal(function: Any, *arguments: Any) -> str:

@@ -12,7 +12,7 @@ from minidock.daemon.verbs.containers import CreateBody, ExecBody
 from minidock.daemon.verbs.registries import bar
 from minidock.engine.durations import moment_of
 from minidock.errors import UsageError
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 
 class Told:

@@ -12,7 +12,7 @@ import pytest
 
 from minidock.engine import events
 from minidock.errors import MinidockError
-from minidock.model import Actor, Event
+from minidock.model.events import Actor, Event
 from minidock.paths import Layout
 
 

@@ -13,7 +13,7 @@ from minidock.engine import device_requests, gpu_capabilities, gpu_finish, gpu_n
 from minidock.engine.cdi_specs import CdiDevice, CdiMount, CdiSpec, DeviceNode, Edits, Registry
 from minidock.engine.generated import WriteText
 from minidock.errors import UsageError
-from minidock.model import DeviceRequest
+from minidock.model.host import DeviceRequest
 from minidock.runtime import ldcache
 from minidock.runtime.ldcache import Cache, Entry
 from minidock.steps import Live

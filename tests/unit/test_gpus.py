@@ -9,7 +9,7 @@ import pytest
 from minidock.cli import parse_gpus
 from minidock.engine import create, device_requests
 from minidock.errors import UsageError
-from minidock.model import DeviceRequest, HostConfig
+from minidock.model.host import DeviceRequest, HostConfig
 
 GPU = [["gpu"]]
 

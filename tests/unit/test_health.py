@@ -10,7 +10,9 @@ from minidock.engine import health
 from minidock.engine.create import _healthcheck
 from minidock.engine.durations import go_duration
 from minidock.engine.record import Record
-from minidock.model import ContainerConfig, ContainerState, Health, Healthcheck, HealthResult, HostConfig
+from minidock.model.container import ContainerConfig, Healthcheck
+from minidock.model.host import HostConfig
+from minidock.model.state import ContainerState, Health, HealthResult
 from minidock.paths import Layout
 
 SECOND = 10**9

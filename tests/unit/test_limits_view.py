@@ -9,7 +9,7 @@ import pytest
 
 from minidock import spec
 from minidock.engine import causes, create, limits_view
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 MEMINFO = """MemTotal:       24684084 kB
 MemFree:        16889540 kB

@@ -13,7 +13,8 @@ from minidock.engine import log_config as settings
 from minidock.engine import log_files, logs
 from minidock.engine.record import Record
 from minidock.errors import UsageError
-from minidock.model import ContainerConfig, HostConfig, LogConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, LogConfig
 from minidock.paths import Layout
 from tests.unit.test_logs import record as json_record
 

@@ -16,7 +16,9 @@ from minidock.errors import MinidockError, NetworkNotFound, PortInUse, Unsupport
 from minidock.kernel.link import mac_bytes
 from minidock.kernel.netlink import NLA_F_NESTED, attribute, attributes, nested
 from minidock.kernel.nft import HOOK_FORWARD, Chain
-from minidock.model import ContainerConfig, EndpointSettings, HostConfig, PortBinding
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
+from minidock.model.network import EndpointSettings
 from minidock.network import endpoint, firewall, nat, ports, reserve, subnets
 from minidock.network.addresses import Claim, Published, free_address
 from minidock.network.arithmetic import overlap, span

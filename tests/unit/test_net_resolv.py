@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from minidock.errors import UsageError
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.network.resolv import host_resolver_config, hosts_text, moved_hosts, relinked_hosts, resolver_config
 
 HOST = "# by hand\nsearch example.org corp\nnameserver 10.0.0.53\nnameserver 10.0.0.54\noptions ndots:2\n"

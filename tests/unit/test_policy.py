@@ -9,7 +9,9 @@ import pytest
 
 from minidock.engine import policy
 from minidock.engine.record import Record, replace
-from minidock.model import ContainerConfig, ContainerState, HostConfig, RestartPolicy
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, RestartPolicy
+from minidock.model.state import ContainerState
 
 EXITED = ContainerState(
     status="exited", exit_code=1, started_at="2026-11-25T10:00:00.5Z", finished_at="2026-11-25T10:00:01Z"

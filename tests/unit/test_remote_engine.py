@@ -21,7 +21,9 @@ from minidock.daemon.client.attached import Stream
 from minidock.daemon.client.endpoint import parse
 from minidock.daemon.client.remote import RemoteEngine
 from minidock.engine import Engine, wire
-from minidock.model import ContainerConfig, CreateRequest, HostConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig
+from minidock.model.requests import CreateRequest
 
 STAY_HERE = {
     *("start_held", "connect", "exec_create", "exec_start", "exec_inspect"),  # the daemon's own half

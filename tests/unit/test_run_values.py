@@ -13,16 +13,9 @@ from minidock.engine.record import Record
 from minidock.errors import UsageError
 from minidock.kernel import bind
 from minidock.kernel.cgroup_files import Hierarchies
-from minidock.model import (
-    BindOptions,
-    BlkioWeightDevice,
-    ContainerConfig,
-    HostConfig,
-    MountPoint,
-    MountRequest,
-    ThrottleDevice,
-    VolumeOptions,
-)
+from minidock.model.container import ContainerConfig
+from minidock.model.host import BindOptions, BlkioWeightDevice, HostConfig, MountRequest, ThrottleDevice, VolumeOptions
+from minidock.model.state import MountPoint
 
 
 def host(*words: str) -> HostConfig:

@@ -7,7 +7,9 @@ import pytest
 from minidock.cli.stats import _frame, columns
 from minidock.engine.record import Record
 from minidock.engine.stats import Sample, figures
-from minidock.model import ContainerConfig, ContainerStats, HostConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig
+from minidock.model.lists import ContainerStats
 
 RECORD = Record("c" * 64, "web", "", "busybox", "", ContainerConfig(), HostConfig(), [])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from minidock.engine import userns
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel import bind, cgroups, devices, idmap, namespaces, subid, sysctl, user
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 from minidock.paths import Layout
 from minidock.runtime.plan import Extras, plan
 from minidock.runtime.planned import Plan

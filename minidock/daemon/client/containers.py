@@ -9,15 +9,10 @@ import msgspec
 
 from minidock.daemon.client.api import Api, Json, quoted, without_nulls
 from minidock.engine import wire
-from minidock.model import (
-    ContainersPruned,
-    ContainerSummary,
-    Created,
-    CreateRequest,
-    ExecRequest,
-    HostConfig,
-    LogConfig,
-)
+from minidock.model.host import HostConfig, LogConfig
+from minidock.model.lists import ContainerSummary
+from minidock.model.requests import Created, CreateRequest, ExecRequest
+from minidock.model.usage import ContainersPruned
 
 Filters = dict[str, list[str]]
 

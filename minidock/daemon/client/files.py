@@ -12,7 +12,7 @@ import msgspec
 from minidock.daemon.client.api import Api, quoted
 from minidock.daemon.client.registries import split
 from minidock.errors import MinidockError, NotFound
-from minidock.model import Commit, PathStat
+from minidock.model.requests import Commit, PathStat
 
 STAT = "X-Docker-Container-Path-Stat"
 KINDS = ("C", "A", "D")

@@ -11,7 +11,8 @@ import msgspec
 from minidock.daemon.client.api import Api, quoted, without_nulls
 from minidock.daemon.client.registries import pull, split
 from minidock.errors import ImageNotFound, Unsupported
-from minidock.model import HistoryRow, ImageSummary, Progress
+from minidock.model.events import Progress
+from minidock.model.lists import HistoryRow, ImageSummary
 
 Say = Callable[[str], None]
 

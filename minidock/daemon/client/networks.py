@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from minidock.daemon.client.api import Api, quoted, without_nulls
-from minidock.model import EndpointSettings, NetworkRequest
+from minidock.model.network import EndpointSettings, NetworkRequest
 
 Filters = dict[str, list[str]]
 

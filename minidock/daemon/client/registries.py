@@ -10,7 +10,7 @@ import msgspec
 
 from minidock.daemon.client.api import Api, quoted
 from minidock.errors import UsageError
-from minidock.model import Progress
+from minidock.model.events import Progress
 
 Tell = Callable[[Progress], None]
 Auth = dict[str, str] | None

@@ -9,7 +9,7 @@ from typing import Any
 from minidock.daemon.client import containers
 from minidock.daemon.client.api import Api, quoted, without_nulls
 from minidock.errors import ContainerNotFound
-from minidock.model import ContainerStats
+from minidock.model.lists import ContainerStats
 
 INTERVAL = 1.0
 Sample = dict[str, Any]

@@ -9,7 +9,8 @@ import msgspec
 from minidock.daemon.client import containers, images
 from minidock.daemon.client import volumes as volume_store
 from minidock.daemon.client.api import Api, without_nulls
-from minidock.model import BuildCache, ContainerSummary, DiskUsage, Pruned, VolumeUsage
+from minidock.model.lists import ContainerSummary
+from minidock.model.usage import BuildCache, DiskUsage, Pruned, VolumeUsage
 
 Filters = dict[str, list[str]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from minidock.daemon.client.api import Api, Json, quoted, without_nulls
-from minidock.model import Volume
+from minidock.model.volume import Volume
 
 Filters = dict[str, list[str]]
 

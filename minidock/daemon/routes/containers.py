@@ -12,7 +12,7 @@ from minidock.daemon import query
 from minidock.daemon.app import CONTAINER, Daemon, Route, json, nothing
 from minidock.daemon.streams import prepared
 from minidock.daemon.workers import Refused
-from minidock.model import Event
+from minidock.model.events import Event
 
 # A life
 

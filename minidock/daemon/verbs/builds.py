@@ -17,7 +17,7 @@ from minidock.daemon.verbs.common import Arguments, Verb, said
 from minidock.engine import Engine
 from minidock.engine.build_request import BuildRequest
 from minidock.errors import BuildFailed
-from minidock.model import HostConfig
+from minidock.model.host import HostConfig
 
 STEP = re.compile(r"\[(?P<stage>.*?)(?P<number>\d+)/(?P<all>\d+)\] (?P<text>.*)", re.DOTALL)
 

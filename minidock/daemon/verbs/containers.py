@@ -13,7 +13,10 @@ from minidock.daemon.lines import body
 from minidock.daemon.spawner import Answer, Reply
 from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
 from minidock.engine import Engine
-from minidock.model import Commit, ContainerConfig, CreateRequest, EndpointSettings, ExecRequest, HostConfig
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig
+from minidock.model.network import EndpointSettings
+from minidock.model.requests import Commit, CreateRequest, ExecRequest
 
 
 class CreateBody(msgspec.Struct, frozen=True, rename="pascal"):

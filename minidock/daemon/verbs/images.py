@@ -12,7 +12,7 @@ from minidock.daemon.spawner import Reply
 from minidock.daemon.verbs.common import Arguments, Verb, plainly
 from minidock.engine import Engine
 from minidock.errors import MinidockError, UsageError
-from minidock.model import VolumeUsage
+from minidock.model.usage import VolumeUsage
 
 
 def prune_images(engine: Engine, given: Arguments, reply: Reply) -> object:

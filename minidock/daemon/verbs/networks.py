@@ -9,7 +9,7 @@ import msgspec
 from minidock.daemon.spawner import Reply
 from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
 from minidock.engine import Engine
-from minidock.model import EndpointSettings, IpamPool, NetworkRequest
+from minidock.model.network import EndpointSettings, IpamPool, NetworkRequest
 
 
 class Ipam(msgspec.Struct, frozen=True, rename="pascal"):

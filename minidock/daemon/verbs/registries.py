@@ -9,7 +9,7 @@ from minidock.daemon.spawner import Reply
 from minidock.daemon.verbs.common import Arguments, Verb, plainly, read
 from minidock.engine import Engine
 from minidock.errors import UsageError
-from minidock.model import Progress
+from minidock.model.events import Progress
 
 
 def pull(engine: Engine, given: Arguments, reply: Reply) -> object:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from minidock.build.state import Tell
     from minidock.engine.build_request import BuildRequest, Built, Checked
     from minidock.engine.verbs.base import Filters
-    from minidock.model import BuildCache, HistoryRow, ImageSummary, Progress
+    from minidock.model.events import Progress
+    from minidock.model.lists import HistoryRow, ImageSummary
+    from minidock.model.usage import BuildCache
 
 
 class ImageVerbs(Verbs):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minidock.engine.verbs.base import Filters
-    from minidock.model import ContainersPruned, Created, CreateRequest, ExecRequest
+    from minidock.model.requests import Created, CreateRequest, ExecRequest
+    from minidock.model.usage import ContainersPruned
 
 
 class LifeVerbs(Verbs):

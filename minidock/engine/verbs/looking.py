@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from minidock.engine.verbs.base import Filters
-    from minidock.model import Commit, ContainerStats, ContainerSummary, Diagnosis, KernelSection, PathStat
+    from minidock.model.facts import Diagnosis, KernelSection
+    from minidock.model.lists import ContainerStats, ContainerSummary
+    from minidock.model.requests import Commit, PathStat
 
 
 class LookingVerbs(Verbs):

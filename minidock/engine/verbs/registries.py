@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from minidock.model import Progress
+    from minidock.model.events import Progress
 
 
 class RegistryVerbs(Verbs):

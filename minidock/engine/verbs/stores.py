@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minidock.engine.verbs.base import Filters
-    from minidock.model import CdiListing, EndpointSettings, NetworkRequest, Volume
+    from minidock.model.cdi import CdiListing
+    from minidock.model.network import EndpointSettings, NetworkRequest
+    from minidock.model.volume import Volume
 
 
 class StoreVerbs(Verbs):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minidock.engine.verbs.base import Filters
-    from minidock.model import DiskUsage, Event, Pruned
+    from minidock.model.events import Event
+    from minidock.model.usage import DiskUsage, Pruned
 
 
 class SystemVerbs(Verbs):

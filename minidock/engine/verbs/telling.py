@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minidock.engine.foretell import Foretold
-    from minidock.model import CreateRequest, ExecRequest, NetworkRequest
+    from minidock.model.network import NetworkRequest
+    from minidock.model.requests import CreateRequest, ExecRequest
     from minidock.runtime.planned import Plan
 
 

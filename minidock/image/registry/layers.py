@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from minidock.errors import InvalidImage
-from minidock.model import Progress
+from minidock.model.events import Progress
 
 from ..manifest import Descriptor
 from ..reference import is_digest

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from minidock.errors import InvalidImage, MinidockError, RegistryError
-from minidock.model import Progress
+from minidock.model.events import Progress
 from minidock.steps import SILENT, Collector, Narrator, Step
 
 from .. import manifest as docs

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from minidock.errors import MinidockError, RegistryError
-from minidock.model import Progress
+from minidock.model.events import Progress
 
 from .. import manifest as docs
 from ..manifest import Descriptor, Manifest

@@ -14,7 +14,9 @@ from minidock.steps import SILENT, Narrator
 if TYPE_CHECKING:
     from minidock.build.state import Tell
     from minidock.engine.build_request import BuildRequest, Built
-    from minidock.model import BuildCache, HistoryRow, ImageSummary, Progress
+    from minidock.model.events import Progress
+    from minidock.model.lists import HistoryRow, ImageSummary
+    from minidock.model.usage import BuildCache
 
 
 class RemoteImages(Remote):

@@ -9,7 +9,8 @@ from minidock.engine.verbs.base import Filters
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
-    from minidock.model import Commit, ContainersPruned, Created, CreateRequest, ExecRequest
+    from minidock.model.requests import Commit, Created, CreateRequest, ExecRequest
+    from minidock.model.usage import ContainersPruned
 
 
 class RemoteLives(Remote):

@@ -10,7 +10,9 @@ from minidock.daemon.client.remote.base import Remote
 from minidock.engine.verbs.base import Filters
 
 if TYPE_CHECKING:
-    from minidock.model import ContainerStats, ContainerSummary, DiskUsage, Event, Pruned
+    from minidock.model.events import Event
+    from minidock.model.lists import ContainerStats, ContainerSummary
+    from minidock.model.usage import DiskUsage, Pruned
 
 
 class RemoteLooking(Remote):
@@ -70,7 +72,7 @@ class RemoteLooking(Remote):
     ) -> Iterator[Event]:
         import msgspec
 
-        from minidock.model import Event
+        from minidock.model.events import Event
 
         times = {"since": since, "until": until}
         query = {name: "" if moment is None else f"{moment:.9f}" for name, moment in times.items()}

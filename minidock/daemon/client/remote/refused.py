@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from minidock.daemon.client.remote.base import Remote, only_here
 
 if TYPE_CHECKING:
-    from minidock.model import CreateRequest, ExecRequest, NetworkRequest
+    from minidock.model.network import NetworkRequest
+    from minidock.model.requests import CreateRequest, ExecRequest
 
 
 class RemoteRefused(Remote):

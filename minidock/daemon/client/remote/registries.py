@@ -9,7 +9,7 @@ from minidock.daemon.client.remote.base import Remote, silent
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
-    from minidock.model import Progress
+    from minidock.model.events import Progress
 
 
 class RemoteRegistries(Remote):

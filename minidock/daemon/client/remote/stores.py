@@ -9,7 +9,8 @@ from minidock.engine.verbs.base import Filters
 from minidock.steps import SILENT, Narrator
 
 if TYPE_CHECKING:
-    from minidock.model import EndpointSettings, NetworkRequest, Volume
+    from minidock.model.network import EndpointSettings, NetworkRequest
+    from minidock.model.volume import Volume
 
 
 class RemoteStores(Remote):
