@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minidock.model import DeviceRequest, HostConfig
+from minidock.model.host import DeviceRequest, HostConfig
 
 NAME = "nvidia"
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
