@@ -22,6 +22,8 @@ from minidock.image.buildcache import CacheEntry, directory, entries
 from minidock.image.manifest import ImageConfig
 from minidock.image.store import ImageStore, Layer
 
+from .state import State
+
 
 def key_of(*parts: object) -> str:
     """A name for all that a result depends on."""
@@ -29,11 +31,17 @@ def key_of(*parts: object) -> str:
 
 
 class Cache:
-    """`imported` has entries of images that were built elsewhere (--cache-from)."""
+    """`imported` has entries of images that were built elsewhere (--cache-from).
 
-    def __init__(self, store: ImageStore, imported: dict[str, CacheEntry] | None = None) -> None:
+    With `ends`, nothing is used but what has led to one of these images: so the classic builder reads --cache-from.
+    """
+
+    def __init__(
+        self, store: ImageStore, imported: dict[str, CacheEntry] | None = None, ends: list[State] | None = None
+    ) -> None:
         self.store = store
         self.imported = imported or {}
+        self.ends = ends
         self.directory = directory(store)
 
     def find(self, key: str) -> CacheEntry | None:
@@ -51,12 +59,23 @@ class Cache:
     def _there(self, layer: Layer) -> bool:
         return self.store.layer(layer.diff_id) is not None and self.store.blob_path(layer.blob.digest).exists()
 
+    def trusts(self, state: State) -> bool:
+        """Whether an instruction that was done before, and so has led to this state, may be used."""
+        return self.ends is None or any(_leads_to(state, end) for end in self.ends)
+
     def write(self, key: str, entry: CacheEntry) -> None:
+        if self.ends is not None and self.path(key).exists():
+            return  # it has led to another image, and may do so again
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         files.write_json(self.path(key), entry, durable=False)
 
     def path(self, key: str) -> Path:
         return self.directory / f"{key}.json"
+
+
+def _leads_to(state: State, end: State) -> bool:
+    done, whole = ([(each.created, each.created_by) for each in one.history] for one in (state, end))
+    return whole[: len(done)] == done and end.diff_ids[: len(state.diff_ids)] == state.diff_ids
 
 
 INLINE = "minidock cache "

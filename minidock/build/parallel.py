@@ -40,13 +40,14 @@ ERRORS: dict[str, type[MinidockError]] = {
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One thing that a stage's process says: begin, log, done, state or error."""
+    """One thing that a stage's process says: begin, log, done, instruction, configured, state or error."""
 
     kind: str
     step: str = ""
     text: str = ""
     data: bytes = b""
     flag: bool = False
+    count: int = 0
     more: dict[str, Any] = {}
 
 
@@ -65,11 +66,17 @@ class _Wire:
     def begin(self, step: str, text: str) -> None:
         self.send(Message("begin", step, text))
 
-    def log(self, step: str, data: bytes) -> None:
-        self.send(Message("log", step, data=data))
+    def log(self, step: str, data: bytes, stderr: bool = False) -> None:
+        self.send(Message("log", step, data=data, flag=stderr))
 
     def done(self, step: str, cached: bool = False, error: str = "") -> None:
         self.send(Message("done", step, error, flag=cached))
+
+    def instruction(self, text: str, total: int) -> None:
+        self.send(Message("instruction", text=text, count=total))
+
+    def configured(self, cached: bool) -> None:
+        self.send(Message("configured", flag=cached))
 
 
 Begin = Callable[[Job, Stage, dict[int, State]], State]
@@ -145,9 +152,13 @@ class _Stages:
         if message.kind == "begin":
             tell.begin(message.step, message.text)
         elif message.kind == "log":
-            tell.log(message.step, message.data)
+            tell.log(message.step, message.data, message.flag)
         elif message.kind == "done":
             tell.done(message.step, message.flag, message.text)
+        elif message.kind == "instruction":
+            tell.instruction(message.text, message.count)
+        elif message.kind == "configured":
+            tell.configured(message.flag)
         elif message.kind == "state":
             self.states[index] = msgspec.msgpack.decode(message.data, type=State)
         else:

@@ -55,6 +55,10 @@ class Job(msgspec.Struct, frozen=True):
     cache_mounts: Path
     """Where the directories of RUN --mount=type=cache are kept."""
 
+    def announce(self, text: str) -> None:
+        """One more instruction, of all that there are."""
+        self.tell.instruction(text, self.plan.count(bool(self.options.labels)))
+
 
 def solve_stage(job: Job, stage: Stage, base: State, others: dict[int, State]) -> State:
     """Raises DockerfileError, BuildFailed, MinidockError."""
@@ -70,7 +74,9 @@ class _Stage:
         self.others = others
         self.state = base
         self.scope = Scope(job.plan, base.config.env)
-        self.commands = [*self._triggers(base), *stage.commands]
+        triggers = self._triggers(base)
+        self.triggers = len(triggers)
+        self.commands = [*triggers, *stage.commands]
         self.cmd_here = False
         names = job.options.no_cache_stages
         self.fresh = job.options.no_cache or stage.title in names or str(stage.index) in names
@@ -92,7 +98,9 @@ class _Stage:
         return found
 
     def all(self) -> State:
-        for command in self.commands:
+        for number, command in enumerate(self.commands):
+            if number >= self.triggers:
+                self.job.announce(shown(command))
             try:
                 self._one(command)
             except (DockerfileError, BuildFailed):
@@ -100,11 +108,18 @@ class _Stage:
             except MinidockError as error:
                 raise BuildFailed(error.message, excerpt=command.at.excerpt(), hint=error.hint) from error
         if self.stage.index == self.job.plan.target.index:
-            for name, value in sorted(self.job.options.labels.items()):
+            self._label()
+        return replace(self.state, used_args=sorted({*self.state.used_args, *self.scope.used}))
+
+    def _label(self) -> None:
+        """--label."""
+        given = sorted(self.job.options.labels.items())
+        if given:
+            self.job.announce(f"LABEL {' '.join(f'{name}={value}' for name, value in given)}")
+            for name, value in given:
                 labels = {**self.state.config.labels, name: value}
                 self.state = replace(self.state, config=replace(self.state.config, labels=labels))
                 self._note(f"LABEL {name}={value}")
-        return replace(self.state, used_args=sorted({*self.state.used_args, *self.scope.used}))
 
     def _one(self, command: Command) -> None:
         keyword = command.at.keyword
@@ -142,21 +157,28 @@ class _Stage:
         same one."""
         before = [entry.created_by for entry in self.state.history]
         key = key_of("config", self.state.diff_ids, self.state.config, before, said)
+        after = self._cached(key, said)
+        self.job.tell.configured(after is not None)
+        if after is None:
+            entry = CacheEntry(said, rfc3339(time.time_ns()))
+            self.job.cache.write(key, entry)
+            after = self._after(said, entry.created, None, key)
+        self.state = after
+
+    def _cached(self, key: str, said: str) -> State | None:
+        """The state after an instruction that was done before."""
         found = None if self.fresh else self.job.cache.find(key)
         if found is None:
-            found = CacheEntry(said, self._now())
-            self.job.cache.write(key, found)
-        self._remember(said, found.created, None, key)
+            return None
+        after = self._after(said, found.created, found.layer and self._fitting(found.layer), key)
+        return after if self.job.cache.trusts(after) else None
 
-    def _remember(self, said: str, when: str, layer: Layer | None, key: str) -> None:
+    def _after(self, said: str, when: str, layer: Layer | None, key: str) -> State:
         created = self._date(when)
         comment = f"{INLINE}{key}" if self.job.options.inline_cache else "minidock"
         entry = History(created=created, created_by=said, comment=comment, empty_layer=layer is None)
         layers = self.state.layers if layer is None else [*self.state.layers, layer]
-        self.state = replace(self.state, layers=layers, history=[*self.state.history, entry], created=created)
-
-    def _now(self) -> str:
-        return rfc3339(time.time_ns())
+        return replace(self.state, layers=layers, history=[*self.state.history, entry], created=created)
 
     def _date(self, created: str) -> str:
         epoch = self.job.options.epoch
@@ -172,10 +194,10 @@ class _Stage:
         self.job.tell.begin(
             step, f"[{f'{title} '.lstrip()}{self.count}/{self.made}] {shown(command)}".replace("  ", " ")
         )
-        found = None if self.fresh else self.job.cache.find(key)
-        if found is not None:
+        after = self._cached(key, said)
+        if after is not None:
             self.job.tell.done(step, cached=True)
-            self._remember(said, found.created, found.layer and self._fitting(found.layer), key)
+            self.state = after
             return
         try:
             layer = make(step)
@@ -190,10 +212,10 @@ class _Stage:
         except MinidockError as known:
             self.job.tell.done(step, error=known.message)
             raise
-        created = self._now()
+        created = rfc3339(time.time_ns())
         self.job.cache.write(key, CacheEntry(said, created, kept, record.size if record else 0))
         self.job.tell.done(step)
-        self._remember(said, created, kept, key)
+        self.state = self._after(said, created, kept, key)
 
     def _fitting(self, layer: Layer) -> Layer:
         """Raises MinidockError in Docker's words when there are too many below it."""
@@ -218,8 +240,8 @@ class _Stage:
         self._layer(command, key, said, make)
 
     def _in_container(self, ready: Prepared, step: str) -> Layer:
-        def log(data: bytes) -> None:
-            self.job.tell.log(step, data)
+        def log(data: bytes, stderr: bool) -> None:
+            self.job.tell.log(step, data, stderr)
 
         with ready.mounts() as mounts:
             request = replace(ready.request, lower=[str(path) for path in self.lower()], mounts=mounts)

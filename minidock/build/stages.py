@@ -93,6 +93,11 @@ class Plan(msgspec.Struct, frozen=True):
         for index in sorted(self.needs):
             yield from (command.at for command in self.program.stages[index].commands)
 
+    def count(self, labels: bool) -> int:
+        """As the classic builder counts: each ARG before the first stage, each FROM, and --label as one more LABEL."""
+        stages = [self.program.stages[index] for index in self.needs]
+        return len(self.program.globals) + sum(1 + len(stage.commands) for stage in stages) + labels
+
     def contexts_used(self) -> set[str]:
         """Names of contexts whose files are needed."""
         stages = [self.program.stages[index] for index in self.needs]

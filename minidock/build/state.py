@@ -62,7 +62,8 @@ class RunRequest(msgspec.Struct, frozen=True):
     devices: list[Device] = []
 
 
-Log = Callable[[bytes], None]
+Log = Callable[[bytes, bool], None]
+"""Told what a command has said, and whether on its stderr."""
 Take = Callable[[Path], Layer]
 Run = Callable[[RunRequest, Log, Take], Layer]
 """Runs the command in a container; when it ends with 0 its upper directory is given to Take. Raises RunFailed."""
@@ -81,8 +82,13 @@ class Tell(Protocol):
     """Somebody who is told what happens. `step` is a name of one thing done, the same in all calls about it."""
 
     def begin(self, step: str, text: str) -> None: ...
-    def log(self, step: str, data: bytes) -> None: ...
+    def log(self, step: str, data: bytes, stderr: bool = False) -> None: ...
     def done(self, step: str, cached: bool = False, error: str = "") -> None: ...
+
+    # As the classic builder counts: what only changes the configuration is no step, but is an instruction.
+
+    def instruction(self, text: str, total: int) -> None: ...
+    def configured(self, cached: bool) -> None: ...
 
 
 class Secret(msgspec.Struct, frozen=True):

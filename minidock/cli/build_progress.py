@@ -89,7 +89,7 @@ class Progress:
         self.steps[step] = Step(len(self.steps) + 1, text, self.kept_lines)
         self.started(self.steps[step])
 
-    def log(self, step: str, data: bytes) -> None:
+    def log(self, step: str, data: bytes, stderr: bool = False) -> None:
         found = self.steps[step]
         for line in found.take(data):
             self._line(found, line)
@@ -107,6 +107,12 @@ class Progress:
     def _line(self, step: Step, text: str) -> None:
         step.said.append(step.timed(text))
         self.line(step, text)
+
+    def instruction(self, text: str, total: int) -> None:
+        """What makes a layer begins as a step; the others take no time."""
+
+    def configured(self, cached: bool) -> None:
+        """Nothing to show, as with BuildKit."""
 
     def started(self, step: Step) -> None: ...
 

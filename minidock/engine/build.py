@@ -18,12 +18,13 @@ import msgspec
 from minidock.build import entitlements, grammar, lint, named, parallel, stages
 from minidock.build.cache import Cache, of_image
 from minidock.build.context import Context, open_context
+from minidock.build.failures import shown
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan
 from minidock.build.state import Log, Options, RunRequest, Secret, State, Take, Tell
 from minidock.engine import events, repair
 from minidock.engine.build_agents import agents
-from minidock.engine.build_base import begin, image_state, target_platform
+from minidock.engine.build_base import begin, image_state, stored_state, target_platform
 from minidock.engine.build_request import BuildRequest, Built, Checked, Finding
 from minidock.errors import BuildFailed, MinidockError, NotFound, RegistryError, UsageError
 from minidock.image import manifest as docs
@@ -69,7 +70,7 @@ def build(
             plan=plan,
             context=context,
             store=store,
-            cache=Cache(store, _imported(layout, request)),
+            cache=_cache(store, request),
             options=_options(request, ssh),
             run=functools.partial(_run, layout, request, narrator),
             image=functools.partial(image_state, layout, request, _silent),
@@ -78,6 +79,8 @@ def build(
             contexts=_contexts(plan, place / "scratch"),
             cache_mounts=layout.root / "build-mounts",
         )
+        for arg in program.globals:
+            job.announce(shown(arg))
         state = parallel.solve(job, functools.partial(begin, layout, request), tick)
         built = _exported(store, request, names, state, tell, place, stdout)
         return msgspec.structs.replace(built, unused_args=_unused(plan, state), findings=findings)
@@ -170,14 +173,19 @@ def _options(request: BuildRequest, ssh: dict[str, str]) -> Options:
     )
 
 
-def _imported(layout: Layout, request: BuildRequest) -> dict[str, CacheEntry]:
-    """What --cache-from's images bring; one that can't be had is passed over, as with Docker."""
+def _cache(store: ImageStore, request: BuildRequest) -> Cache:
+    """With what --cache-from's images bring; one that can't be had is passed over, as with Docker."""
     found: dict[str, CacheEntry] = {}
+    ends: list[State] = []
     for name in request.cache_from:
         with contextlib.suppress(NotFound, RegistryError):
-            state = image_state(layout, request, _silent, name, "")
+            if request.only_cache_from:
+                state = stored_state(store, name)
+            else:
+                state = image_state(store.layout, request, _silent, name, "")
+            ends.append(state)
             found |= of_image(ImageConfig(history=state.history), state.layers)
-    return found
+    return Cache(store, found, ends if request.only_cache_from and request.cache_from else None)
 
 
 def _run(layout: Layout, request: BuildRequest, narrator: Narrator, asked: RunRequest, log: Log, take: Take) -> Layer:

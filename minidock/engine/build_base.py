@@ -9,6 +9,7 @@ import msgspec
 
 from minidock.build import copying, stages
 from minidock.build.cache import key_of
+from minidock.build.failures import shown
 from minidock.build.ignore import Ignore
 from minidock.build.named import Files, Named
 from minidock.build.solve import Job
@@ -34,6 +35,7 @@ SCRATCH = "scratch"
 
 def begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states: dict[int, State]) -> State:
     """In the process of the stage."""
+    job.announce(shown(stage.begin))
     base = job.plan.bases[stage.index]
     if isinstance(base, int):
         return states[base]
@@ -73,7 +75,11 @@ def image_state(layout: Layout, request: BuildRequest, say: Callable[[str], None
         tell=tell,
         auth=_auth(request, name),
     )
-    store = ImageStore(layout)
+    return stored_state(ImageStore(layout), name)
+
+
+def stored_state(store: ImageStore, name: str) -> State:
+    """Raises ImageNotFound."""
     image = store.find(name)
     blobs = store.manifest(image).layers
     return State(

@@ -35,6 +35,8 @@ class BuildRequest(msgspec.Struct, frozen=True):
     no_cache: bool = False
     no_cache_stages: list[str] = []
     cache_from: list[str] = []
+    only_cache_from: bool = False
+    """Use nothing of the cache but what has led to one of these images, and pull none: the classic builder's way."""
     inline_cache: bool = False
     network: str = "default"
     contexts: dict[str, str] = {}

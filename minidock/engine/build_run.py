@@ -192,7 +192,7 @@ def _follow(layout: Layout, record: Record, client: socket.socket, log: Log) -> 
     try:
         for kind, payload in attach.frames(client):
             if kind in (attach.STDOUT, attach.STDERR):
-                log(payload)
+                log(payload, kind == attach.STDERR)
             elif kind == attach.EXIT:
                 return int.from_bytes(payload, "big", signed=True)
     except BaseException:

@@ -61,6 +61,26 @@ def test_failures_have_the_commands_code_and_words(daemon: Daemon, context: Path
     assert missing.returncode == 1
 
 
+def test_every_instruction_counts_and_stderr_is_red(daemon: Daemon) -> None:
+    file = b"ARG TAG=latest\nFROM busybox:$TAG\nENV A=b\nRUN echo out; echo oops >&2\n"
+    told = build(daemon, "--label", "c=d", "-", input=file).stdout.decode()
+    assert "\nout\n" in told and "\x1b[91moops\n\x1b[0m" in told
+    steps = [line.partition(" ")[2] for line in told.replace("\x1b[0m", "").splitlines() if line.startswith("Step ")]
+    words = ["ARG TAG=latest", "FROM busybox:$TAG", "ENV A=b", "RUN echo out; echo oops >&2", "LABEL c=d"]
+    assert steps == [f"{number}/5 : {text}" for number, text in enumerate(words, 1)]
+
+
+def test_with_cache_from_only_what_led_to_that_image_is_used(daemon: Daemon) -> None:
+    """As the classic builder does; nothing is pulled for it."""
+    file = b"FROM busybox\nENV A=b\nRUN echo 1 >/one\nRUN echo 2 >/two\n"
+    other = file.replace(b"two", b"three")
+    assert build(daemon, "-t", "first", "-", input=file).returncode == 0
+    assert build(daemon, "-t", "other", "-", input=other).returncode == 0
+    for image, wanted in (("first", 3), ("other", 2), ("nosuch", 0), ("first", 3)):
+        told = build(daemon, "--cache-from", image, "-", input=file).stdout.decode()
+        assert told.count(" ---> Using cache") == wanted, (image, told)
+
+
 def test_a_dockerfile_alone_and_docker_py(daemon: Daemon, client: docker.DockerClient) -> None:
     assert build(daemon, "-t", "alone", "-", input=b"FROM busybox\nRUN echo x >/x\n").returncode == 0
     image, lines = client.images.build(fileobj=io.BytesIO(b"FROM busybox\nLABEL a=b\n"), tag="py:1", labels={"c": "d"})

@@ -133,6 +133,9 @@ def test_docker_py_runs_and_gets_the_output(client: docker.DockerClient) -> None
     with pytest.raises(docker.errors.ContainerError) as caught:
         client.containers.run("busybox", ["sh", "-c", "exit 4"], remove=True)
     assert caught.value.exit_status == 4
+    made = client.containers.create("busybox", runtime="runc")  # said outside of HostConfig
+    assert made.attrs["HostConfig"]["Runtime"] == "runc"
+    made.remove()
     with pytest.raises(docker.errors.ImageNotFound):
         client.images.get("nosuch")
     with pytest.raises(docker.errors.NotFound):

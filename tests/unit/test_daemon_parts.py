@@ -46,12 +46,19 @@ def test_builds_are_told_as_the_classic_builder_does() -> None:
     classic = Classic(told, quiet=False)  # type: ignore[arg-type]
     classic.begin("definition", "[internal] load build definition")
     classic.log("definition", b"reading\n")
+    classic.instruction("FROM busybox", 3)
     classic.begin("0/1", "[1/2] FROM busybox:latest")
     classic.done("0/1", cached=True)
+    classic.instruction("ENV A=b", 3)
+    classic.configured(cached=True)
+    classic.instruction("RUN make", 3)
     classic.begin("0/2", "[stage 2/2] RUN make")
     classic.log("0/2", b"said\n")
+    classic.log("0/2", b"cried\n", stderr=True)
     classic.done("0/2", cached=True)
-    assert told.lines == ["Step 1/2 : FROM busybox:latest\n", "Step 2/2 : RUN make\n", "said\n", " ---> Using cache\n"]
+    cached = " ---> Using cache\n"
+    steps = ["Step 1/3 : FROM busybox\n", "Step 2/3 : ENV A=b\n", cached, "Step 3/3 : RUN make\n"]
+    assert told.lines == [*steps, "said\n", "\x1b[91mcried\n\x1b[0m", cached]
     words = 'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7'
     assert classic_failure(words) == (7, "The command '/bin/sh -c exit 7' returned a non-zero code: 7")
     assert classic_failure("something else") == (1, "something else")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 IMAGE = "sha256:"
 CACHED = " ---> Using cache"
+RED, PLAIN = "\x1b[91m", "\x1b[0m"
+"""Around what a command has said on its stderr."""
 
 
 def build(api: Api, request: BuildRequest, *, stdin: BinaryIO, tell: Tell, tick: Callable[[], None]) -> Built:
@@ -147,7 +149,8 @@ class _Steps:
         elif text.startswith(CACHED):
             self.cached = True
         elif self.current and text and not text.startswith((" ---> ", "Removing intermediate", "Successfully ")):
-            self.tell.log(self.current, text.encode())
+            stderr = text.startswith(RED)
+            self.tell.log(self.current, text.removeprefix(RED).removesuffix(PLAIN).encode(), stderr)
 
     def end(self, error: str = "") -> None:
         if self.current:

@@ -19,32 +19,47 @@ from minidock.engine.build_request import BuildRequest
 from minidock.errors import BuildFailed
 from minidock.model.host import HostConfig
 
-STEP = re.compile(r"\[(?P<stage>.*?)(?P<number>\d+)/(?P<all>\d+)\] (?P<text>.*)", re.DOTALL)
+STEP = re.compile(r"\[.*?\d+/\d+\] (?P<text>.*)", re.DOTALL)
+RED, PLAIN = "\x1b[91m", "\x1b[0m"
+"""Around what a command says on its stderr: to one stream of text there is no other way to tell."""
+
+
+USING_CACHE = " ---> Using cache\n"
 
 
 class Classic:
-    """`Step 2/3 : RUN make`, what it says, and ` ---> Using cache`. Nothing of what goes on around the steps."""
+    """`Step 2/3 : RUN make`, what it says, and ` ---> Using cache`. Nothing of what goes on around the instructions."""
 
     def __init__(self, told: Lines, quiet: bool) -> None:
         self.told = told
         self.quiet = quiet
         self.shown: set[str] = set()
         self.bases: set[str] = set()
+        self.count = 0
+
+    def instruction(self, text: str, total: int) -> None:
+        self.count += 1
+        if not self.quiet:
+            self.told.stream(f"Step {self.count}/{total} : {text}\n")
+
+    def configured(self, cached: bool) -> None:
+        if cached and not self.quiet:
+            self.told.stream(USING_CACHE)
 
     def begin(self, step: str, text: str) -> None:
         found = STEP.fullmatch(text)
         if found and not self.quiet:
             self.shown.add(step)
             self.bases |= {step} if found["text"].startswith("FROM ") else set()
-            self.told.stream(f"Step {found['number']}/{found['all']} : {found['text']}\n")
 
-    def log(self, step: str, data: bytes) -> None:
+    def log(self, step: str, data: bytes, stderr: bool = False) -> None:
         if step in self.shown:
-            self.told.stream(data.decode(errors="replace"))
+            text = data.decode(errors="replace")
+            self.told.stream(f"{RED}{text}{PLAIN}" if stderr else text)
 
     def done(self, step: str, cached: bool = False, error: str = "") -> None:
         if step in self.shown - self.bases and cached:
-            self.told.stream(" ---> Using cache\n")
+            self.told.stream(USING_CACHE)
 
 
 FAILURE = re.compile(r'process "(?P<command>.*)" did not complete successfully: exit code: (?P<code>\d+).*', re.DOTALL)
@@ -64,7 +79,7 @@ def build(engine: Engine, given: Arguments, reply: Reply) -> object:
     quiet, auths, remote = given.pop("quiet"), given.pop("auths"), given.pop("remote")
     given["limits"] = msgspec.convert(said(given["limits"]), HostConfig)
     given["build_args"] = {name: value for name, value in given["build_args"].items() if value is not None}
-    request = BuildRequest(context=remote or "-", auths=auths, **given)
+    request = BuildRequest(context=remote or "-", auths=auths, only_cache_from=True, **given)
     with lines(reply) as told, os.fdopen(reply.descriptors[1], "rb") as source:
         try:
             built = engine.build(

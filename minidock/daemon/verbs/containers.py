@@ -20,12 +20,14 @@ from minidock.model.requests import Commit, CreateRequest, ExecRequest
 
 
 class CreateBody(msgspec.Struct, frozen=True, rename="pascal"):
-    """What POST /containers/create has beside the configuration. A command may be one word."""
+    """What POST /containers/create has beside the configuration. A command may be one word; docker-py says a runtime
+    here, not in HostConfig."""
 
     host_config: dict[str, Any] = {}
     networking_config: dict[str, Any] = {}
     cmd: list[str] | str | None = None
     entrypoint: list[str] | str | None = None
+    runtime: str = ""
 
 
 class NetworkingConfig(msgspec.Struct, frozen=True, rename="pascal"):
@@ -36,9 +38,10 @@ def create(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` as of POST /containers/create: the configuration, with HostConfig and NetworkingConfig in it."""
     beside = read(given["body"], CreateBody)
     words = {"Cmd": _words(beside.cmd), "Entrypoint": _words(beside.entrypoint)}
+    host = read(beside.host_config, HostConfig)
     request = CreateRequest(
         config=msgspec.convert({**members(given["body"], ContainerConfig), **words}, ContainerConfig),
-        host_config=read(beside.host_config, HostConfig),
+        host_config=msgspec.structs.replace(host, runtime=host.runtime or beside.runtime),
         name=given["name"].removeprefix("/"),
         platform=given["platform"],
         endpoints=read(beside.networking_config, NetworkingConfig).endpoints_config,
