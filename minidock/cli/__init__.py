@@ -51,7 +51,7 @@ TOP = {
     "doctor": Entry("doctor:doctor", "Find out what on this host is in the way", MANAGEMENT),
     "lab": Entry("lab:lab", "Learn by writing a container runtime", MANAGEMENT),
     "explain": Entry("why:explain", "Tell why something failed, from the kernel's facts", MANAGEMENT),
-    "ui": Entry("ui:ui", "Show containers, live, in a browser on this machine", MANAGEMENT),
+    "ui": Entry("ui:ui", "Show containers, live, in a browser on this machine, or in the terminal", MANAGEMENT),
     "tour": Entry("tour:tour", "Follow one command through the code", MANAGEMENT),
     "network": Entry("networks:network", "Manage networks", MANAGEMENT),
     "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),

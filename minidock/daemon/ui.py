@@ -1,8 +1,8 @@
 """The page of `minidock ui`: what the kernel has of each container, live, in a browser on this machine.
 
     GET /TOKEN/        the page (ui_page.py), which needs nothing else from anywhere
-    GET /TOKEN/state   everything it shows, as JSON; the page asks each second
-    GET /TOKEN/file    what a fact's command would print: only of commands that the last state has named
+    GET /TOKEN/state   everything it shows (ui_view.py), as JSON; the page asks each second
+    GET /TOKEN/file    what a fact's command prints: only of commands that the last state has named
 
 It listens on the loopback address, and the token in its address is the key: other users of this machine, and pages that
 the browser has open, don't know it. A request for another host name is refused too, so that no name of somebody else's
@@ -12,21 +12,17 @@ can be made to lead here (DNS rebinding). One thread: engine calls of a moment, 
 from __future__ import annotations
 
 import hmac
-import os
-import re
 import secrets
 import socket
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from minidock.daemon.ui_page import PAGE
+from minidock.daemon.ui_view import View
 from minidock.engine import Engine
-from minidock.errors import MinidockError
 from minidock.paths import Layout
 
 HEADERS = {
@@ -36,89 +32,6 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
-MOST = 64 * 1024
-"""Bytes of a file that are shown."""
-BEFORE = 600.0
-"""Seconds into the past for which events are shown."""
-READS = re.compile(r"(?:cat|grep -E '[^']*'|grep \w+) (/(?:proc|sys)/\S+)$|readlink (/proc/\S+)$")
-
-
-TITLES = ["PID", "inside", "user", "state", "command"]
-
-
-def _processes(kernel: list[dict[str, Any]]) -> Iterator[list[str]]:
-    """Those of the cgroup, out of /proc: `top` would be told as an event, each second."""
-    facts = (fact for part in kernel if part["Title"] == "Cgroup" for fact in part["Facts"])
-    pids = re.findall(r"\d+", next((fact["Value"] for fact in facts if fact["Name"] == "processes"), ""))
-    for pid in pids:
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has just ended
-        status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
-        state = " ".join(status["State"][1:]).strip("()")
-        yield [pid, status["NSpid"][-1], status["Uid"][1], state, command or f"[{' '.join(status['Name'])}]"]
-
-
-class View:
-    """What the page has been told: only files named there may be asked for."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.commands: set[str] = set()
-
-    def state(self) -> dict[str, Any]:
-        containers = [self._container(row.id) for row in self.engine.containers(all=True)]
-        present = [one for one in containers if one]
-        self.commands = {fact["Command"] for one in present for part in one["kernel"] for fact in part["Facts"]}
-        now = time.time()
-        events = [msgspec.to_builtins(event) for event in self.engine.events(since=now - BEFORE, until=now)]
-        return {"containers": present, "networks": self._networks(), "events": events[-60:], "time": now}
-
-    def _container(self, identifier: str) -> dict[str, Any]:
-        """Empty for one that has gone since it was listed."""
-        try:
-            facts = self.engine.inspect(identifier)
-        except MinidockError:
-            return {}
-        try:
-            kernel = msgspec.to_builtins(self.engine.kernel_side(identifier))
-        except MinidockError:  # it doesn't run, or no longer
-            kernel = []
-        data = (facts.get("GraphDriver") or {}).get("Data") or {}
-        return {
-            "id": identifier,
-            "name": facts["Name"].lstrip("/"),
-            "image": facts["Config"]["Image"],
-            "state": facts["State"],
-            "layers": [data.get("UpperDir", ""), *data.get("LowerDir", "").split(":")],
-            "ports": facts["NetworkSettings"]["Ports"] or {},
-            "kernel": kernel,
-            "top": [TITLES, *_processes(kernel)] if kernel else [],
-        }
-
-    def _networks(self) -> list[dict[str, Any]]:
-        found = []
-        for network in self.engine.networks():
-            bridge = (network.get("Options") or {}).get("com.docker.network.bridge.name", "")
-            ports = Path(f"/sys/class/net/{bridge}/brif") if bridge else None
-            plugged = sorted(os.listdir(ports)) if ports and ports.is_dir() else []
-            inside = self.engine.inspect_network(network["Id"])["Containers"]
-            ends = [[one["Name"], one["IPv4Address"]] for one in inside.values()]
-            found.append({"name": network["Name"], "driver": network["Driver"], "bridge": bridge, "ports": plugged,
-                          "ends": ends})  # fmt: skip
-        return found
-
-    def file(self, command: str) -> str:
-        """The kernel's own file behind a fact. Raises PermissionError for what the page was never told."""
-        found = READS.fullmatch(command) if command in self.commands else None
-        if found is None:
-            raise PermissionError(command)
-        if found[2]:
-            return str(os.readlink(found[2]))
-        with open(found[1], "rb") as file:
-            return file.read(MOST).decode(errors="replace")
 
 
 def application(layout: Layout, token: str) -> web.Application:
@@ -141,11 +54,9 @@ def application(layout: Layout, token: str) -> web.Application:
 
     def file(request: web.Request) -> web.Response:
         try:
-            return web.Response(text=view.file(request.query.get("command", "")))
+            return web.Response(text=view.look(request.query.get("command", "")))
         except PermissionError:
-            return web.Response(status=403, text="only what the page shows can be read here: type the command yourself")
-        except OSError as error:
-            return web.Response(status=410, text=f"{error.strerror}: the process has gone")
+            return web.Response(status=403, text="only what the page shows now can be read here: it may have gone")
 
     app = web.Application()
     app.router.add_get("/{token}/", guarded(lambda _: web.Response(text=PAGE, content_type="text/html")))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pexpect
+import pyte
 import pytest
 
 from tests.support.instance import SLOWNESS, Minidock
@@ -113,6 +118,47 @@ def test_a_browser_shows_containers_as_the_kernel_has_them(minidock: Minidock, p
     assert minidock.layout.bridge in networks and "veth" in networks and "seen" in networks
     assert "start" in events and "die" in events and "top" not in events  # who looks leaves no trace
     assert f"readlink /proc/{pid}/ns/uts" in looked and Path(f"/proc/{pid}/ns/uts").readlink().name in looked
+
+
+def test_everything_that_can_be_clicked_has_a_command_that_says_something(minidock: Minidock, page: str) -> None:
+    """Those of the networks that were made, too: bridge, cable, and whose the other end is."""
+    minidock("network", "create", "back", check=True)
+    limits = ("--memory", "64m", "--cpus", "0.5", "--pids-limit", "50")
+    minidock("run", "-d", "--name", "all", "--network", "back", *limits, "busybox", "sleep", "999", check=True)
+    state = json.load(urllib.request.urlopen(f"{page}state"))
+    [card], [back] = state["containers"], [net for net in state["networks"] if net["name"] == "back"]
+    assert [meter["text"].split(" of ")[-1] for meter in card["meters"]] == ["64.0 MiB", "0.5", "50"]
+    assert [process["cells"][-1] for process in card["processes"]] == ["sleep 999"]
+    assert [re.search(r"↔ eth0 of all$", one["value"]) is not None for one in back["things"]].count(True) == 1
+    things = [card["processes"][0]["thing"], *card["layers"], *back["things"]]
+    for command in {thing["command"] for thing in things + [one for part in card["kernel"] for one in part["things"]]}:
+        with urllib.request.urlopen(f"{page}file?command={urllib.request.quote(command)}") as answer:  # type: ignore[attr-defined]
+            said = answer.read().decode()
+        assert answer.status == 200 and (said or command.startswith("ls ")), command
+        assert "No such file" not in said and "isn't installed" not in said, (command, said)
+    minidock("rm", "-f", "all", check=True)
+    minidock("network", "rm", "back", check=True)
+
+
+def test_the_terminal_shows_the_same(minidock: Minidock) -> None:
+    require_root()
+    minidock("run", "-d", "--name", "seen", "--memory", "64m", "busybox", "sleep", "999", check=True)
+    assert minidock("ui", "--terminal").stderr.startswith("Error: ui --terminal needs a terminal (")
+    wanted = ("seen  running", "of 64.0 MiB", "sleep 999", "$ sudo readlink /proc/", "next pane")
+    screen = pyte.Screen(120, 40)
+    stream = pyte.Stream(screen)
+    environment = os.environ | {"TERM": "xterm-256color"}
+    words = [*minidock.command[1:], "ui", "--terminal"]
+    shell = pexpect.spawn(minidock.command[0], words, encoding="utf-8", dimensions=(40, 120), env=environment)
+    deadline = time.monotonic() + PATIENCE
+    while not all(any(word in line for line in screen.display) for word in wanted):
+        assert time.monotonic() < deadline, "\n".join(screen.display)
+        with contextlib.suppress(pexpect.TIMEOUT):
+            stream.feed(shell.read_nonblocking(65536, timeout=1))
+    shell.send("q")
+    shell.expect(pexpect.EOF, timeout=PATIENCE)
+    shell.close()
+    assert shell.exitstatus == 0
 
 
 def test_what_is_gone_goes_from_the_page(minidock: Minidock, page: str) -> None:

@@ -51,6 +51,8 @@ def test_every_verb_of_the_engine_works_elsewhere_or_is_known_not_to() -> None:
         (lambda engine, request: engine.dry_run(request, say=print), "run --dry-run"),
         (lambda engine, request: engine.as_shell(request), "run --as-shell"),
         (lambda engine, request: engine.kernel_side("x"), "inspect --kernel"),
+        (lambda engine, request: engine.network_side("x"), "ui"),
+        (lambda engine, request: engine.look("cat /proc/1/status"), "ui"),
         (lambda engine, request: engine.start("x", narrator=object()), "run --explain"),
         (lambda engine, request: engine.foretell_remove("x"), "rm --dry-run and --as-shell"),
         (lambda engine, request: engine.restore(), "this command"),

@@ -41,6 +41,18 @@ class LookingVerbs(Verbs):
 
         return kernel_side.sections(self.layout, ref)
 
+    def network_side(self, ref: str) -> KernelSection:
+        """What the kernel has of a network: bridge, cables, addresses, rules. Raises NetworkNotFound."""
+        from minidock.engine import network_side
+
+        return network_side.section(self.layout, ref)
+
+    def look(self, command: str) -> str:
+        """What the command of a KernelFact prints."""
+        from minidock.engine import look
+
+        return look.look(command)
+
     def explain(self, words: str) -> list[Diagnosis]:
         """Why a container failed, or what an error means. Raises UsageError for what says nothing."""
         from minidock.engine import explain

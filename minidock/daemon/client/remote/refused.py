@@ -28,6 +28,12 @@ class RemoteRefused(Remote):
     def kernel_side(self, ref: str) -> NoReturn:
         raise only_here("inspect --kernel works")
 
+    def network_side(self, ref: str) -> NoReturn:
+        raise only_here("ui works")
+
+    def look(self, command: str) -> NoReturn:
+        raise only_here("ui works")
+
     def explain(self, words: str) -> NoReturn:
         raise only_here("explain works")
 
