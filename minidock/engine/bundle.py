@@ -51,31 +51,11 @@ def oci_spec(
     """
     host, config = record.host_config, record.config
     user, maps = find_user(layout, record), userns.maps(record)
-    env = credentials.with_home(environment(config), user.home)
-    if host.links:
-        from minidock.engine import links
-
-        env += links.environment(layout, record)
     kinds = [*NAMESPACES, *(["user"] if maps else [])]
     namespaces = [spec.Namespace(type=kind, path=joined.get(kind, "")) for kind in kinds if joined.get(kind) != "host"]
     for name in host.sysctls:
         sysctl.check(name, own_network=joined.get("network") != "host", own_ipc=joined.get("ipc") != "host")
-    process = spec.Process(
-        cwd=config.working_dir or "/",
-        args=[record.path, *record.args],
-        env=env,
-        terminal=config.tty,
-        console_size=spec.ConsoleSize(*host.console_size) if config.tty else None,
-        user=spec.User(uid=user.uid, gid=user.gid, additional_gids=user.additional_gids),
-        capabilities=security.capabilities(user.uid),
-        rlimits=[
-            spec.Rlimit(type=rlimits.type_of(limit.name), soft=limit.soft, hard=limit.hard) for limit in host.ulimits
-        ],
-        no_new_privileges=security.no_new_privileges,
-        oom_score_adj=host.oom_score_adj,
-    )
-    if host.init:
-        process = with_init(process)
+    process = _process(layout, record, security, user)
     own_uts = joined.get("uts") != "host"
     return spec.Spec(
         oci_version="1.2.0",
@@ -98,6 +78,31 @@ def oci_spec(
             readonly_paths=_hidden(host.readonly_paths, masks.READONLY, security),
         ),
     )
+
+
+def _process(layout: Layout, record: Record, security: Security, user: credentials.FoundUser) -> spec.Process:
+    """The command, as whom it runs, and what it may do."""
+    host, config = record.host_config, record.config
+    env = credentials.with_home(environment(config), user.home)
+    if host.links:
+        from minidock.engine import links
+
+        env += links.environment(layout, record)
+    process = spec.Process(
+        cwd=config.working_dir or "/",
+        args=[record.path, *record.args],
+        env=env,
+        terminal=config.tty,
+        console_size=spec.ConsoleSize(*host.console_size) if config.tty else None,
+        user=spec.User(uid=user.uid, gid=user.gid, additional_gids=user.additional_gids),
+        capabilities=security.capabilities(user.uid),
+        rlimits=[
+            spec.Rlimit(type=rlimits.type_of(limit.name), soft=limit.soft, hard=limit.hard) for limit in host.ulimits
+        ],
+        no_new_privileges=security.no_new_privileges,
+        oom_score_adj=host.oom_score_adj,
+    )
+    return with_init(process) if host.init else process
 
 
 def _network_sysctls(maps: userns.IdMaps | None) -> dict[str, str]:

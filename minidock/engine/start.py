@@ -116,13 +116,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     (run_dir / "rootfs").mkdir(parents=True, exist_ok=True, mode=0o755)
     asked = {"none": EndpointSettings()} if record.isolated else record.requested
     attachment = network.plan(layout, record.id, record.config, record.host_config, asked, name=record.name)
-    etc.write(layout, record, attachment)
-    if text := etc.name_server(layout, record, attachment):
-        files.write_atomic(run_dir / services.DNS_CONFIG, text.encode(), durable=False)
-    made, config = prepare(layout, record, attachment)
-    files.write_json(run_dir / "config.json", config, durable=False)
-    journal = steps.to_journal(filter(steps.takes_back, host_steps(made)))
-    files.write_atomic(run_dir / "journal.json", journal, durable=False)
+    made, config = _write_bundle(layout, record, attachment, run_dir)
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     attach.own(ours, True)
@@ -132,27 +126,11 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     stdio = Stdio(terminal=record.config.tty, stdin=record.config.open_stdin, inherit=inherit)
     stdio.give(config)
 
-    def running(pid: int) -> None:
-        """Just before the command takes over: from here on the record says so, whatever happens to us."""
-        network.settle(attachment)
-        at = timestamp()
-        state = ContainerState(status="running", running=True, pid=pid, started_at=at, health=health.at_start(record))
-        found = replace(
-            record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports
-        )
-        records.write(found, durable=False)
-        if "bridge" in found.endpoints and not record.state.started_at.startswith("0001"):
-            from minidock.engine import links
-
-            links.follow(layout, found)
-        events.networks(layout, found, "connect")
-        events.volumes(layout, found, "mount")
-
     birth = Birth(
         made,
         stdio,
         lambda pid: _shim(layout, record, log, pid, stdio, inherit, served),
-        before_exec=running,
+        before_exec=lambda pid: _running(layout, records, record, attachment, pid),
         narrator=narrator,
     )
     birth.live.fds.update(served.fds)
@@ -170,6 +148,33 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     started = records.read(record.id)
     events.container(layout, started, "start")
     return Started(started, ours.detach())
+
+
+def _write_bundle(layout: Layout, record: Record, attachment: Attachment, run_dir: Path) -> tuple[Plan, spec.Spec]:
+    """The container's /etc files, its config.json, and what is to be taken back should we die; the plan, the config."""
+    etc.write(layout, record, attachment)
+    if text := etc.name_server(layout, record, attachment):
+        files.write_atomic(run_dir / services.DNS_CONFIG, text.encode(), durable=False)
+    made, config = prepare(layout, record, attachment)
+    files.write_json(run_dir / "config.json", config, durable=False)
+    journal = steps.to_journal(filter(steps.takes_back, host_steps(made)))
+    files.write_atomic(run_dir / "journal.json", journal, durable=False)
+    return made, config
+
+
+def _running(layout: Layout, records: Records, record: Record, attachment: Attachment, pid: int) -> None:
+    """Just before the command takes over: from here on the record says so, whatever happens to us."""
+    network.settle(attachment)
+    at = timestamp()
+    state = ContainerState(status="running", running=True, pid=pid, started_at=at, health=health.at_start(record))
+    found = replace(record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports)
+    records.write(found, durable=False)
+    if "bridge" in found.endpoints and not record.state.started_at.startswith("0001"):
+        from minidock.engine import links
+
+        links.follow(layout, found)
+    events.networks(layout, found, "connect")
+    events.volumes(layout, found, "mount")
 
 
 def _listen(path: Path) -> socket.socket:
