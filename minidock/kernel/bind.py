@@ -12,14 +12,17 @@ hung into the container's tree. Who takes the copy, and when, decides what it is
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shlex
 import stat
+from collections.abc import Iterator
 from typing import ClassVar
 
-from minidock.errors import MinidockError
+from minidock.errors import MinidockError, SystemCallFailed
 from minidock.kernel import idmap, namespaces, rootpath, syscalls
-from minidock.kernel.mount_options import RDONLY, Options, parse
+from minidock.kernel.mount_options import RDONLY, of_bind, of_locked, parse
 from minidock.kernel.mounts import OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, hang
 from minidock.spec import IdMapping
 from minidock.steps import Live, Step
@@ -92,7 +95,7 @@ class BindMount(Step, frozen=True):
     def apply(self, live: Live) -> None:
         options = parse(self.options)
         copy = self._copy(live)
-        _set_attributes(copy, options)
+        _set_attributes(copy, self)
         root = rootpath.open_root(self.rootfs)
         target = self._place(root, is_directory=stat.S_ISDIR(os.fstat(copy).st_mode))
         hang(copy, target)
@@ -125,10 +128,24 @@ class BindMount(Step, frozen=True):
 
     def lend(self, live: Live) -> int:
         """The parent's: it may see what a user namespace's root may not, and map ids."""
-        copy = take(self.source, self.options)
+        copy = self._take_with_our_rights(live.pid)
         if self.uids:
             idmap.shift(copy, self.uids, self.gids, of=self.source)
         return copy
+
+    def _take_with_our_rights(self, child: int) -> int:
+        """In the child's mount namespace: an earlier mount of its own can be the source there, and what the host
+        forbids in a mount (`ro`, `nosuid`, …) is locked: the user namespace's root can't allow it."""
+        if travels(self.options) or self.source.startswith("/proc/"):
+            return take(self.source, self.options)
+        try:
+            with entered(child):
+                return take(self.source, self.options)
+        except MinidockError as error:
+            # `bind` alone of what has locked mounts below it: they would be uncovered (mount_namespaces(7)).
+            if not (isinstance(error.__cause__, SystemCallFailed) and error.__cause__.number == errno.EINVAL):
+                raise
+            return take(self.source, self.options)
 
 
 def _whole(step: BindMount) -> str:
@@ -139,13 +156,33 @@ def _subdirectory(options: list[str]) -> list[str]:
     return [word.removeprefix(SUBDIRECTORY) for word in options if word.startswith(SUBDIRECTORY)]
 
 
-def _set_attributes(copy: int, options: Options) -> None:
-    empty = syscalls.AT_EMPTY_PATH
-    if options.attr_set or options.attr_clr:
-        syscalls.mount_setattr(copy, "", empty, attr_set=options.attr_set, attr_clr=options.attr_clr)
+def _set_attributes(copy: int, step: BindMount) -> None:
+    options, empty = parse(step.options), syscalls.AT_EMPTY_PATH
+    to_set, to_clear = of_bind(step.options)
+    try:
+        if to_set or to_clear:
+            syscalls.mount_setattr(copy, "", empty, attr_set=to_set, attr_clr=to_clear)
+    except SystemCallFailed as error:
+        # What the host forbids in this mount a user namespace's root can't allow: all else may still be as asked.
+        locked = of_locked(step.options, _attributes(copy)) if error.number == errno.EPERM else None
+        if locked is None:
+            what = f'error mounting "{step.source}" at "{step.destination}"'
+            raise MinidockError(f"{what}: {(os.strerror(error.number)).lower()}", hint=str(error)) from error
+        syscalls.mount_setattr(copy, "", empty, attr_set=locked[0], attr_clr=locked[1])
     if options.rec_set or options.rec_clr:
         flags = empty | syscalls.AT_RECURSIVE
         syscalls.mount_setattr(copy, "", flags, attr_set=options.rec_set, attr_clr=options.rec_clr)
+
+
+def _attributes(mounted: int) -> set[str]:
+    """A mount's own, as words: statfs(2)."""
+    flags = os.fstatvfs(mounted).f_flag
+    words = {
+        "ro": os.ST_RDONLY, "nosuid": os.ST_NOSUID, "nodev": os.ST_NODEV, "noexec": os.ST_NOEXEC,
+        "noatime": os.ST_NOATIME, "nodiratime": os.ST_NODIRATIME, "relatime": os.ST_RELATIME,
+    }  # fmt: skip
+    found = {word for word, bit in words.items() if flags & bit}
+    return found if found & {"noatime", "relatime"} else found | {"strictatime"}
 
 
 def take(source: str, options: list[str]) -> int:
@@ -182,6 +219,18 @@ def _borrow(pid: int, path: str, flags: int) -> int:
 
     What lies there is that container's, and hostile: no link is followed, and nothing of it is run.
     """
+    with entered(pid):
+        resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
+        found = syscalls.openat2(syscalls.AT_FDCWD, f"/{path}", os.O_PATH, resolve=resolve)
+        try:
+            return syscalls.open_tree(found, "", flags | syscalls.AT_EMPTY_PATH)
+        finally:
+            os.close(found)
+
+
+@contextlib.contextmanager
+def entered(pid: int) -> Iterator[None]:
+    """In the process's mount namespace, and back. Of its root directory, whose mounts we then see, nothing is run."""
     kind = namespaces.KINDS["mount"].flag
     here = os.open(".", os.O_PATH | os.O_CLOEXEC)  # setns(2) moves the working directory, too
     ours = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
@@ -189,11 +238,7 @@ def _borrow(pid: int, path: str, flags: int) -> int:
     try:
         syscalls.setns(theirs, kind)
         try:
-            resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
-            found = syscalls.openat2(syscalls.AT_FDCWD, f"/{path}", os.O_PATH, resolve=resolve)
-            copy = syscalls.open_tree(found, "", flags | syscalls.AT_EMPTY_PATH)
-            os.close(found)
-            return copy
+            yield
         finally:
             syscalls.setns(ours, kind)
             os.fchdir(here)

@@ -62,11 +62,25 @@ class MaskPath(Step, frozen=True):
         target = open_target(self.path)
         if target is None:
             return
-        is_directory = stat.S_ISDIR(os.fstat(target).st_mode)
-        cover = mounts.new_filesystem("tmpfs", "tmpfs", ["ro"]) if is_directory else null_mount()
-        mounts.hang(cover, target)
-        os.close(cover)
+        if stat.S_ISDIR(os.fstat(target).st_mode):
+            _hang_nothing(target, live)
+        else:
+            cover = null_mount()
+            mounts.hang(cover, target)
+            os.close(cover)
         os.close(target)
+
+
+def _hang_nothing(target: int, live: Live) -> None:
+    """One empty file system for all of a container's directories. It is copied where it hangs: before Linux 6.15
+    open_tree(2) says EINVAL for a mount that hangs nowhere."""
+    hung = live.fds.get("nothing", -1)
+    cover = mounts.new_filesystem("tmpfs", "tmpfs", ["ro", "nr_blocks=1", "nr_inodes=1"]) if hung < 0 else clone(hung)
+    mounts.hang(cover, target)
+    if hung < 0:
+        live.fds["nothing"] = cover
+    else:
+        os.close(cover)
 
 
 class ReadonlyPath(Step, frozen=True):

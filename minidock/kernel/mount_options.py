@@ -106,6 +106,54 @@ def parse(words: list[str]) -> Options:
     )
 
 
+# What the kernel doesn't let a user namespace take off a mount that it was given: mount_namespaces(7), "Restrictions".
+LOCKABLE = {"ro": RDONLY, "nosuid": NOSUID, "nodev": NODEV, "noexec": NOEXEC}
+ATIMES = {"noatime", "nodiratime", "relatime", "strictatime"}
+AGAINST = {
+    "rw": "ro", "suid": "nosuid", "dev": "nodev", "exec": "noexec", "symfollow": "nosymfollow",
+    "atime": "noatime", "diratime": "nodiratime", "norelatime": "relatime", "nostrictatime": "strictatime",
+}  # fmt: skip
+"""Which word each of these takes back."""
+
+
+def of_bind(words: list[str]) -> tuple[int, int]:
+    """What a bind mount with these words gets, and what is taken off it: attributes for mount_setattr(2).
+
+    As runc has it, and mount(8) nearly. Without any word the copy stays as its source is. With one, it has what was
+    asked for and nothing else: it is writable unless there is `ro`. But when a file was read is noted as at the source,
+    unless another way is asked for: relatime is what is not said then.
+    """
+    asked = _standing(words)
+    if not asked:
+        return 0, 0
+    to_set = sum(ATTRIBUTES[word][0] for word in (*LOCKABLE, "nosymfollow") if word in asked)
+    to_clear = (RDONLY | NOSUID | NODEV | NOEXEC | NOSYMFOLLOW) & ~to_set
+    if asked & ATIMES:
+        when = STRICTATIME if "strictatime" in asked else NOATIME if "noatime" in asked else 0
+        directories = NODIRATIME if "nodiratime" in asked else 0
+        return to_set | when | directories, to_clear | ATIME_MASK | NODIRATIME & ~directories
+    return to_set, to_clear
+
+
+def of_locked(words: list[str], found: set[str]) -> tuple[int, int] | None:
+    """The same once the kernel has refused it for a user namespace: what the mount has already, `found`, stays. None
+    when that is not what was asked for."""
+    asked = _standing(words)
+    if found & {AGAINST[word] for word in asked if word in AGAINST} & (LOCKABLE.keys() | ATIMES):
+        return None
+    if asked & ATIMES and asked & ATIMES != found & ATIMES:
+        return None
+    to_set, to_clear = of_bind([word for word in words if word not in ATIMES])
+    stay = sum(LOCKABLE[word] for word in found & LOCKABLE.keys())
+    return to_set | stay, to_clear & ~stay
+
+
+def _standing(words: list[str]) -> set[str]:
+    """The words for attributes of this one mount that no later one takes back."""
+    last = {AGAINST.get(word, word): word for word in words if word in ATTRIBUTES}
+    return set(last.values())
+
+
 def _change(bits: list[int], to_set: int, to_clear: int) -> None:
     bits[0] = bits[0] & ~to_clear | to_set
     bits[1] = bits[1] & ~to_set | to_clear

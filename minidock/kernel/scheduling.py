@@ -8,11 +8,12 @@ processors; the cpuset of the cgroup is its outer limit. Man pages: sched(7), sc
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from typing import ClassVar
 
-from minidock.errors import UsageError
+from minidock.errors import MinidockError, SystemCallFailed, UsageError
 from minidock.kernel import syscalls
 from minidock.spec import IoPriority, Scheduler
 from minidock.steps import Live, Step
@@ -61,7 +62,14 @@ class SetScheduler(Step, frozen=True):
         numbers = (POLICIES[asked.policy], flags, asked.nice, asked.priority)
         times = (asked.runtime, asked.deadline, asked.period)
         # struct sched_attr, its first version: size, policy, flags, nice, priority, runtime, deadline, period
-        syscalls.sched_setattr(0, struct.pack("=IIQiIQQQ", 48, *numbers, *times))
+        try:
+            syscalls.sched_setattr(0, struct.pack("=IIQiIQQQ", 48, *numbers, *times))
+        except SystemCallFailed as error:
+            if error.number != errno.EPERM or len(os.sched_getaffinity(0)) == os.cpu_count():
+                raise
+            # sched_setattr(2): a promise of time holds for all processors of the machine, or isn't made.
+            hint = f"{asked.policy} needs every processor: leave linux.resources.cpu.cpus out"
+            raise MinidockError("process scheduler can't be used together with AllowedCPUs", hint=hint) from error
 
 
 class SetIoPriority(Step, frozen=True):

@@ -20,6 +20,7 @@ from minidock.runtime import child
 from minidock.runtime.parent import Birth
 from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
+from minidock.runtime.sync import Message
 
 CLONE_PARENT = 0x8000  # linux/sched.h
 
@@ -81,6 +82,12 @@ class DirectBirth(Birth):
         if not answer.isdigit():
             raise MinidockError(answer or "the process that enters the namespaces died")
         return int(answer)
+
+    def _listen(self) -> Message:
+        try:
+            return super()._listen()
+        except MinidockError as error:
+            raise texts.from_inside(error) from error
 
     def _exec(self) -> None:
         if self.fifo < 0:

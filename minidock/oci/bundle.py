@@ -42,14 +42,17 @@ def socket_activation(config: spec.Spec) -> spec.Spec:
     return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
 
 
-def absolute(config: spec.Spec, bundle: Path) -> spec.Spec:
-    """Sources of bind mounts are relative to the bundle: config.md, "Mounts"."""
+def absolute(config: spec.Spec, bundle: Path, rootfs: str) -> spec.Spec:
+    """Sources of bind mounts are relative to the bundle: config.md, "Mounts". A destination that begins with the root's
+    own path means what is below it: so runc has it, and engines have written it so."""
 
     def placed(mount: spec.Mount) -> spec.Mount:
         bind = mount.type == "bind" or {"bind", "rbind"} & set(mount.options)
-        if not bind or mount.source.startswith("/"):
+        source = os.path.normpath(bundle / mount.source) if bind and mount.source[:1] != "/" else mount.source
+        inside = mount.destination.removeprefix(rootfs) if mount.destination.startswith(f"{rootfs}/") else ""
+        if source == mount.source and not inside:
             return mount
-        return msgspec.structs.replace(mount, source=os.path.normpath(bundle / mount.source))
+        return msgspec.structs.replace(mount, source=source, destination=inside or mount.destination)
 
     return msgspec.structs.replace(config, mounts=[placed(mount) for mount in config.mounts])
 

@@ -67,13 +67,13 @@ class Runtime:
         from minidock.runtime.plan import Extras, plan
 
         self._warn_of_rights(config)
-        config = absolute(socket_activation(config), bundle)
+        rootfs = rootfs_of(bundle, config)
+        config = absolute(socket_activation(config), bundle, rootfs)
         if os.environ.get("NOTIFY_SOCKET"):
             from minidock.oci import notify
 
             config = notify.bound(config, directory)
             self.notifier = notify.Notifier(directory)
-        rootfs = rootfs_of(bundle, config)
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
         told = hook_state(config, container_id, bundle, "creating")
@@ -155,7 +155,8 @@ class Runtime:
         try:
             run("poststart", config.hooks.poststart, told, state.pid, _still(state.bundle))
         except MinidockError:
-            self.kill(state.id, signal.SIGKILL)
+            with contextlib.suppress(Conflict):  # it may have ended by itself: the hook's failure is what is told
+                self.kill(state.id, signal.SIGKILL)
             raise
 
     def kill(self, container_id: str, number: int, *, everybody: bool = False) -> None:

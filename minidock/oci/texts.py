@@ -35,6 +35,14 @@ def no_console_socket() -> UsageError:
     return UsageError("cannot allocate tty if runc will detach without setting console socket: use --console-socket")
 
 
+def from_inside(error: MinidockError) -> MinidockError:
+    """What failed in the first process, told so."""
+    if not isinstance(error, CommandNotFound | CommandNotExecutable):
+        inside = f"unable to start container process: error during container init: {error.message}"
+        error.args = (error.message,) = (inside,)
+    return error
+
+
 def sentence(error: MinidockError) -> str:
     """The error as one line; a command that isn't there exactly as runc says it."""
     if isinstance(error, CommandNotFound | CommandNotExecutable):

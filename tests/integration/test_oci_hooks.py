@@ -103,3 +103,13 @@ def test_a_start_hook_has_the_command_s_environment_unless_it_names_its_own(oci:
             config["root"]["readonly"] = False
 
         assert run_with(oci, bundle, change).stdout == f"{seen}\n"
+
+
+def test_a_failed_hook_is_told_though_the_command_has_ended_meanwhile(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["true"]
+        config["hooks"] = {"poststart": [hook("sleep 0.3; exit 3")]}
+
+    result = run_with(oci, bundle, change)
+    assert "error running poststart hook #0: exit status 3" in result.stderr
+    assert result.returncode != 0

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.support.oci import Run, add_user_namespace, args, bundle, configure, oci, run_with
 
@@ -149,3 +152,86 @@ def test_exec_joins_what_the_host_owns_and_what_the_user_namespace_owns(oci: Run
         seen = oci("exec", name, "sh", "-c", "cat /proc/self/timens_offsets /proc/self/uid_map").stdout.split()
         assert seen[:6] == ["monotonic", "0", "0", "boottime", "77", "0"]
         assert seen[6:] == ["0", "100000", "65536"]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose mount is read-only, nosuid and noatime."""
+    place = tmp_path / "guarded"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "guarded", str(place)], check=True)
+    subprocess.run(["mount", "--bind", "-o", "remount,ro,nosuid,noatime", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def shown(oci: Run, bundle: Path, source: Path, words: list[str], *, user: bool = False) -> tuple[set[str], str]:
+    """Of a bind mount with these words: its options inside, and what was said."""
+
+    def change(config: dict) -> None:
+        if user:
+            add_user_namespace(config, bundle)
+        config["mounts"].append({"destination": "/data", "type": "bind", "source": str(source), "options": words})
+        config["process"]["args"] = ["grep", " /data ", "/proc/mounts"]
+
+    result = run_with(oci, bundle, change)
+    return set(result.stdout.split()[3].split(",") if result.stdout else []) & ATTRIBUTES, result.stderr
+
+
+ATTRIBUTES = {"ro", "rw", "nosuid", "nodev", "noatime", "relatime"}
+
+
+def test_a_bind_mount_has_what_was_asked_for_or_all_of_its_source_s(oci: Run, bundle: Path, guarded: Path) -> None:
+    assert shown(oci, bundle, guarded, ["bind"])[0] == {"ro", "nosuid", "noatime"}
+    assert shown(oci, bundle, guarded, ["bind", "nodev", "rprivate"])[0] == {"rw", "nodev", "noatime"}
+    assert shown(oci, bundle, guarded, ["bind", "ro", "relatime"])[0] == {"ro", "relatime"}
+
+
+def test_what_the_host_forbids_in_a_mount_a_user_namespace_can_t_allow(oci: Run, bundle: Path, guarded: Path) -> None:
+    kept, _ = shown(oci, bundle, guarded, ["bind", "nodev"], user=True)
+    assert kept == {"ro", "nosuid", "nodev", "noatime"}
+    nothing, refused = shown(oci, bundle, guarded, ["bind", "rw"], user=True)
+    assert not nothing
+    assert "error during container init: error mounting" in refused and "operation not permitted" in refused
+
+    def change(config: dict) -> None:
+        add_user_namespace(config, bundle)
+        config["mounts"].append({"destination": "/data", "type": "bind", "source": str(guarded), "options": ["bind"]})
+        for kind in config["process"]["capabilities"].values():
+            kind.append("CAP_SYS_ADMIN")
+        config["process"]["args"] = ["mount", "-o", "remount,bind,rw", "/data"]
+
+    # Not even with the namespace's every right: the kernel holds it, not our table of words.
+    assert "ermission denied" in run_with(oci, bundle, change).stderr
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_an_earlier_mount_can_be_the_source_of_a_later_one(oci: Run, bundle: Path, tmp_path: Path, user: bool) -> None:
+    source = tmp_path / "source"
+    (source / "below").mkdir(parents=True)
+    (source / "below" / "file").write_text("seen\n")
+    root = bundle / "rootfs"
+
+    def change(config: dict) -> None:
+        if user:
+            add_user_namespace(config, bundle)
+        for one, other in ((source, "/first"), (root / "first" / "below", f"{root}/second")):
+            config["mounts"].append({"destination": other, "type": "bind", "source": str(one), "options": ["rbind"]})
+        config["process"]["args"] = ["cat", "/second/file"]
+
+    result = run_with(oci, bundle, change)
+    assert result.stdout == "seen\n", result.stderr
+
+
+def test_masked_directories_share_one_empty_file_system(oci: Run, bundle: Path) -> None:
+    for name in ("one", "two"):
+        (bundle / "rootfs" / name).mkdir()
+
+    def change(config: dict) -> None:
+        config["linux"]["maskedPaths"] = ["/one", "/two"]
+        config["process"]["args"] = ["sh", "-c", "stat -c %d /one /two; touch /two/file"]
+
+    result = run_with(oci, bundle, change)
+    first, second = result.stdout.split()
+    assert first == second
+    assert "Read-only file system" in result.stderr
