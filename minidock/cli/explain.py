@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,12 +53,14 @@ def _report(path: Path) -> Iterator[Narrator]:
     """Opened before anything is done: a path that can't be written is told then."""
     from .explain_html import page
 
-    with path.open("w", encoding="utf-8") as file:
-        recorder = Recorder()
+    # A RUN of a build happens in a process of its own, which writes to the same open file as we do.
+    with path.open("w", encoding="utf-8") as file, tempfile.TemporaryFile("w+") as kept:
         try:
-            yield recorder
+            yield Recorder(kept)
         finally:
-            file.write(page(recorder.rows, " ".join(["minidock", *sys.argv[1:]])))
+            kept.seek(0)
+            rows = [msgspec.json.decode(line, type=Row) for line in kept]
+            file.write(page(rows, " ".join(["minidock", *sys.argv[1:]])))
     print(f"minidock: the report is in {path}", file=sys.stderr)
 
 

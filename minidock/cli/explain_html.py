@@ -57,8 +57,11 @@ pre { margin: 0 0 8px; padding: 10px 14px; background: var(--paper); border-radi
   overflow-wrap: anywhere; font: 14px/1.45 ui-monospace, monospace; }
 .more span { font: 14px ui-monospace, monospace; color: var(--soft); margin-right: 2em; }
 footer { margin-top: 60px; color: var(--soft); font-size: 14px; }
-@media (max-width: 700px) { summary { grid-template-columns: 2em 1fr 5em; } summary .tag { display: none; }
-  .more { padding-left: 16px; } .command { font-size: 18px; } }
+.what, p, .more span { overflow-wrap: anywhere; min-width: 0; }
+@media (max-width: 700px) { main { padding: 20px 14px 60px; } summary { grid-template-columns: 2em 1fr 5em; gap: 8px;
+  padding: 10px; } summary .tag { display: none; } .more { padding-left: 16px; } .command { font-size: 18px; }
+  .figures div { padding: 8px 14px; flex: 1 1 40%; } figure { padding: 10px; overflow-x: auto; }
+  svg { width: auto; min-width: 760px; } }
 """
 
 

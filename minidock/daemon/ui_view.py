@@ -16,7 +16,7 @@ import msgspec
 
 from minidock.engine import Engine
 from minidock.errors import MinidockError
-from minidock.model import KernelSection
+from minidock.model.facts import KernelSection
 
 BEFORE = 600.0
 """Seconds into the past for which events are shown."""

@@ -12,7 +12,7 @@ from minidock.engine.record import Record, Records, alive
 from minidock.kernel import address as addresses
 from minidock.kernel import link as links
 from minidock.kernel.link import Link
-from minidock.model import KernelFact, KernelSection
+from minidock.model.facts import KernelFact, KernelSection
 from minidock.network import store
 from minidock.paths import Layout
 
