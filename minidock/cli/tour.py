@@ -26,8 +26,8 @@ CHAPTERS = {
     "The cgroup": "kernel/cgroup_files kernel/cgroup_tree kernel/cgroups kernel/memory kernel/cpu kernel/cpuset "
     "kernel/pids kernel/blkio kernel/hugetlb kernel/rdma kernel/net_class kernel/bpf kernel/device_filter "
     "kernel/cgroup_demo",
-    "The network, on the host": "network kernel/netlink kernel/link kernel/bridge kernel/address kernel/forwarding "
-    "kernel/nft kernel/conntrack",
+    "The network, on the host": "network kernel/netlink kernel/link kernel/bridge kernel/vlan kernel/address "
+    "kernel/forwarding kernel/nft kernel/conntrack",
     "The birth": "kernel/syscalls runtime/parent runtime/sync runtime/child kernel/namespaces kernel/user kernel/subid "
     "kernel/unprivileged engine/rootless "
     "kernel/idmap kernel/cgroup_join",

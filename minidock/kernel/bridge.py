@@ -16,20 +16,9 @@ import os
 from typing import ClassVar
 
 from minidock.errors import SystemCallFailed
-from minidock.kernel.link import (
-    IFLA_ADDRESS,
-    IFLA_IFNAME,
-    IFLA_INFO_KIND,
-    IFLA_LINKINFO,
-    IFLA_MTU,
-    RTM_NEWLINK,
-    Link,
-    ifinfo,
-    index_of,
-    links,
-    mac_bytes,
-)
-from minidock.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, ignoring, nested
+from minidock.kernel import link
+from minidock.kernel.link import IFLA_ADDRESS, IFLA_MTU, Link, index_of, links, mac_bytes
+from minidock.kernel.netlink import Netlink, attribute, ignoring
 from minidock.steps import Live, Step
 
 
@@ -53,16 +42,10 @@ class CreateBridge(Step, frozen=True):
     def apply(self, live: Live) -> None:
         if index_of(self.name):
             return
-        body = (
-            ifinfo()
-            + attribute(IFLA_IFNAME, self.name)
-            + attribute(IFLA_ADDRESS, mac_bytes(self.mac))
-            + attribute(IFLA_MTU, self.mtu)
-            + nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bridge"))
-        )
         try:
-            with Netlink() as netlink:
-                netlink.request(f"ip link add {self.name} type bridge", RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL)
+            link.create(
+                "bridge", self.name, attribute(IFLA_ADDRESS, mac_bytes(self.mac)), attribute(IFLA_MTU, self.mtu)
+            )
         except SystemCallFailed as error:
             # Another container of the instance was faster.
             ignoring(error, errno.EEXIST)
@@ -72,13 +55,13 @@ def ports(name: str) -> list[Link]:
     """The links plugged into the bridge."""
     index = index_of(name)
     with Netlink() as netlink:
-        return [link for link in links(netlink) if index and link.master == index]
+        return [found for found in links(netlink) if index and found.master == index]
 
 
 def read(pid: int) -> list[Link]:
     """The bridges that the process sees."""
     with Netlink(pid=pid) as netlink:
-        return [link for link in links(netlink) if link.kind == "bridge"]
+        return [found for found in links(netlink) if found.kind == "bridge"]
 
 
 def demo() -> None:

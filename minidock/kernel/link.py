@@ -16,7 +16,16 @@ from typing import ClassVar
 import msgspec
 
 from minidock.errors import SystemCallFailed
-from minidock.kernel.netlink import GONE, Netlink, attribute, attributes, ignoring
+from minidock.kernel.netlink import (
+    GONE,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    Netlink,
+    attribute,
+    attributes,
+    ignoring,
+    nested,
+)
 from minidock.steps import Live, Step
 
 RTM_NEWLINK = 16  # linux/rtnetlink.h
@@ -75,6 +84,17 @@ class Link(msgspec.Struct, frozen=True):
     """The number that our namespace gave to the one where the other end of a veth is; -1: it is here, or no veth."""
     peer: int = 0
     """Of a veth, the index of the other end, in its namespace."""
+
+
+def create(kind: str, name: str, *more: bytes, data: bytes = b"", up: bool = False) -> None:
+    """Make an interface of that kind: veth, bridge, macvlan … `more` are attributes that every kind may have, `data`
+    are the kind's own. Raises SystemCallFailed: EEXIST when the name is taken, EOPNOTSUPP when the kernel lacks it."""
+    on = IFF_UP if up else 0
+    own = [nested(IFLA_INFO_DATA, data)] if data else []
+    what = nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, kind.encode()), *own)
+    body = b"".join([ifinfo(flags=on, change=on), attribute(IFLA_IFNAME, name), *more, what])
+    with Netlink() as netlink:
+        netlink.request(f"ip link add {name} type {kind}", RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL)
 
 
 def ifinfo(*, index: int = 0, flags: int = 0, change: int = 0) -> bytes:

@@ -15,25 +15,11 @@ from typing import ClassVar
 
 from minidock.errors import MinidockError, SystemCallFailed, Unsupported
 from minidock.kernel import link
-from minidock.kernel.link import (
-    IFLA_ADDRESS,
-    IFLA_IFNAME,
-    IFLA_INFO_DATA,
-    IFLA_INFO_KIND,
-    IFLA_LINKINFO,
-    IFLA_MTU,
-    RTM_NEWLINK,
-    Link,
-    ifinfo,
-    index_of,
-    links,
-    mac_bytes,
-)
-from minidock.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, nested
+from minidock.kernel.link import IFLA_ADDRESS, IFLA_LINK, IFLA_MTU, Link, index_of, links, mac_bytes
+from minidock.kernel.netlink import Netlink, attribute
 from minidock.steps import Live, Step
 
-IFLA_LINK = 5  # linux/if_link.h
-IFLA_NET_NS_PID = 19
+IFLA_NET_NS_PID = 19  # linux/if_link.h
 IFLA_MACVLAN_MODE = 1
 IFLA_IPVLAN_MODE = 1
 MODES = {
@@ -71,25 +57,25 @@ class CreateVlan(Step, frozen=True):
 
 def create(kind: str, parent: str, name: str, mode: str, *, mac: str = "", mtu: int = 0, pid: int = 0) -> None:
     """Make the link, in the process's network namespace or our own. Raises Unsupported where the kernel has none."""
+    if not index_of(parent):
+        raise MinidockError(f"the parent interface {parent} is not here", hint="`ip link` shows those that are")
     number = MODES[kind][mode]
     data = attribute(IFLA_MACVLAN_MODE, number) if kind == "macvlan" else attribute(IFLA_IPVLAN_MODE, _u16(number))
-    body = (
-        ifinfo()
-        + attribute(IFLA_IFNAME, name)
-        + attribute(IFLA_LINK, index_of(parent))
-        + (attribute(IFLA_ADDRESS, mac_bytes(mac)) if mac and kind == "macvlan" else b"")
-        + (attribute(IFLA_MTU, mtu) if mtu else b"")
-        + (attribute(IFLA_NET_NS_PID, pid) if pid else b"")
-        + nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, kind.encode()), nested(IFLA_INFO_DATA, data))
-    )
+    more = [attribute(IFLA_LINK, index_of(parent))]
+    if mac and kind == "macvlan":
+        more.append(attribute(IFLA_ADDRESS, mac_bytes(mac)))
+    more += [attribute(IFLA_MTU, mtu)] if mtu else []
+    more += [attribute(IFLA_NET_NS_PID, pid)] if pid else []
     try:
-        with Netlink() as netlink:
-            netlink.request(
-                f"ip link add {name} link {parent} type {kind}", RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL
-            )
+        link.create(kind, name, *more, data=data)
     except SystemCallFailed as error:
         if error.number == errno.EOPNOTSUPP:
             raise Unsupported(f"this kernel has no {kind} links", hint=f"modprobe {kind}") from error
+        if error.number == errno.EBUSY:
+            raise MinidockError(
+                f"the interface {parent} can't be the parent of {kind} links: it has links of another kind or mode",
+                hint="`ip -d link` shows them; macvlan and ipvlan can't share a parent, and passthru shares with none",
+            ) from error
         raise
 
 
@@ -98,9 +84,7 @@ def _u16(number: int) -> bytes:
 
 
 def probe(kind: str, parent: str) -> None:
-    """Try it: raises MinidockError when this kernel, or this parent, can't."""
-    if not index_of(parent):
-        raise MinidockError(f"the parent interface {parent} is not here", hint="`ip link` shows those that are")
+    """Try it: raises MinidockError when this kernel, or this parent (which is here), can't."""
     name = f"md-try-{kind[:3]}"
     link.delete(name)
     create(kind, parent, name, DEFAULT_MODE[kind])

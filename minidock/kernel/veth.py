@@ -25,22 +25,17 @@ from minidock.errors import SystemCallFailed
 from minidock.kernel import link, syscalls
 from minidock.kernel.bridge import CreateBridge
 from minidock.kernel.link import (
-    IFF_UP,
     IFLA_ADDRESS,
     IFLA_IFNAME,
-    IFLA_INFO_DATA,
-    IFLA_INFO_KIND,
-    IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_MTU,
-    RTM_NEWLINK,
     Link,
     ifinfo,
     index_of,
     links,
     mac_bytes,
 )
-from minidock.kernel.netlink import CLONE_NEWNET, NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, ignoring, nested
+from minidock.kernel.netlink import CLONE_NEWNET, Netlink, attribute, ignoring, nested
 from minidock.steps import Live, Step
 
 AF_BRIDGE = 7  # linux/socket.h
@@ -101,19 +96,15 @@ class CreateVeth(Step, frozen=True):
             + attribute(IFLA_MTU, self.mtu)
             + attribute(IFLA_NET_NS_PID, pid)
         )
-        body = (
-            ifinfo(flags=IFF_UP, change=IFF_UP)
-            + attribute(IFLA_IFNAME, self.name)
-            + attribute(IFLA_MTU, self.mtu)
-            + attribute(IFLA_MASTER, index_of(self.bridge))
-            + nested(
-                IFLA_LINKINFO,
-                attribute(IFLA_INFO_KIND, b"veth"),
-                nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, peer)),
-            )
+        link.create(
+            "veth",
+            self.name,
+            attribute(IFLA_MTU, self.mtu),
+            attribute(IFLA_MASTER, index_of(self.bridge)),
+            data=nested(VETH_INFO_PEER, peer),
+            up=True,
         )
         with Netlink() as netlink:
-            netlink.request(f"ip link add {self.name} type veth", RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL)
             # Hairpin: a frame may leave by the port it came in. So a container reaches its own published port also
             # where br_netfilter rewrites addresses inside the bridge (it is loaded wherever Docker has run).
             port = struct.pack("=BxHiII", AF_BRIDGE, 0, index_of(self.name), 0, 0)

@@ -18,6 +18,7 @@ from minidock.kernel.forwarding import EnableForwarding, EnableForwarding6, SetI
 from minidock.kernel.link import LinkUp
 from minidock.kernel.macvlan import CreateVlan
 from minidock.kernel.veth import CreateVeth
+from minidock.kernel.vlan import CreateParent
 from minidock.model.network import EndpointSettings
 from minidock.network import addresses, nat
 from minidock.network.addresses import Claim, HoldAddress
@@ -80,7 +81,7 @@ def shared(layout: Layout, network: Network) -> list[Step]:
     """What all containers of the network use: done by the first."""
     bridge = network.bridge
     if not bridge:
-        return []
+        return [CreateParent(network.parent)] if network.parent_made else []
     six: list[Step] = []
     if network.subnet6:
         on = SetInterfaceSysctl(bridge, "ipv6", "disable_ipv6", "0", "the network has IPv6")

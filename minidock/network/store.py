@@ -12,7 +12,7 @@ import time
 from minidock import files
 from minidock.digests import hex_digest
 from minidock.errors import Conflict, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
-from minidock.kernel import link, macvlan
+from minidock.kernel import link, macvlan, vlan
 from minidock.model.network import IpamPool, NetworkRequest
 from minidock.network import subnets
 from minidock.network.arithmetic import contains, is_subnet, number, overlap, span, text
@@ -170,7 +170,7 @@ def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Netwo
         return Network(asked.name, "", "", "", driver=asked.driver, id=identity, created=created, asked=asked)
     subnet = four[0].subnet if four else subnets.free_subnet(layout, own=own)
     subnet6 = (six[0].subnet if six else _local_subnet(layout)) if asked.enable_ipv6 else ""
-    parent = _parent(asked) if asked.driver in VLANS else ""
+    parent, parent_made = _parent(layout, asked, identity) if asked.driver in VLANS else ("", False)
     bridge = "" if parent else asked.options.get("com.docker.network.bridge.name") or _bridge_name(layout)
     if bridge and link.index_of(bridge) and "com.docker.network.bridge.name" in asked.options:
         raise Conflict(f"the interface {bridge} is there already, and not this network's")
@@ -188,19 +188,23 @@ def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Netwo
         subnet6=subnet6,
         gateway6=((six[0].gateway if six else "") or subnets.first_of(subnet6)) if subnet6 else "",
         parent=parent,
+        parent_made=parent_made,
         asked=asked,
     )
 
 
-def _parent(asked: NetworkRequest) -> str:
-    """The host's interface for macvlan and ipvlan, tried at once: a kernel without them is named here."""
-    parent = asked.options.get("parent", "")
-    if not parent:
-        raise UsageError(f"a {asked.driver} network needs a parent interface", hint="-o parent=eth0")
+def _parent(layout: Layout, asked: NetworkRequest, identity: str) -> tuple[str, bool]:
+    """The host's interface for macvlan and ipvlan, and whether it is ours: `eth0.50` that isn't there is made, and
+    a dummy where none is named. It is tried at once: a kernel without such links is named here."""
+    parent = asked.options.get("parent", "") or f"dm-{identity[:12]}"
     if parent == "lo":
         raise UsageError(f"loopback interface is not a valid {asked.driver} parent link")
-    macvlan.probe(asked.driver, parent)
-    return parent
+    if link.index_of(parent):
+        macvlan.probe(asked.driver, parent)
+        return parent, any(other.parent == parent and other.parent_made for other in subnets.everything(layout))
+    with vlan.for_a_moment(parent):
+        macvlan.probe(asked.driver, parent)
+    return parent, True
 
 
 def _bridge_name(layout: Layout) -> str:

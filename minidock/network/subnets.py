@@ -52,6 +52,8 @@ class Network(msgspec.Struct, frozen=True):
     subnet6: str = ""
     gateway6: str = ""
     parent: str = ""
+    parent_made: bool = False
+    """Whether the parent is ours: made with the network, and again after a reboot, and removed with it."""
     asked: NetworkRequest | None = None
 
     @property
@@ -64,7 +66,8 @@ class Network(msgspec.Struct, frozen=True):
 
     @property
     def internal(self) -> bool:
-        return self.asked is not None and self.asked.internal
+        """Whether there is no way out: it was asked so, or the parent is a card without a wire."""
+        return (self.asked is not None and self.asked.internal) or (self.parent_made and "." not in self.parent)
 
     def option(self, name: str, default: str = "") -> str:
         """One of Docker's for bridges: `com.docker.network.bridge.NAME`, `com.docker.network.driver.mtu`."""

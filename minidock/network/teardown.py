@@ -15,7 +15,7 @@ from minidock.paths import Layout
 
 
 def teardown(layout: Layout) -> None:
-    """Cables, bridges, table, rules in other people's chains, switches, claims, the default subnet. Idempotent.
+    """Cables, bridges, parents, table, rules in other people's chains, switches, claims, subnet. Idempotent.
 
     No container of the instance may run: those that do lose their network. Networks that somebody made stay written
     down; their bridges come back with the next container.
@@ -23,6 +23,8 @@ def teardown(layout: Layout) -> None:
     with files.locked(layout.lock("network")):
         for name in {layout.bridge, *(network.bridge for network in subnets.everything(layout) if network.bridge)}:
             remove_bridge(name)
+        for parent in {network.parent for network in subnets.everything(layout) if network.parent_made}:
+            link.delete(parent)
         firewall.tear_down(layout)
         nat.tear_down(layout)
         _restore(IP_FORWARD, layout.run / "ip_forward")
@@ -37,12 +39,15 @@ def teardown(layout: Layout) -> None:
 
 
 def remove(layout: Layout, network: Network) -> None:
-    """One network that somebody made: its bridge, its part of the table, its files. No container may be on it."""
+    """One network that somebody made: bridge or parent, its part of the table, its files. No container may be on it."""
     with files.locked(layout.lock("network")):
         if network.bridge:
             remove_bridge(network.bridge)
             firewall.tear_down(layout, network.bridge)
             nat.take_down(layout, network)
+        shared = any(other.parent == network.parent and other.id != network.id for other in subnets.everything(layout))
+        if network.parent_made and not shared:
+            link.delete(network.parent)
         store.forget(layout, network)
 
 

@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,23 @@ def test_foreign_names_are_asked_of_the_servers_in_turn(loaded: Minidock) -> Non
     with dns.server(good, "", code=NXDOMAIN):
         assert lookup(direct, "nosuch.example") == (NXDOMAIN, [])
     assert lookup(direct, "example.org") == (SERVFAIL, [])  # nobody is there any more
+
+
+def test_a_silent_server_delays_its_own_questions_only_and_the_next_is_asked(loaded: Minidock) -> None:
+    loaded("network", "create", "shop", check=True)
+    mute, good = (f"127.{os.getpid() % 250 + 1}.{number}.53" for number in (5, 6))
+    pid = start(loaded, "client", "--network", "shop", "--dns", mute, "--dns", good)
+    own = (NOERROR, [address(loaded, "client", "shop")])
+    with dns.silent(mute), dns.server(good, "203.0.113.7"), ThreadPoolExecutor(2) as others:
+        begun = time.monotonic()
+        asked = [others.submit(lookup, pid, "example.org", tcp=tcp) for tcp in (False, True)]
+        assert [lookup(pid, "client", tcp=tcp) for tcp in (False, True)] == [own, own]
+        assert not any(each.done() for each in asked), "the first server is silent: this took two seconds at least"
+        assert [each.result() for each in asked] == [(NOERROR, ["203.0.113.7"])] * 2
+        assert time.monotonic() - begun < 8
+    with dns.server(mute, "", code=NXDOMAIN), dns.server(good, "203.0.113.7") as second:
+        assert lookup(pid, "nosuch.example") == (NXDOMAIN, [])  # that is an answer: nobody else is asked
+        assert second == []
 
 
 def test_a_name_without_a_dot_is_looked_for_in_the_search_domains(loaded: Minidock) -> None:

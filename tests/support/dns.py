@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from tests.support.netlab import inside
 
@@ -120,3 +120,18 @@ def server(address: str, reply: str, *, code: int = NOERROR, only: str = "") -> 
             thread.join()
         udp.close()
         tcp.close()
+
+
+@contextmanager
+def silent(address: str) -> Iterator[None]:
+    """A machine that takes questions and never says anything: its queue of connections is full, so the kernel drops
+    those who knock."""
+    with ExitStack() as held:
+        udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind((address, 53))
+        tcp = held.enter_context(socket.socket())
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tcp.bind((address, 53))
+        tcp.listen(0)
+        held.enter_context(socket.create_connection((address, 53)))
+        yield
