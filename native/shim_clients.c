@@ -11,9 +11,10 @@ enum frame {
     FRAME_RESIZE = 11,
     FRAME_OWNER = 12,
     FRAME_NAMES = 13,
+    FRAME_PORT = 14,
     FRAME_EXIT = 20
 };
-enum { MAX_CLIENTS = 128, QUEUE_LIMIT = 1024 * 1024, HEADER = 8 };
+enum { MAX_CLIENTS = 128, QUEUE_LIMIT = 1024 * 1024, HEADER = 8, PORT_SIZE = 7 };
 
 static struct client {
     int fd;              /* -1: this place is free */
@@ -23,8 +24,8 @@ static struct client {
     bool gives_input;    /* the first client, and all that have sent some: for --stdin-once */
     bool waits;          /* its input is ahead of the container: not read until the queue is empty again */
 
-    /* The frame that is coming in. Input is passed on as it comes; the payload of all others is at most 4 bytes. */
-    unsigned char header[HEADER], payload[4];
+    /* The frame that is coming in. Input is passed on as it comes; the payload of all others is short. */
+    unsigned char header[HEADER], payload[PORT_SIZE];
     size_t header_length;
     uint32_t size, left;
 } clients[MAX_CLIENTS];
@@ -115,7 +116,7 @@ static bool frame_allowed(const struct client *client)
     if (header[1] != 0 || header[2] != 0 || header[3] != 0)
         return false;
     return header[0] == FRAME_STDIN || (header[0] == FRAME_CLOSE_STDIN && client->size == 0)
-        || (header[0] == FRAME_NAMES && client->size == 0)
+        || (header[0] == FRAME_NAMES && client->size == 0) || (header[0] == FRAME_PORT && client->size == PORT_SIZE)
         || (header[0] == FRAME_RESIZE && client->size == 4) || (header[0] == FRAME_OWNER && client->size == 1);
 }
 
@@ -131,6 +132,8 @@ static void frame_complete(struct client *client)
         client->owner = payload[0] != 0;
     else if (client->header[0] == FRAME_NAMES && dns_open(passed[0], passed[1]))
         passed[0] = passed[1] = -1;
+    else if (client->header[0] == FRAME_PORT && port_take(passed[0], payload))
+        passed[0] = -1;
 }
 
 /* Bytes from a client, in whatever pieces they come. False: they aren't frames, or there is no memory for them. */

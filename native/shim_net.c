@@ -248,17 +248,24 @@ static int target_read(const char *option, char *text, struct sockaddr_in *to)
     return descriptor(option, text);
 }
 
-/* --proxy FD=ADDRESS:PORT: what connects to the listening socket FD is linked with that port of the container. */
-static void door_open(char *text)
+static bool door_add(int fd, const struct sockaddr_in *to)
 {
     struct door *door = calloc(1, sizeof *door);
 
     if (door == NULL)
-        usage_error("no memory for ", "--proxy");
-    door->source = (struct source){target_read("--proxy", text, &door->to), door_ready};
-    fcntl(door->source.fd, F_SETFL, O_NONBLOCK);
-    door->next = doors;
+        return false;
+    *door = (struct door){{fd, door_ready}, *to, doors};
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     doors = door;
-    if (!net_watch(&door->source, EPOLLIN))
+    return net_watch(&door->source, EPOLLIN);
+}
+
+/* --proxy FD=ADDRESS:PORT: what connects to the listening socket FD is linked with that port of the container. */
+static void door_open(char *text)
+{
+    struct sockaddr_in to;
+    int fd = target_read("--proxy", text, &to);
+
+    if (!door_add(fd, &to))
         usage_error("can't watch the socket of ", "--proxy");
 }

@@ -141,16 +141,34 @@ static void gate_ready(struct source *source, uint32_t events)
     }
 }
 
-/* --proxy-udp FD=ADDRESS:PORT: what comes in at the bound socket FD goes to that port of the container, and back. */
-static void gate_open(char *text)
+static bool gate_add(int fd, const struct sockaddr_in *to)
 {
     const int on = 1;
     struct gate *gate = calloc(1, sizeof *gate);
 
     if (gate == NULL)
-        usage_error("no memory for ", "--proxy-udp");
-    gate->source = (struct source){target_read("--proxy-udp", text, &gate->to), gate_ready};
-    if (setsockopt(gate->source.fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) != 0
-        || !net_watch(&gate->source, EPOLLIN))
+        return false;
+    *gate = (struct gate){{fd, gate_ready}, *to};
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) == 0 && net_watch(&gate->source, EPOLLIN);
+}
+
+/* --proxy-udp FD=ADDRESS:PORT: what comes in at the bound socket FD goes to that port of the container, and back. */
+static void gate_open(char *text)
+{
+    struct sockaddr_in to;
+    int fd = target_read("--proxy-udp", text, &to);
+
+    if (!gate_add(fd, &to))
         usage_error("can't watch the socket of ", "--proxy-udp");
+}
+
+/* A port that is published while the container runs. What to do with it, then IPv4 address and port, as on the wire:
+ * nothing but hold it (0), or pass on what comes over TCP (1) or UDP (2). True when the socket is ours. */
+static bool port_take(int fd, const unsigned char *told)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+
+    memcpy(&to.sin_addr, told + 1, 4);
+    memcpy(&to.sin_port, told + 5, 2);
+    return fd >= 0 && (told[0] == 0 || (told[0] == 1 && door_add(fd, &to)) || (told[0] == 2 && gate_add(fd, &to)));
 }

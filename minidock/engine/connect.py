@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 
 from minidock import files, network, steps
 from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
 from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
 from minidock.model.network import EndpointSettings
-from minidock.network import addresses, attachment, connection, names, store
+from minidock.network import addresses, attachment, connection, names, ports, store
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Live
@@ -30,20 +31,32 @@ def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -
         wanted.pop("none", None)
         changed = replace(record, requested=wanted, isolated=False)
         if alive(record):
-            if found.name != "bridge":
-                services.answer_names(layout.container_run(record.id), record.state.pid)
-            pid, hostname = record.state.pid, record.config.hostname
-            shown_there, made = connection.join(layout, found, asked, record.id, record.name, pid, hostname)
-            journal = [*_journal(layout, record), *made]
-            _write_journal(layout, record, journal)
-            changed = replace(changed, endpoints={**record.endpoints, found.name: shown_there})
-            _settle(layout, record, changed)
+            changed = _join(layout, record, changed, found, asked)
             networks.tell(layout, found, "connect", record.id)
         elif asked.ipam_config and any(asked.ipam_config.get(key) for key, _ in attachment.FAMILIES):
             for key, six in attachment.FAMILIES:
                 if address := asked.ipam_config.get(key):
                     addresses.asked_address(found, [], address, six=six)
         records.write(changed)
+
+
+def _join(layout: Layout, record: Record, changed: Record, found: Network, asked: EndpointSettings) -> Record:
+    """The running container on one network more, with its ports where that is its first way out."""
+    run_dir, state, config = layout.container_run(record.id), record.state, record.config
+    if found.name != "bridge":
+        services.answer_names(run_dir, state.pid)
+    after = [*_connected(layout, record), (found, asked)]
+    published = connection.to_publish(layout, record.id, config, record.host_config, after, found)
+    shown, made, there = connection.join(
+        layout, found, asked, record.id, record.name, state.pid, config.hostname,
+        published=published, hold=functools.partial(services.hold_ports, run_dir),
+    )  # fmt: skip
+    _write_journal(layout, record, [*_journal(layout, record), *made])
+    changed = replace(changed, endpoints={**record.endpoints, found.name: shown})
+    if there:
+        changed = replace(changed, ports=ports.shown(config, there))
+    _settle(layout, record, changed)
+    return changed
 
 
 def _check_connect(record: Record, found: Network) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minidock import files, network
 from minidock.errors import MinidockError
-from minidock.network import Attachment, names, reserve
+from minidock.network import Attachment, Published, names, reserve
 from minidock.runtime import attach
 from minidock.runtime.shim import attach_socket
 
@@ -26,27 +26,17 @@ class Services:
         self.proxies: dict[int, list[str]] = {}
         """By the descriptor, where what comes in there goes, as the shim is told: `--proxy 7=172.18.0.2:80`."""
         for one in held:
-            if target := self._target(one):
+            if target := _target(one, attachment.proxied):
                 option = "--proxy-udp" if one.type == socket.SOCK_DGRAM else "--proxy"
                 if one.type == socket.SOCK_STREAM:
                     reserve.listen(one)
-                self.proxies[one.fileno()] = [option, f"{one.fileno()}={target}"]
+                self.proxies[one.fileno()] = [option, f"{one.fileno()}={target[0]}:{target[1]}"]
         self.descriptors = [one.detach() for one in held]
         self.fds: dict[str, int] = {}
         """For the steps, by name: a pipe whose other end the shim has, and with it is closed."""
         if attachment.lifeline:
             self.fds[attachment.lifeline], theirs = os.pipe()
             self.descriptors.append(theirs)
-
-    def _target(self, held: socket.socket) -> str:
-        """What comes over IPv6 and the kernel can't rewrite: to ::1, and to a container that has only IPv4."""
-        if held.family != socket.AF_INET6 or held.proto not in PROTOCOLS:
-            return ""
-        address, number = held.getsockname()[:2]
-        for port, inside in self.attachment.proxied:
-            if (PROTOCOLS[held.proto], address, number) == (port.protocol, port.host_ip, port.host_port):
-                return f"{inside}:{port.port}"
-        return ""
 
     def flags(self, pid: int) -> list[str]:
         """The shim's arguments. We are B, which is about to become it, and `pid` is the container's first process."""
@@ -61,6 +51,33 @@ class Services:
                 os.set_inheritable(fd, True)
                 words += [option, str(fd)]
         return [*words, "--dns-config", str(self.run_dir / DNS_CONFIG)]
+
+
+def _target(held: socket.socket, proxied: list[tuple[Published, str]]) -> tuple[str, int] | None:
+    """What comes over IPv6 and the kernel can't rewrite: to ::1, and to a container that has only IPv4."""
+    if held.family != socket.AF_INET6 or held.proto not in PROTOCOLS:
+        return None
+    address, number = held.getsockname()[:2]
+    for port, inside in proxied:
+        if (PROTOCOLS[held.proto], address, number) == (port.protocol, port.host_ip, port.host_port):
+            return inside, port.port
+    return None
+
+
+def hold_ports(run_dir: Path, published: list[Published], proxied: list[tuple[Published, str]]) -> None:
+    """Take ports of the host for a container that runs, and give them to its shim. Raises PortInUse, MinidockError."""
+    held = network.reserve_ports([(port.protocol, port.host_ip, port.host_port) for port in published])
+    try:
+        with attach.connect(attach_socket(run_dir)) as shim:
+            for one in held:
+                if (target := _target(one, proxied)) and one.type == socket.SOCK_STREAM:
+                    reserve.listen(one)
+                attach.hold_port(shim, one, target)
+    except OSError as error:
+        raise MinidockError("nobody would hold the container's ports: its shim was killed") from error
+    finally:
+        for one in held:
+            one.close()
 
 
 def answer_names(run_dir: Path, pid: int) -> None:

@@ -174,7 +174,9 @@ def _claims(
     found: list[Endpoint] = []
     way_out = gateway_of(asked)
     for index, (network, settings) in enumerate(asked):
-        published = ports.wanted(config, host) if way_out and network.name == way_out.name else []
+        # On a wire of the host's own (macvlan) there is nothing to publish: whoever sees the wire sees the container.
+        here = way_out and network.name == way_out.name and not network.parent
+        published = ports.wanted(config, host) if here else []
         called = endpoint.called(network, settings, container, name, config.hostname)
         claim = claim_in(layout, network, called, container, name, published, inside=f"eth{index}", dry_run=dry_run)
         found.append(Endpoint(network, called, claim))
@@ -259,7 +261,7 @@ def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) 
             *(AddDefaultRoute(gateway) for gateway in endpoint.gateways(way_out)),
         ],
         endpoints={end.network.name: endpoint.shown(layout, end, mac) for end, mac in rows},
-        ports=ports.shown(config, published) if way_out else {},
+        ports=ports.shown(config, published) if way_out and not way_out.parent else {},
         addresses=[address for end in endpoints for address in (end.claim.address, end.claim.address6) if address],
         hold=[(port.protocol, port.host_ip, port.host_port) for port in published],
         proxied=[pair for end in endpoints for pair in ports.proxied(end.claim.ports, end.claim.address)],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from minidock import files
 from minidock.errors import SystemCallFailed
 from minidock.kernel import link, netns, route
 from minidock.kernel.netlink import GONE, ignoring
 from minidock.kernel.veth import CreateVeth
+from minidock.model.container import ContainerConfig
+from minidock.model.host import HostConfig, PortBinding
 from minidock.model.network import EndpointSettings
-from minidock.network import addresses, attachment, endpoint, subnets
+from minidock.network import addresses, attachment, endpoint, ports, subnets
 from minidock.network.addresses import Claim, HoldAddress, Published
 from minidock.network.endpoint import Endpoint
 from minidock.network.publish import PublishPorts
@@ -20,9 +23,19 @@ from minidock.steps import Live, Step, apply_all
 
 
 def join(
-    layout: Layout, network: Network, asked: EndpointSettings, container: str, name: str, pid: int, hostname: str
-) -> tuple[EndpointSettings, list[Step]]:
-    """Give the running container one more interface. What inspect shows, and the host's steps, for the journal.
+    layout: Layout,
+    network: Network,
+    asked: EndpointSettings,
+    container: str,
+    name: str,
+    pid: int,
+    hostname: str,
+    *,
+    published: list[tuple[int, str, PortBinding]],
+    hold: Callable[[list[Published], list[tuple[Published, str]]], None],
+) -> tuple[EndpointSettings, list[Step], list[Published]]:
+    """Give the running container one more interface. What inspect shows, the host's steps for the journal, and what has
+    become of the ports to be `published`, which `hold` takes on the host, and passes on by hand (its second list).
 
     Raises what failed, with everything undone.
     """
@@ -32,13 +45,15 @@ def join(
         held = addresses.of_container(layout, container)
         inside = _free_name({claim.inside for claim in held.values()})
         asked = endpoint.called(network, asked, container, name, hostname)
-        claim = attachment.claim_in(layout, network, asked, container, name, [], inside=inside, dry_run=False)
+        claim = attachment.claim_in(layout, network, asked, container, name, published, inside=inside, dry_run=False)
     end = Endpoint(network, asked, claim)
     mac = asked.mac_address or endpoint.mac_of(claim.address)
     cable = endpoint.cable(end, mac)
     host = [*endpoint.shared(layout, network), *endpoint.own(layout, end), cable]
     live = Live(pid)
     try:
+        if claim.ports:
+            hold(claim.ports, ports.proxied(claim.ports, claim.address))
         apply_all(host, live)
         with netns.entered(pid):
             apply_all(endpoint.inside(end), live)
@@ -48,7 +63,24 @@ def join(
     if isinstance(cable, CreateVeth):
         link.settle(cable.name)
         link.settle(cable.bridge)
-    return endpoint.shown(layout, end, mac), [*endpoint.own(layout, end), cable]
+    return endpoint.shown(layout, end, mac), [*endpoint.own(layout, end), cable], claim.ports
+
+
+def to_publish(
+    layout: Layout,
+    container: str,
+    config: ContainerConfig,
+    host: HostConfig,
+    connected: list[tuple[Network, EndpointSettings]],
+    new: Network,
+) -> list[tuple[int, str, PortBinding]]:
+    """The ports that are to be published on the network which is joined: all that were asked for, when it is the first
+    that has a way out. `connected` are those that the container will be on."""
+    way_out = attachment.gateway_of(connected)
+    if way_out is None or way_out.name != new.name or way_out.parent:
+        return []
+    already = any(claim.ports for claim in addresses.of_container(layout, container).values())
+    return [] if already else ports.wanted(config, host)
 
 
 def _free_name(taken: set[str]) -> str:
@@ -79,13 +111,13 @@ def choose_way_out(pid: int, connected: list[tuple[Network, EndpointSettings]]) 
             ignoring(error, *GONE)
 
 
-def move_ports(layout: Layout, container: str, ports: list[Published], to: Network | None) -> list[Step]:
+def move_ports(layout: Layout, container: str, published: list[Published], to: Network | None) -> list[Step]:
     """Let published ports lead to the container's address on another of its networks: the one that was left had them.
 
     The steps that did it. The shim holds the host's ports all the time.
     """
     claim = addresses.of_container(layout, container).get(to.name) if to else None
-    if to is None or claim is None or not ports:
+    if to is None or claim is None or not published:
         return []
     moved = [
         Published(
@@ -95,7 +127,7 @@ def move_ports(layout: Layout, container: str, ports: list[Published], to: Netwo
             (claim.address6 if ":" in port.host_ip else "") or claim.address,
             port.port,
         )
-        for port in ports
+        for port in published
     ]
     with files.locked(layout.lock("network")):
         addresses.write(

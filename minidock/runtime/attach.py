@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 HEADER = struct.Struct(">B3xI")
-STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, NAMES, EXIT = 0, 1, 2, 10, 11, 12, 13, 20
+STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, NAMES, PORT, EXIT = 0, 1, 2, 10, 11, 12, 13, 14, 20
 
 CHUNK = 256 * 1024
 """Bytes read from the socket at once."""
@@ -72,6 +72,15 @@ def own(shim: socket.socket, promise: bool = True) -> None:
 def answer_names(shim: socket.socket, udp: socket.socket, tcp: socket.socket) -> None:
     """Two sockets in the container's network, at which the shim is to answer questions for names from now on."""
     socket.send_fds(shim, [frame(NAMES)], [udp.fileno(), tcp.fileno()])
+
+
+def hold_port(shim: socket.socket, held: socket.socket, to: tuple[str, int] | None) -> None:
+    """A port of the host that the shim is to hold from now on; `to`: the container's address and port to which it
+    passes on by hand what comes in there, over TCP or UDP."""
+    address, number = to or ("0.0.0.0", 0)  # noqa: S104 - nowhere
+    how = 0 if to is None else 1 if held.type == socket.SOCK_STREAM else 2
+    payload = struct.pack(">B4sH", how, socket.inet_aton(address), number)
+    socket.send_fds(shim, [frame(PORT, payload)], [held.fileno()])
 
 
 def resize(shim: socket.socket, rows: int, columns: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from minidock import network
 from minidock.errors import MinidockError, Unsupported, UsageError
 from minidock.model.container import ContainerConfig
-from minidock.model.host import HostConfig
+from minidock.model.host import HostConfig, PortBinding
 from minidock.model.network import IpamPool, NetworkRequest
 from minidock.network import store
 from minidock.network.endpoint import shared
@@ -41,7 +41,9 @@ def test_a_container_is_on_the_hosts_wire(lab: Lab, layout: Layout) -> None:
         wire = store.create(layout, wired())
     except Unsupported as error:
         pytest.skip(f"this kernel has no macvlan: {error}")
-    plan = network.plan(layout, "c" * 64, ContainerConfig(), HostConfig(network_mode="wire"), {}, name="web")
+    asked = HostConfig(network_mode="wire", port_bindings={"80/tcp": [PortBinding("", "8080")]})
+    plan = network.plan(layout, "c" * 64, ContainerConfig(exposed_ports={"80/tcp": {}}), asked, {}, name="web")
+    assert (plan.ports, plan.hold) == ({}, [])  # nothing is published there, as Docker does it
     assert plan.hosts_address == "192.0.2.128"  # the range's first that isn't somebody else's
     one = Container(plan, "c" * 64)
     lab._pids.append(one.live.pid)

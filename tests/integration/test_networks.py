@@ -155,6 +155,28 @@ def test_ports_follow_when_the_network_that_had_them_is_left(loaded: Minidock) -
     assert not says_hello(0, "127.0.0.1", port)
 
 
+def test_ports_are_published_when_the_first_way_out_comes(loaded: Minidock) -> None:
+    """As Docker's: an internal network publishes nothing, and a later one that isn't gets what was asked for."""
+    loaded("network", "create", "--internal", "closed", check=True)
+    loaded("network", "create", "open", check=True)
+    pid = start(loaded, "web", "--network", "closed", "-p", "80", "-p", "127.0.0.1::81", command=LISTEN)
+    assert loaded("port", "web", check=True).stdout == ""
+    loaded("network", "connect", "open", "web", check=True)
+    told = loaded("port", "web", "80", check=True).stdout.split()
+    ports = {line.rpartition(":")[0]: int(line.rpartition(":")[2]) for line in told}
+    assert set(ports) == {"0.0.0.0", "[::]"}
+    number = ports["0.0.0.0"]
+    with pytest.raises(OSError, match="Address already in use"):  # the shim holds it
+        socket.create_server(("0.0.0.0", number))
+    for where in ("127.0.0.1", "::1"):
+        assert eventually_says_hello(0, where, number), where
+    refused = loaded("run", "--rm", "-p", f"{number}:80", "busybox", "true")
+    assert refused.returncode == 125 and "container web" in refused.stderr
+    loaded("network", "disconnect", "open", "web", check=True)
+    assert not says_hello(0, "127.0.0.1", number, wait=0.3)
+    assert Path(f"/proc/{pid}").exists()
+
+
 def test_ipv6(loaded: Minidock) -> None:
     loaded("network", "create", "--ipv6", "six", check=True)
     server = start(loaded, "server", "--network", "six", command=LISTEN)
