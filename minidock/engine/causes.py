@@ -36,9 +36,10 @@ CAUSES = [
     ),
     Cause(
         "a bus error: /dev/shm is full",
-        r"bus error|out of shared memory|\bSIGBUS\b",
+        r"bus error|out of shared memory|\bSIGBUS\b|shared memory.*no space left|/dev/shm.*no space left",
         "a page of a file that is mapped into memory could not be had; in /dev/shm that is how a full one shows, "
-        "since writing to memory has no way to say ENOSPC (PyTorch's data loaders hand their batches over there)",
+        "since writing to memory has no way to say ENOSPC (PyTorch's data loaders hand their batches over there; new "
+        "ones ask for the room first, and do get ENOSPC)",
         "shm_overview(7)",
         ["minidock exec {id} df -h /dev/shm", "minidock inspect --format '{{{{.HostConfig.ShmSize}}}}' {id}"],
         "a larger --shm-size (1g), --ipc=host, or num_workers=0 in the program",

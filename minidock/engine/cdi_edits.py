@@ -107,9 +107,6 @@ def _mounts(before: list[spec.Mount], wanted: Sequence[CdiMount]) -> list[spec.M
 def _hooks(config: spec.Spec, edits: Edits) -> spec.Hooks | None:
     if not edits.hooks:
         return config.hooks
-    late = [hook.hook_name for hook in edits.hooks if hook.hook_name in ("poststart", "poststop")]
-    if late:
-        raise Unsupported(f"the CDI device wants a {late[0]} hook: minidock runs only those before the command yet")
     names = {"createRuntime": "create_runtime", "createContainer": "create_container"}
     names["startContainer"] = "start_container"
     hooks = config.hooks or spec.Hooks()

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, network, steps
-from minidock.engine import events, policy, volumes
+from minidock.engine import events, late_hooks, policy, volumes
 from minidock.engine.create import timestamp
 from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive, cgroup_of, replace, waiting
@@ -62,11 +62,11 @@ def _finish(layout: Layout, records: Records, record: Record, narrator: Narrator
     running = record
     record = replace(record, state=_last_state(record, ended, killed, rebooted), endpoints={}, ports={})
     if record.host_config.auto_remove:
-        clear(layout, record.id, narrator=narrator)
+        record = _with_word(record, clear(layout, record.id, narrator=narrator))
         _tell(layout, running, record.state)
         remove_files(layout, record)
         return record
-    _undo(layout, record.id, narrator)
+    record = _with_word(record, _undo(layout, record.id, narrator))
     if not rebooted and policy.due(record, record.state.exit_code):
         record = policy.wait_for_it(layout, policy.restarting(record, record.state))
     # On a full disk, and when we are killed here, the run directory is all that knows how it ended: so it goes last.
@@ -75,6 +75,13 @@ def _finish(layout: Layout, records: Records, record: Record, narrator: Narrator
     _vanish(layout, record.id)
     _tell(layout, running, record.state)
     return record
+
+
+def _with_word(record: Record, word: str) -> Record:
+    """A hook that failed at the end is told where nothing worse is."""
+    if not word or record.state.error:
+        return record
+    return replace(record, state=msgspec.structs.replace(record.state, error=word))
 
 
 def _last_state(
@@ -146,16 +153,19 @@ def _served(run_dir: Path) -> bool:
     return True
 
 
-def clear(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> None:
+def clear(layout: Layout, container_id: str, *, narrator: Narrator = SILENT) -> str:
     """Undo the start of a container that isn't running (any more), from its journal; the run directory goes last.
+
+    Returns what went wrong with its poststop hooks, or nothing.
 
     Raises MinidockError with all that could not be undone; the journal then stays for the next try.
     """
-    _undo(layout, container_id, narrator)
+    word = _undo(layout, container_id, narrator)
     _vanish(layout, container_id)
+    return word
 
 
-def _undo(layout: Layout, container_id: str, narrator: Narrator) -> None:
+def _undo(layout: Layout, container_id: str, narrator: Narrator) -> str:
     run_dir = layout.container_run(container_id)
     try:
         journal = steps.from_journal((run_dir / "journal.json").read_bytes())
@@ -165,6 +175,7 @@ def _undo(layout: Layout, container_id: str, narrator: Narrator) -> None:
     network.release(layout, container_id)
     if problems:
         raise MinidockError(f"can't clean up after {container_id[:12]}: {'; '.join(problems)}")
+    return late_hooks.poststop(layout, container_id)
 
 
 def _vanish(layout: Layout, container_id: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 
@@ -74,7 +73,7 @@ def start_attached(layout: Layout, ref: str, streams: Streams, *, narrator: Narr
         record = finish(layout, record.id, narrator=narrator)
     client.close()
     _check_ended(record, outcome)
-    if record.state.oom_killed or record.state.exit_code == 128 + signal.SIGBUS:
+    if record.state.error:
         print(f"minidock: {record.state.error}", file=sys.stderr)
     return outcome.exit_code if outcome.exit_code is not None else record.state.exit_code
 

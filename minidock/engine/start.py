@@ -22,6 +22,7 @@ from minidock.engine import (
     events,
     health,
     init_layer,
+    late_hooks,
     limits_view,
     log_config,
     security,
@@ -136,6 +137,7 @@ def _start(layout: Layout, records: Records, record: Record, narrator: Narrator)
     birth.live.fds.update(served.fds)
     try:
         birth.start()
+        late_hooks.poststart(layout, record.id, config, birth.live.pid, narrator)
     except BaseException:
         # Gone first, closed second: the shim then finds nothing to clean up, and goes.
         clear(layout, record.id)
@@ -212,7 +214,7 @@ def prepare(layout: Layout, record: Record, attachment: Attachment) -> tuple[Pla
     if layout.user is None:
         group = cgroups.plan(cgroups.discover(), config.linux.cgroups_path, config.linux.resources, child_joins=True)
     before = [*attachment.before, *volumes.shared(layout, record), *(devices.before if devices else []), *view]
-    state = _state(layout, record) if config.hooks else {}
+    state = late_hooks.state(layout.container_run(record.id), record.id, "creating") if config.hooks else {}
     extras = Extras(
         before, attachment.joined, attachment.child, root, bool(maps), state, bind_devices=layout.user is not None
     )
@@ -226,12 +228,6 @@ def _devices(layout: Layout, config: spec.Spec, record: Record) -> Injected | No
     from minidock.engine import device_requests
 
     return device_requests.inject(layout, config, record)
-
-
-def _state(layout: Layout, record: Record) -> dict[str, object]:
-    """What the hooks of a CDI device are told: the bundle is the run directory, which has config.json and rootfs."""
-    bundle_directory = str(layout.container_run(record.id))
-    return {"ociVersion": "1.2.0", "id": record.id, "status": "creating", "bundle": bundle_directory, "annotations": {}}
 
 
 def _shim(

@@ -41,7 +41,7 @@ def vendor(minidock: Minidock, busybox_image: Path, tmp_path: Path) -> Iterator[
         "mounts": [{"hostPath": f"{tmp_path}/library", "containerPath": "/usr/lib/acc", "options": ["ro", "bind"]}],
         "hooks": [
             {"hookName": name, "path": str(hook), "args": ["hook", name]}
-            for name in ("createRuntime", "createContainer")
+            for name in ("createRuntime", "createContainer", "poststart", "poststop")
         ],
         "additionalGids": [4711, 0],
     }
@@ -73,6 +73,12 @@ def test_everything_of_a_file_comes_in(minidock: Minidock, vendor: Path) -> None
         told = json.loads((vendor / f"told-{stage}").read_text())
         assert told["bundle"].startswith(str(minidock.layout.run)), told
         assert told["pid"] > 0
+    statuses = {stage: json.loads((vendor / f"told-{stage}").read_text()) for stage in ("poststart", "poststop")}
+    assert {stage: told["status"] for stage, told in statuses.items()} == {
+        "poststart": "running",
+        "poststop": "stopped",
+    }
+    assert statuses["poststart"]["pid"] > 0 and statuses["poststop"]["pid"] == 0
 
 
 @pytest.mark.vm
@@ -142,10 +148,28 @@ def test_a_failing_hook_ends_the_start(minidock: Minidock, vendor: Path) -> None
     assert "createRuntime hook #0: exit status 3" in ran.stderr and "no such driver" in ran.stderr
 
 
+def test_hooks_beside_a_containers_life(minidock: Minidock, vendor: Path) -> None:
+    """After the start one that fails ends it, as with runc; at the end it is too late, and the container tells."""
+    fails = '#!/bin/sh\necho "$1" >>{file}; [ "$1" != {stage} ] || {{ echo no luck >&2; exit 3; }}\n'
+    file = vendor / "ran"
+    (vendor / "hook").write_text(fails.format(file=file, stage="poststart"))
+    ran = minidock("run", "--name", "one", "--gpus", "all", "busybox", "sleep", "1000")
+    assert ran.returncode == 125
+    assert "error running poststart hook #0: exit status 3" in ran.stderr and "no luck" in ran.stderr
+    assert file.read_text().split() == ["createRuntime", "createContainer", "poststart", "poststop"]
+    assert minidock("inspect", "-f", "{{.State.Running}}", "one", check=True).stdout == "false\n"
+    (vendor / "hook").write_text(fails.format(file=file, stage="poststop"))
+    for options in (["--name", "two"], ["--rm"]):
+        ran = minidock("run", *options, "--gpus", "all", "busybox", "sh", "-c", "exit 7")
+        assert ran.returncode == 7 and "error running poststop hook #0: exit status 3" in ran.stderr
+    shown = minidock("inspect", "-f", "{{.State.ExitCode}} {{.State.Error}}", "two", check=True).stdout
+    assert shown.startswith("7 error running poststop hook #0: exit status 3")
+
+
 def test_cdi_ls(minidock: Minidock, vendor: Path) -> None:
     assert minidock("cdi", "ls", "-q", check=True).stdout.split() == [f"nvidia.com/gpu={n}" for n in ("0", "1", "all")]
     shown = minidock("cdi", "ls", "--format", "{{.Name}} {{.Nodes}} {{.Mounts}} {{.Hooks}}", check=True).stdout
-    assert "nvidia.com/gpu=all 2 1 2\n" in shown
+    assert "nvidia.com/gpu=all 2 1 4\n" in shown
     nowhere = minidock("cdi", "ls", "--cdi-spec-dir", "/nonexistent", check=True).stdout
     assert nowhere.split() == ["DEVICE", "NODES", "MOUNTS", "HOOKS", "FILE"]
 

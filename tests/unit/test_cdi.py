@@ -137,16 +137,9 @@ def test_edits_reach_every_part_of_the_config() -> None:
     assert made.hooks.create_container == [spec.Hook("/bin/true", ["true"])]
 
 
-@pytest.mark.parametrize(
-    "edits",
-    [
-        Edits(intel_rdt={}),
-        Edits(hooks=[cdi_specs.CdiHook("poststop", "/bin/true")]),
-    ],
-)
-def test_what_cannot_be_honoured_is_refused_by_name(edits: Edits) -> None:
-    with pytest.raises(Unsupported):
-        cdi_edits.apply(CONFIG, [edits])
+def test_what_cannot_be_honoured_is_refused_by_name() -> None:
+    with pytest.raises(Unsupported, match="intelRdt"):
+        cdi_edits.apply(CONFIG, [Edits(intel_rdt={})])
 
 
 @pytest.mark.parametrize("path", ["/dev/no-such-device", "/etc/passwd"])

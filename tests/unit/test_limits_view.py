@@ -102,6 +102,7 @@ def test_shared_memory_is_a_quarter_of_a_large_limit(limit: int, size: int) -> N
     [
         "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that ...",
         "worker out of shared memory",
+        "RuntimeError: unable to allocate shared memory(shm) for file </torch_3_36_0>: No space left on device (28)",
     ],
 )
 def test_a_bus_error_is_explained(words: str) -> None:
