@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import docker
@@ -52,3 +54,44 @@ def test_what_is_not_offered_is_an_error_that_says_what_is(daemon: Daemon, offer
     told = str(caught.value)
     for words in ("unresolvable CDI devices acme.com/x=0", f"{offered}/acc.json", "nvidia.com/gpu=0, nvidia.com/gpu=1"):
         assert words in told
+
+
+COMPOSE = """
+services:
+  reserves: &service
+    image: busybox
+    command: ["sh", "-c", "echo $$ACC_0 $$ACC_1 $$NVIDIA_VISIBLE_DEVICES"]
+    deploy: {resources: {reservations: {devices: [{driver: nvidia, device_ids: ["1"], capabilities: [gpu]}]}}}
+  counts:
+    <<: *service
+    deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}
+  runtime:
+    <<: *service
+    deploy: {}
+    runtime: nvidia
+    environment: {NVIDIA_VISIBLE_DEVICES: "0"}
+  short:
+    <<: *service
+    deploy: {}
+    gpus: all
+  named:
+    <<: *service
+    deploy: {}
+    devices: ["nvidia.com/gpu=0"]
+"""
+
+
+def test_every_way_of_a_compose_file(daemon: Daemon, offered: Path, tmp_path: Path) -> None:
+    program = Path(pytest.importorskip("compose").__file__).parent / "docker-compose"
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "compose.yaml").write_text(COMPOSE)
+    words = [str(program), "--project-directory", str(tmp_path / "project"), "-p", "gpus"]
+    env = os.environ | {"DOCKER_HOST": daemon.url}
+    ran = subprocess.run([*words, "up", "--no-color"], env=env, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    rows = (line.partition("|") for line in ran.stdout.splitlines())
+    said = {name.strip().removesuffix("-1"): text.strip() for name, _, text in rows if text.strip()}
+    subprocess.run([*words, "down"], env=env, capture_output=True, check=True, timeout=120)
+    assert said == {
+        "reserves": "yes 1", "counts": "yes yes 0,1", "runtime": "yes 0", "short": "yes yes 0,1", "named": "yes",
+    }  # fmt: skip
