@@ -6,8 +6,9 @@
     poststart                 on the host, once the command runs
     poststop                  on the host, once everything is removed
 
-Each gets the container's state as JSON on its standard input. One of the first four that fails ends the container;
-after that it is too late, and a failure is only told. runtime-spec config.md, "POSIX-platform Hooks".
+Each gets the container's state as JSON on its standard input. One of the first five that fails ends the container;
+after that it is too late, and a failure is only told. runtime-spec config.md, "POSIX-platform Hooks", and runtime.md,
+"Lifecycle".
 Man page: posix_spawn(3).
 """
 
@@ -89,15 +90,19 @@ def run(
     pid: int,
     cwd: str,
     spawn: Callable[[Hook, Mapping[str, str], Sequence[int]], int] = spawned,
+    warn: Callable[[str], None] | None = None,
 ) -> None:
-    """Raises MinidockError with runc's text for the first that fails or takes longer than its timeout."""
+    """Raises MinidockError with runc's text for the first that fails or takes longer than its timeout. With `warn` that
+    is told instead, and the others still run."""
     told = msgspec.json.encode({**state, "pid": pid})
     before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(cwd)
         for number, hook in enumerate(hooks):
             problem = _run(hook, told, spawn)
-            if problem:
+            if problem and warn:
+                warn(f"error running {stage} hook #{number}: {problem}")
+            elif problem:
                 raise MinidockError(f"error running {stage} hook #{number}: {problem}")
     finally:
         os.fchdir(before)

@@ -141,23 +141,23 @@ class Runtime:
             watch = select.poll()
             watch.register(fifo, 0)
             watch.poll()
-            self.poststart(state, config)
+            try:
+                self.poststart(state, config)
+            except MinidockError:
+                self.delete(container_id, force=True)
+                raise
         os.close(fifo)
         return state
 
     def poststart(self, state: State, config: spec.Spec) -> None:
-        """The hooks for a container that has just begun to run. It ends when one fails."""
+        """The hooks for a container that has just begun to run, or is over already. When one fails, runtime.md wants
+        the container ended and destroyed: the caller deletes it."""
         if not (config.hooks and config.hooks.poststart):
             return
         from minidock.kernel.hooks import run
 
         told = hook_state(config, state.id, Path(state.bundle), "running")
-        try:
-            run("poststart", config.hooks.poststart, told, state.pid, _still(state.bundle))
-        except MinidockError:
-            with contextlib.suppress(Conflict):  # it may have ended by itself: the hook's failure is what is told
-                self.kill(state.id, signal.SIGKILL)
-            raise
+        run("poststart", config.hooks.poststart, told, state.pid, _still(state.bundle))
 
     def kill(self, container_id: str, number: int, *, everybody: bool = False) -> None:
         """A signal to the first process, or to all of the container's cgroup."""
@@ -199,7 +199,8 @@ class Runtime:
             from minidock.kernel.hooks import run
 
             told = hook_state(config, state.id, Path(state.bundle), "stopped")
-            run("poststop", config.hooks.poststop, told, 0, _still(state.bundle))
+            # It is gone: runtime.md, "Lifecycle", wants a warning and the other hooks.
+            run("poststop", config.hooks.poststop, told, 0, _still(state.bundle), warn=self.warn)
 
     def _undo(self, container_id: str, directory: Path) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.oci import Run, bundle, oci, run_with
+from tests.support.oci import Run, bundle, configure, oci, run_with
 
 __all__ = ["bundle", "oci"]
 
@@ -72,6 +72,41 @@ def test_a_hook_that_fails_or_takes_too_long_ends_the_container(oci: Run, bundle
         assert f"error running {stage} hook #0: " in result.stderr
         assert said in result.stderr
         assert oci("list", "-q").stdout == ""
+
+
+@pytest.mark.parametrize("command", ["true", "sleep 60"])
+def test_a_poststart_hook_that_fails_destroys_the_container(
+    oci: Run, bundle: Path, tmp_path: Path, command: str
+) -> None:
+    """runtime.md, "Lifecycle": generate an error, stop the container, undo create, run the poststop hooks."""
+    ended = tmp_path / "ended"
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = command.split()
+        config["hooks"] = {"poststart": [hook("exit 4")], "poststop": [hook(f"cat > {ended}")]}
+
+    configure(oci, bundle, change)
+    oci("create", "-b", str(bundle), "box")
+    result = oci("start", "box", check=False)
+    assert result.returncode == 1
+    assert "error running poststart hook #0: exit status 4" in result.stderr
+    assert oci("list", "-q").stdout == ""
+    assert json.loads(ended.read_text())["status"] == "stopped"
+
+
+def test_a_poststop_hook_that_fails_is_a_warning_and_the_others_run(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sh", "-c", "exit 7"]
+        config["hooks"] = {"poststop": [hook("exit 5"), hook(f"cat > {ended}")]}
+
+    result = run_with(oci, bundle, change)
+    assert result.returncode == 7
+    assert "level=warning" in result.stderr
+    assert "error running poststop hook #0: exit status 5" in result.stderr
+    assert json.loads(ended.read_text())["status"] == "stopped"
+    assert oci("list", "-q").stdout == ""
 
 
 def test_a_start_hook_has_the_command_s_filter_and_no_held_right(oci: Run, bundle: Path, tmp_path: Path) -> None:
