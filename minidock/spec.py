@@ -56,9 +56,9 @@ class Scheduler(Oci, frozen=True):
     nice: int = 0
     priority: int = 0
     flags: list[str] = []
-    runtime: int = 0
-    deadline: int = 0
-    period: int = 0
+    runtime: int | None = None
+    deadline: int | None = None
+    period: int | None = None
 
 
 class IoPriority(Oci, frozen=True):

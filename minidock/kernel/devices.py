@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from minidock.errors import SystemCallFailed
 from minidock.kernel import mounts, rootpath, syscalls
+from minidock.kernel.mount_options import NOEXEC, NOSUID
 from minidock.spec import Device
 from minidock.steps import Live, Step
 
@@ -98,7 +99,13 @@ class MakeDevice(Step, frozen=True):
         os.close(target)
 
     def lend(self, live: Live) -> int:
-        """A detached mount of one node: on a tmpfs of its own, which nobody else ever sees."""
+        """A detached mount of one node, which is nothing to execute."""
+        node = self._lent()
+        syscalls.mount_setattr(node, "", syscalls.AT_EMPTY_PATH, attr_set=NOSUID | NOEXEC)
+        return node
+
+    def _lent(self) -> int:
+        """On a tmpfs of its own, which nobody else ever sees."""
         memory = mounts.new_filesystem("tmpfs", "tmpfs", ["mode=755"])
         directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=memory)
         flags = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC

@@ -83,7 +83,7 @@ def parse(words: list[str]) -> Options:
         elif word[:1] == "r" and word[1:] in PROPAGATION:
             propagation, propagation_recursive = PROPAGATION[word[1:]], True
         elif word in ("bind", "rbind"):
-            bind, recursive = True, word == "rbind"
+            bind, recursive = True, recursive or word == "rbind"  # both words: the flags are or-ed, as by mount(2)
         elif word == "tmpcopyup":
             copy_up = True
         elif word in ("idmap", "ridmap"):

@@ -38,6 +38,8 @@ FLAGS = {
     "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
 }
 # linux/ioprio.h
+# kernel/sched/deadline.c, __checkparam_dl, in nanoseconds: a finer resolution is lost, and the top bit is a sign
+SHORTEST, LONGEST = 1 << 10, 1 << 63
 IO_CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
 IOPRIO_CLASS_SHIFT = 13
 IOPRIO_WHO_PROCESS = 1
@@ -60,7 +62,7 @@ class SetScheduler(Step, frozen=True):
         asked = self.scheduler
         flags = sum(FLAGS[name] for name in set(asked.flags))
         numbers = (POLICIES[asked.policy], flags, asked.nice, asked.priority)
-        times = (asked.runtime, asked.deadline, asked.period)
+        times = (asked.runtime or 0, asked.deadline or 0, asked.period or 0)
         # struct sched_attr, its first version: size, policy, flags, nice, priority, runtime, deadline, period
         try:
             syscalls.sched_setattr(0, struct.pack("=IIQiIQQQ", 48, *numbers, *times))
@@ -147,6 +149,8 @@ def steps(scheduler: Scheduler | None, priority: IoPriority | None) -> list[Step
             raise UsageError(f"invalid scheduler policy: {scheduler.policy}")
         if unknown := [flag for flag in scheduler.flags if flag not in FLAGS]:
             raise UsageError(f"invalid scheduler flag: {unknown[0]}")
+        if scheduler.policy == "SCHED_DEADLINE":
+            _check_deadline(scheduler)
         result.append(SetScheduler(scheduler))
     if priority:
         if priority.klass not in IO_CLASSES:
@@ -155,6 +159,23 @@ def steps(scheduler: Scheduler | None, priority: IoPriority | None) -> list[Step
             raise UsageError(f"invalid ioPriority.Priority: {priority.priority}")
         result.append(SetIoPriority(priority))
     return result
+
+
+def _check_deadline(asked: Scheduler) -> None:
+    """The kernel says EINVAL to all of these, or EPERM before it looks: sched(7). Raises UsageError in crun's words."""
+    about = "sched_setattr: `SCHED_DEADLINE`"
+    for name, value in (("runtime", asked.runtime), ("deadline", asked.deadline)):
+        if not value:
+            lacks = f"requires `{name}`" if value is None else f"{name} must be greater than 0"
+            raise UsageError(f"{about} {lacks}")
+    runtime, deadline = asked.runtime or 0, asked.deadline or 0
+    times = {"runtime": runtime, "deadline": deadline, "period": asked.period or deadline}
+    for less, more in (("runtime", "deadline"), ("deadline", "period")):
+        if times[less] > times[more]:
+            raise UsageError(f"{about} {less} ({times[less]}) must be <= {more} ({times[more]})")
+    for name, value in times.items():
+        if not SHORTEST <= value < LONGEST:
+            raise UsageError(f"{about} {name} ({value}) must be between {SHORTEST} and {LONGEST - 1}")
 
 
 def read(pid: int) -> dict[str, object]:

@@ -86,8 +86,8 @@ COMMANDS = {
         Command("run", CONTAINER, "create and start a container",
                 [*MAKING, DETACH, Flag("--keep", "do not delete it at the end", "yes"),
                  Flag("--no-subreaper", "accepted: orphans are init's then", "yes")], verbs.run),
-        Command("spec", "", "write a config.json", [BUNDLE, Flag("--rootless", "refused", "yes")], verbs.spec,
-                at_least=0, at_most=0),
+        Command("spec", "", "write a config.json",
+                [BUNDLE, Flag("--rootless", "for a user who isn't root", "yes")], verbs.spec, at_least=0, at_most=0),
         Command("start", CONTAINER, "let a created container run its command", [], verbs.start),
         Command("state", CONTAINER, "print what a container is, as JSON", [], verbs.state),
         Command("update", CONTAINER, "change limits", [
@@ -125,7 +125,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
     command: Command | None = None
     try:
         values, rest = read(GLOBALS, words, stop=True)
-        log = Log(str(values["log"]), str(values["log_format"]), bool(values["debug"]))
+        wanted = Log(str(values["log"]), str(values["log_format"]), bool(values["debug"]))
+        wanted.check()
+        log = wanted
         if values["log_format"] not in ("text", "json"):
             raise UsageError(f'invalid log-format: "{values["log_format"]}"')
         if values["version"]:

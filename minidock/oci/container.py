@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
 from minidock.oci import texts
-from minidock.oci.bundle import absolute, hook_state, listening, read_bundle, rootfs_of, socket_activation
+from minidock.oci.bundle import (
+    absolute,
+    hook_state,
+    listening,
+    read_bundle,
+    rootfs_of,
+    socket_activation,
+    with_mappings,
+)
 from minidock.oci.state import State, check_id, now, ticks
 from minidock.steps import Live, Step
 
@@ -77,7 +85,8 @@ class Runtime:
         group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
         limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
         told = hook_state(config, container_id, bundle, "creating")
-        extras = Extras(child=[ResetAffinity()], state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
+        inside = [ResetAffinity(), *_loopback(config)]
+        extras = Extras(child=inside, state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
         made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
         # Before anything is done: a create that is killed leaves what a later delete can undo.
         undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
@@ -222,7 +231,7 @@ class Runtime:
 
     def config(self, container_id: str) -> spec.Spec:
         """config.json as it was when the container was created."""
-        return spec.from_json((self.root / container_id / "config.json").read_bytes())
+        return with_mappings(spec.from_json((self.root / container_id / "config.json").read_bytes()))
 
     def status(self, state: State) -> str:
         """created, running, paused or stopped."""
@@ -263,6 +272,16 @@ class Runtime:
             return [name for name in self.ids() if re.search(pattern, name)]
         except re.error as error:
             raise UsageError(f"invalid regular expression {pattern!r}: {error}") from None
+
+
+def _loopback(config: spec.Spec) -> list[Step]:
+    """A network namespace of its own is born with `lo` down; as with runc and crun, a container finds it up."""
+    network = config.linux.namespace("network")
+    if network is None or network.path:
+        return []
+    from minidock.kernel.link import LinkUp
+
+    return [LinkUp("lo")]
 
 
 def _still(bundle: str) -> str:

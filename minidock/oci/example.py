@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import os
+
+from msgspec import structs
+
 from minidock import spec
 from minidock.engine import bundle
 from minidock.kernel import cgroups, device_filter, masks
 
 RIGHTS = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
+
+
+def rootless(config: spec.Spec) -> spec.Spec:
+    """As runc's `spec --rootless`: for whoever makes user namespaces without being root. He is root inside and there is
+    nobody else, so no mount may name another owner; a new sysfs takes a network namespace of his own; no limits."""
+    keep = [entry for entry in config.linux.namespaces if entry.type not in ("network", "user")]
+    sys = spec.Mount("/sys", "none", "/sys", ["rbind", "nosuid", "noexec", "nodev", "ro"])
+    mounts = [sys if mount.destination == "/sys" else _without_owners(mount) for mount in config.mounts]
+    linux = structs.replace(
+        config.linux,
+        namespaces=[*keep, spec.Namespace(type="user")],
+        uid_mappings=[spec.IdMapping(0, os.geteuid(), 1)],
+        gid_mappings=[spec.IdMapping(0, os.getegid(), 1)],
+        resources=None,
+    )
+    return structs.replace(config, mounts=mounts, linux=linux)
+
+
+def _without_owners(mount: spec.Mount) -> spec.Mount:
+    kept = [word for word in mount.options if not word.startswith(("uid=", "gid="))]
+    return structs.replace(mount, options=kept)
 
 
 def example() -> spec.Spec:

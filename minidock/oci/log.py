@@ -18,6 +18,11 @@ class Log:
         self.form = form
         self.chatty = debug
 
+    def check(self) -> None:
+        """Raises OSError where nothing can be written: an error that came later would be told to nobody."""
+        if self.path:
+            self._append(b"")
+
     def error(self, message: str) -> None:
         """As runc does: with a log file, people are told too."""
         self._write("error", message)
@@ -36,10 +41,13 @@ class Log:
         if not self.path:
             sys.stderr.write(line)
             return
+        self._append(line.encode(errors="surrogateescape"))
+
+    def _append(self, data: bytes) -> None:
         # One write(2) at the end of the file: several of us may have the same log.
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, line.encode(errors="surrogateescape"))
+            os.write(fd, data)
         finally:
             os.close(fd)
 

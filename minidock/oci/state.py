@@ -29,8 +29,11 @@ def check_id(container_id: str) -> None:
     """Raises UsageError for an id that is empty, or not a name."""
     if not container_id:
         raise UsageError("container id cannot be empty")
-    if set(container_id) - ALLOWED or container_id in (".", "..") or len(container_id) > 1024:
-        raise texts.invalid_id()
+    if wrong := [sign for sign in container_id if sign not in ALLOWED]:
+        raise texts.invalid_id(container_id, wrong[0])
+    # One that begins with a dot would be a hidden directory, like our own below --root.
+    if container_id.startswith(".") or len(container_id) > 1024:
+        raise texts.invalid_id(container_id)
 
 
 def ticks(pid: int) -> int:

@@ -26,8 +26,10 @@ def not_running() -> Conflict:
     return Conflict("container not running")
 
 
-def invalid_id() -> UsageError:
-    return UsageError("invalid container ID format")
+def invalid_id(container_id: str, wrong: str = "") -> UsageError:
+    # First runc's words, then crun's.
+    sign = f": invalid character {wrong!r} in the container ID" if wrong else ""
+    return UsageError(f"invalid container ID format{sign}: {container_id!r}")
 
 
 def no_console_socket() -> UsageError:

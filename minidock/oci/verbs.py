@@ -205,15 +205,13 @@ def update(words: Words) -> int:
 
 def spec(words: Words) -> int:
     """Write a config.json for `sh` in ./rootfs."""
-    from minidock.oci.example import example
+    from minidock.oci.example import example, rootless
     from minidock.spec import to_json
 
     path = Path(words.text("bundle") or ".") / "config.json"
-    if words.yes("rootless"):
-        raise Unsupported("can't write a rootless specification: minidock-oci needs root")
     if path.exists():
         raise UsageError("File config.json exists. Remove it first")
-    path.write_bytes(to_json(example()))
+    path.write_bytes(to_json(rootless(example()) if words.yes("rootless") else example()))
     return 0
 
 

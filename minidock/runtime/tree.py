@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import structs
+
 from minidock.kernel import bind, devices, mounts, pivot, sysctl, user
 from minidock.spec import Device, Hook, Hooks, IdMapping, Mount, Process, Spec
 from minidock.steps import Live, Step
@@ -58,7 +60,11 @@ def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
 
 
 def _place(mount: Mount) -> str:
-    return os.path.normpath("/" + mount.destination.lstrip("/"))
+    return _normal(mount.destination)
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath("/" + path.lstrip("/"))
 
 
 def _is_bind(mount: Mount) -> bool:
@@ -122,8 +128,9 @@ def _outside(number: int, mappings: list[IdMapping]) -> int:
 
 
 def _nodes(spec: Spec) -> list[Device]:
-    asked = {device.path for device in spec.linux.devices}
-    return [*(entry for entry in devices.DEFAULT if entry.path not in asked), *spec.linux.devices]
+    asked = {_normal(device.path) for device in spec.linux.devices}
+    wanted = [structs.replace(device, path=_normal(device.path)) for device in spec.linux.devices]
+    return [*(entry for entry in devices.DEFAULT if entry.path not in asked), *wanted]
 
 
 def _root_ids(spec: Spec) -> tuple[int, int]:

@@ -28,6 +28,7 @@ def box(oci: Run, bundle: Path) -> str:
 
 
 def test_exec_by_flags(oci: Run, box: str) -> None:
+    assert "unknown capability: CAP_NONE" in oci("exec", "--cap", "CAP_NONE", box, "true", check=False).stderr
     script = "echo $A $PWD $(id -u):$(id -g); exit 7"
     result = oci("exec", "-e", "A=1", "-e", "A=2", "--cwd", "/bin", "-u", "5:6", box, "sh", "-c", script, check=False)
     assert (result.stdout, result.returncode) == ("2 /bin 5:6\n", 7)
@@ -156,12 +157,28 @@ def test_errors_go_to_the_log_as_engines_read_them(oci: Run, tmp_path: Path) -> 
         (["start", "--nonsense", "box"], "flag provided but not defined: -nonsense"),
         (["--log-format", "xml", "list"], "invalid log-format"),
         (["events", "--interval", "soon", "box"], "invalid duration"),
+        (["--log", "/nowhere/log", "list"], "open /nowhere/log: no such file or directory"),
+        (["state", "a/b"], "invalid character '/' in the container ID"),
+        (["state", ".hidden"], "invalid container ID format"),
     ],
 )
 def test_bad_words_are_told(oci: Run, words: list[str], said: str) -> None:
     result = oci(*words, check=False)
     assert result.returncode == 1
     assert said in result.stderr
+
+
+def test_a_specification_for_who_isn_t_root(oci: Run, bundle: Path) -> None:
+    oci("spec", "--rootless", "-b", str(bundle))
+    config = json.loads((bundle / "config.json").read_text())
+    kinds = {entry["type"] for entry in config["linux"]["namespaces"]}
+    assert "user" in kinds and "network" not in kinds
+    assert config["linux"]["uidMappings"] == [{"containerID": 0, "hostID": os.geteuid(), "size": 1}]
+    assert "resources" not in config["linux"]
+    assert not [word for mount in config["mounts"] for word in mount.get("options", []) if word.startswith("gid=")]
+    config["process"] |= {"terminal": False, "args": ["ls", "/sys/class/net"]}
+    (bundle / "config.json").write_text(json.dumps(config))
+    assert oci("run", "-b", str(bundle), "box").stdout.split() == sorted(os.listdir("/sys/class/net"))
 
 
 def test_systemd_is_refused_by_name(oci: Run, bundle: Path) -> None:

@@ -33,6 +33,20 @@ def test_tmpcopyup_keeps_what_was_there(oci: Run, bundle: Path) -> None:
     assert not (bundle / "rootfs" / "data" / "more").exists()
 
 
+def test_bind_and_rbind_and_a_device_whose_path_ends_in_a_slash(oci: Run, bundle: Path) -> None:
+    """Both words make it recursive, in either order, as mount(2)'s flags do."""
+
+    def change(config: dict) -> None:
+        for place, words in (("/one", ["bind", "rbind"]), ("/two", ["rbind", "bind"])):
+            config["mounts"].append({"destination": place, "source": "/sys", "options": words})
+        config["linux"]["devices"] = [{"path": "/dev/odd/", "type": "c", "major": 1, "minor": 5}]
+        config["process"]["args"] = ["sh", "-c", "grep -c ' /[ot][nw][eo]/' /proc/mounts; stat -c %t:%T /dev/odd"]
+
+    mounted = len([line for line in Path("/proc/mounts").read_text().splitlines() if " /sys/" in line])
+    assert mounted, "a machine without cgroups"
+    assert run_with(oci, bundle, change).stdout.split() == [str(2 * mounted), "1:5"]
+
+
 def test_an_idmapped_mount_shows_other_owners(oci: Run, bundle: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

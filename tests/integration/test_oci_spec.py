@@ -52,6 +52,7 @@ def test_scheduler_priority_and_personality(oci: Run, bundle: Path) -> None:
     "key, value, said",
     [
         ("scheduler", {"policy": "SCHED_NONE"}, "invalid scheduler policy"),
+        ("scheduler", {"policy": "SCHED_DEADLINE", "deadline": 9000}, "`SCHED_DEADLINE` requires `runtime`"),
         ("ioPriority", {"class": "IOPRIO_CLASS_BE", "priority": 9}, "invalid ioPriority.Priority"),
         ("rlimits", [{"type": "RLIMIT_NONE", "soft": 1, "hard": 1}], "RLIMIT_NONE"),
     ],
@@ -121,7 +122,28 @@ def test_a_memory_policy_that_no_kernel_knows(oci: Run, bundle: Path, policy: di
     assert said in result.stderr
 
 
-def test_a_new_user_namespace_needs_to_know_who_is_who(oci: Run, bundle: Path) -> None:
-    result = run_with(oci, bundle, lambda config: config["linux"]["namespaces"].append({"type": "user"}))
+def test_a_new_user_namespace_without_mappings_has_the_caller_s_users(oci: Run, bundle: Path) -> None:
+    """And an exec, which reads config.json again, has the same. The container finds `lo` up; device nodes, which are
+    bound here, are nothing to execute."""
+
+    def change(config: dict) -> None:
+        config["linux"]["namespaces"].append({"type": "user"})
+        config["process"]["args"] = ["sleep", "60"]
+
+    configure(oci, bundle, change)
+    oci("run", "-d", "-b", str(bundle), "box")
+    script = "id -u; cat /proc/self/uid_map /proc/self/gid_map /sys/class/net/lo/operstate; grep /dev/null /proc/mounts"
+    lines = [line.split() for line in oci("exec", "box", "sh", "-c", script).stdout.splitlines()]
+    ours = [Path(f"/proc/self/{name}").read_text().split() for name in ("uid_map", "gid_map")]
+    assert lines[:4] == [["0"], [ours[0][0]] * 2 + [ours[0][2]], [ours[1][0]] * 2 + [ours[1][2]], ["unknown"]]
+    assert {"nosuid", "noexec"} <= set(lines[4][3].split(","))
+
+
+def test_only_half_of_the_mappings_is_a_mistake(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        config["linux"]["namespaces"].append({"type": "user"})
+        config["linux"]["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+    result = run_with(oci, bundle, change)
     assert result.returncode == 1
     assert "user namespaces enabled, but linux.uidMappings or linux.gidMappings not found" in result.stderr
