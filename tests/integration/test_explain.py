@@ -109,6 +109,14 @@ def test_build_tells_its_runs(minidock: Minidock) -> None:
     assert "Spawn" in [row["step"] for row in rows(built.stderr)]
 
 
+def test_a_builds_report_has_the_steps_of_its_runs(minidock: Minidock, tmp_path: Path) -> None:
+    """Each RUN is a process of its own: what was kept in its memory was lost with it."""
+    path = tmp_path / "report.html"
+    minidock("build", f"--explain=html:{path}", "-q", "-", input="FROM busybox\nRUN true\n", check=True)
+    report = path.read_text()
+    assert report.count("<svg") >= 4 and "clone the first process" in report
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [("pdf", "the forms are text, json, html"), ("html:/nowhere/x.html", "no such file"), ("json:", "the forms are")],

@@ -13,17 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pexpect
 import pyte
 import pytest
 
-from tests.support.instance import SLOWNESS, Minidock
-from tests.support.needs import require_root, require_tool
-
-PATIENCE = 30.0 * SLOWNESS
+from tests.support.browser import PATIENCE, in_browser
+from tests.support.instance import Minidock
+from tests.support.needs import require_root
 
 
 @pytest.fixture
@@ -54,44 +51,6 @@ def test_only_who_has_the_address_may_look_and_only_at_what_it_shows(minidock: M
     assert status(page, Host="evil.example") == 404
     for asked in ("cat /etc/shadow", "cat /proc/1/environ", "reboot", ""):
         assert status(f"{page}file?command={urllib.request.quote(asked)}") == 403  # type: ignore[attr-defined]
-
-
-async def in_browser(address: str, profile: Path, *scripts: str) -> list[Any]:
-    """What each expression gives in the page, as soon as it gives anything true; in the end nothing at all."""
-    command = [require_tool("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
-    browser = await asyncio.create_subprocess_exec(
-        *command, f"--user-data-dir={profile}", address, stderr=asyncio.subprocess.PIPE
-    )
-    assert browser.stderr
-    try:
-        async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
-            while not (found := re.search(rb"ws://([\d.:]+)/", await browser.stderr.readline())):
-                pass
-            while not (tabs := await _tabs(session, found[1].decode(), address)):
-                await asyncio.sleep(0.05)
-            async with session.ws_connect(tabs[0]) as wire:
-                return [await _evaluated(wire, script) for script in scripts]
-    finally:
-        browser.terminate()
-        await browser.communicate()
-
-
-async def _tabs(session: aiohttp.ClientSession, browser: str, address: str) -> list[str]:
-    async with session.get(f"http://{browser}/json/list") as answer:
-        return [tab["webSocketDebuggerUrl"] for tab in await answer.json(content_type=None) if tab["url"] == address]
-
-
-async def _evaluated(wire: aiohttp.ClientWebSocketResponse, script: str) -> Any:
-    number = 0
-    while True:
-        number += 1
-        asked = {"id": number, "method": "Runtime.evaluate", "params": {"expression": script, "returnByValue": True}}
-        await wire.send_json(asked)
-        while (answer := await wire.receive_json()).get("id") != number:
-            pass
-        if value := answer["result"]["result"].get("value"):
-            return value
-        await asyncio.sleep(0.05)
 
 
 def test_a_browser_shows_containers_as_the_kernel_has_them(minidock: Minidock, page: str, tmp_path: Path) -> None:

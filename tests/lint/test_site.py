@@ -1,5 +1,6 @@
 """The documentation site builds, every link in it leads somewhere, and it asks nobody on the web for anything."""
 
+import asyncio
 import importlib.util
 import os
 import re
@@ -9,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.support.browser import in_browser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -21,19 +24,40 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    config = str(REPOSITORY / "mkdocs.yml")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of docs/, built; a warning would have failed it."""
+    config, site = str(REPOSITORY / "mkdocs.yml"), tmp_path_factory.mktemp("docs") / "site"
     result = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "-d", str(tmp_path / "site")],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "-d", str(site)],
         capture_output=True,
         text=True,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    chapter = (tmp_path / "site" / "book" / "02-namespaces.html").read_text(encoding="utf-8")
+    return site
+
+
+@pytest.mark.xdist_group("site")
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    chapter = (site / "book" / "02-namespaces.html").read_text(encoding="utf-8")
     assert 'href="../code/minidock/kernel/namespaces.py.html"' in chapter
-    assert (tmp_path / "site" / "code" / "minidock" / "kernel" / "namespaces.py.html").exists()
-    assert re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(?:https?:)?//[^"]*"', chapter) == []
+    assert (site / "code" / "minidock" / "kernel" / "namespaces.py.html").exists()
+    for page in (*site.glob("*.html"), *site.glob("book/*.html")):
+        loaded = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]*)"', page.read_text(encoding="utf-8"))
+        assert [address for address in loaded if re.match("(https?:)?//", address)] == [], page
+
+
+@pytest.mark.xdist_group("site")
+def test_search_works_in_a_page_that_is_opened_as_a_file(site: Path, tmp_path: Path) -> None:
+    """From a memory stick, in a class room without a network."""
+    box = "document.querySelector('[data-md-component=search-query]')"
+    found = "document.querySelector('[data-md-component=search-result]').innerText"
+    typed = f"{box}.focus() ?? ({box}.value = 'namespaces')"
+    tell = f"{box}.dispatchEvent(new KeyboardEvent('keyup', {{bubbles: true}}))"
+    script = f"({typed}) && {tell} && {found}.includes('matching documents') && !{found}.startsWith('No') && {found}"
+    [said] = asyncio.run(in_browser((site / "book" / "07-cgroups.html").as_uri(), tmp_path / "profile", script))
+    assert "2. Namespaces" in said
 
 
 def test_a_page_that_nobody_has_listed_is_in_the_navigation_too() -> None:
