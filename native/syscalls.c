@@ -86,15 +86,15 @@ static int fill_file(int fd, const char *data, size_t size)
     return 0;
 }
 
-int md_make_file(int dirfd, const char *name, const char *data, size_t size, uint32_t uid, uint32_t gid, uint32_t mode,
-                 int chmod, int64_t seconds, long nanoseconds)
+int md_make_file(int dirfd, const char *name, const char *data, size_t at, size_t size, uint32_t uid, uint32_t gid,
+                 uint32_t mode, int chmod, int64_t seconds, long nanoseconds)
 {
     struct timespec times[2] = {{seconds, nanoseconds}, {seconds, nanoseconds}};
     int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0777);
     if (fd < 0)
         return -1;
     /* chown first, for it clears setuid bits; the times last, for the others change them */
-    int failed = fill_file(fd, data, size) != 0 || (uid != UINT32_MAX && fchown(fd, uid, gid) != 0)
+    int failed = fill_file(fd, data + at, size) != 0 || (uid != UINT32_MAX && fchown(fd, uid, gid) != 0)
                  || (chmod && fchmod(fd, mode) != 0) || futimens(fd, times) != 0;
     int why = errno;
     close(fd);

@@ -14,8 +14,8 @@ int md_mount_setattr(int dirfd, const char *path, unsigned int flags, uint64_t a
 
 /* files: openat2(2), close_range(2). md_make_file is a new file from openat(2) to close(2) in one call, for whoever makes
  * a hundred thousand of them; uid 0xffffffff leaves the owner as it is, `chmod` says whether the umask is in the way. */
-int md_make_file(int dirfd, const char *name, const char *data, size_t size, uint32_t uid, uint32_t gid, uint32_t mode,
-                 int chmod, int64_t seconds, long nanoseconds);
+int md_make_file(int dirfd, const char *name, const char *data, size_t at, size_t size, uint32_t uid, uint32_t gid,
+                 uint32_t mode, int chmod, int64_t seconds, long nanoseconds);
 int md_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int md_close_range(unsigned int first, unsigned int last, int flags);
 

@@ -153,16 +153,17 @@ class TarStream:
         """Where in the stream the next byte to be taken stands."""
         return self._consumed - len(self._buffer) + self._at
 
-    def body(self) -> bytes | None:
-        """The whole body of the current member when it is small, as one string of bytes; else None: use pieces()."""
+    def body(self) -> tuple[bytes, int] | None:
+        """Where the whole body of the current member stands when it is small: in these bytes, from that place on, as
+        long as its size says; not copied, for there are many. None when it is large: use pieces()."""
         if self._left > CHUNK:
             return None
         left, self._left = self._left, 0
         at = self._at
         if at + left <= len(self._buffer):
             self._at = at + left
-            return self._buffer[at : at + left]
-        return self.take(left)
+            return self._buffer, at
+        return self.take(left), 0
 
     def pieces(self, limit: int | None = None) -> Iterator[bytes]:
         """The current member's body, or its next `limit` bytes, in pieces of any size."""

@@ -26,7 +26,7 @@ from minidock.whoami import in_user_namespace
 from . import tarheader as tar
 from .attributes import current_umask, device_number, fill, owner, set_xattrs
 from .compression import Read
-from .names import AUFS, OPAQUE, WHITEOUT, clean, is_aufs, opaque_attribute, shown
+from .names import OPAQUE, WHITEOUT, clean, is_aufs, opaque_attribute, shown
 from .parents import Parents
 from .tarheader import Member
 from .tarstream import TarStream
@@ -95,16 +95,18 @@ class Unpacker:
         path = clean(member.name)
         if not path:  # "./": the root's own attributes stay 0755 root:root, as Docker has it
             return
-        if self.is_layer and AUFS in path and is_aufs(path):
+        special = self.is_layer and WHITEOUT in path
+        if special and is_aufs(path):
             return
         self.entries += 1
-        directory, _, name = path.rpartition(b"/")
-        try:
-            if self.is_layer and name.startswith(WHITEOUT):
-                self._whiteout(directory, name)
-                return
-        except OSError as error:
-            raise self.refusal(path, error) from error
+        if special:
+            directory, _, name = path.rpartition(b"/")
+            try:
+                if name.startswith(WHITEOUT):
+                    self._whiteout(directory, name)
+                    return
+            except OSError as error:
+                raise self.refusal(path, error) from error
         self.put(path, member, stream)
 
     def put(self, path: bytes, member: Member, stream: TarStream) -> None:
@@ -134,10 +136,10 @@ class Unpacker:
         uid, gid = (KEEP_OWNER, KEEP_OWNER) if mine else owner(member)
         chmod = mode & (0o7000 | self._umask) != 0
         try:
-            make_file(parent, name, body, uid=uid, gid=gid, mode=mode, chmod=chmod, mtime=member.mtime)
+            make_file(parent, name, *body, member.size, uid, gid, mode, chmod, member.mtime)
         except FileExistsError:
             self.make_room(parent, path, name)
-            make_file(parent, name, body, uid=uid, gid=gid, mode=mode, chmod=chmod, mtime=member.mtime)
+            make_file(parent, name, *body, member.size, uid, gid, mode, chmod, member.mtime)
         self._size += member.size
 
     def _large_file(self, parent: int, path: bytes, name: bytes, member: Member, stream: TarStream) -> None:

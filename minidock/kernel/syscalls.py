@@ -154,13 +154,18 @@ KEEP_OWNER = 0xFFFFFFFF
 """(uid_t)-1 of chown(2): leave it as it is."""
 
 
-def make_file(dirfd: int, name: bytes, data: bytes, *, uid: int, gid: int, mode: int, chmod: bool, mtime: int) -> None:
+def make_file(
+    dirfd: int, name: bytes, data: bytes, at: int, size: int, uid: int, gid: int, mode: int, chmod: bool, mtime: int
+) -> None:
     """A new file in one call: openat(2) with O_EXCL, write, fchown, fchmod if `chmod`, utimensat, close.
 
-    `mtime` in nanoseconds. Raises OSError as os.open does; then the file may be there, and incomplete.
+    Its bytes are `size` of `data`, from `at` on; all of them must be there. `mtime` in nanoseconds. Raises OSError as
+    os.open does; then the file may be there, and incomplete.
     """
+    if not 0 <= at <= at + size <= len(data):
+        raise ValueError(f"{size} bytes from {at} on, of {len(data)}")
     seconds, nanoseconds = divmod(mtime, 1_000_000_000)
-    if lib.md_make_file(dirfd, name, data, len(data), uid, gid, mode, chmod, seconds, nanoseconds) != 0:
+    if lib.md_make_file(dirfd, name, data, at, size, uid, gid, mode, chmod, seconds, nanoseconds) != 0:
         raise OSError(ffi.errno, os.strerror(ffi.errno), os.fsdecode(name))
 
 

@@ -14,12 +14,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from minidock.paths import Layout
-
-if TYPE_CHECKING:
-    from scripts.bench import Bench, Samples
+from scripts.rows.engines import OURS, THEIRS, Bench, Samples, in_turn
 
 BULK = 512 << 20
 SHORT = 500
@@ -67,18 +65,18 @@ def _ask(pid: int, where: str, port: str, times: int, size: int) -> None:
 
 
 @contextlib.contextmanager
-def _host_of_ours(bench: Bench, ours: str) -> Iterator[int]:
+def _host_of_ours(bench: Bench) -> Iterator[int]:
     """minidock's commands work in a network namespace of their own meanwhile, on a root of its own; its process."""
     script = "ip link set lo up; echo up; exec sleep 86400"
     holder = subprocess.Popen(["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE)
     plain, root = bench.prefix, bench.directory / "throughput"
-    within = ["nsenter", f"--net=/proc/{holder.pid}/ns/net", plain[ours][0], f"--root={root}"]
-    bench.prefix = {**plain, ours: within}
+    within = ["nsenter", f"--net=/proc/{holder.pid}/ns/net", plain[OURS][0], f"--root={root}"]
+    bench.prefix = {**plain, OURS: within}
     try:
         assert holder.stdout is not None and holder.stdout.readline() == b"up\n"
-        bench.run(ours, "load", "-i", str(bench.directory / "busybox.tar"))
+        bench.run(OURS, "load", "-i", str(bench.directory / "busybox.tar"))
         yield holder.pid
-        bench.run(ours, "network", "prune", "-f")
+        bench.run(OURS, "network", "prune", "-f")
     finally:
         bench.prefix = plain
         holder.kill()
@@ -91,10 +89,10 @@ FACTS = """{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}}
 
 
 @contextlib.contextmanager
-def _sides(bench: Bench, ours: str, theirs: str) -> Iterator[dict[str, Side]]:
+def _sides(bench: Bench) -> Iterator[dict[str, Side]]:
     sides = {}
     with contextlib.ExitStack() as stack:
-        hosts = {ours: stack.enter_context(_host_of_ours(bench, ours)), theirs: bench.docker.pid}
+        hosts = {OURS: stack.enter_context(_host_of_ours(bench)), THEIRS: bench.docker.pid}
         stack.callback(bench.both, "rm", "-f", "server", "client")
         for who, host in hosts.items():
             bench.run(who, "run", "-d", "--name", "server", "-p", "80", "busybox", "sleep", "3600")
@@ -113,9 +111,7 @@ def measured(way: Callable[[Side], None]) -> Callable[[Bench, int], Samples]:
     """Both engines in turn, on that way."""
 
     def take(bench: Bench, times: int) -> Samples:
-        from scripts.bench import OURS, THEIRS, in_turn
-
-        with _sides(bench, OURS, THEIRS) as sides:
+        with _sides(bench) as sides:
             return in_turn(times, {who: lambda side=side: way(side) for who, side in sides.items()})  # type: ignore[misc]
 
     return take
