@@ -27,8 +27,11 @@ def read(raw: bytes, chunk: int = 1 << 20) -> list[tuple[Member, bytes]]:
     stream = TarStream(lambda n: source.read(min(n, chunk)))
     found = []
     for member in stream:
-        body = stream.body()
-        found.append((member, b"".join(stream.pieces()) if body is None else body))
+        if (body := stream.body()) is None:
+            found.append((member, b"".join(stream.pieces())))
+        else:
+            where, at = body
+            found.append((member, where[at : at + member.size]))
     return found
 
 
