@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -160,6 +159,8 @@ def namespace(uids: list[IdMapping], gids: list[IdMapping]) -> int:
 
 def _from_helper(work: Callable[[], int]) -> int:
     """The descriptor that it makes in a child of ours, which may change its namespaces. Raises what it raised."""
+    import socket
+
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:

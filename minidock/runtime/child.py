@@ -56,13 +56,15 @@ def main(plan: Plan, inherited: Inheritance) -> NoReturn:
         message = inherited.wire.receive()
         if message is None or message.kind != "proceed":
             os._exit(1)  # A is gone, and with it the reason for us to be
-        program = seal.seal()
+        program = seal.seal(terminal=plan.terminal)
         live = Live(os.getpid())
         live.fds["console"] = inherited.console
         live.actions["hooks"] = lambda: _wait_for_hooks(inherited.wire)
         for step, _ in enumerate(plan.child):
             live.actions["lend"] = partial(_borrow, inherited.wire, live, step)
             _apply(plan, step, live, inherited)
+        if (nothing := live.fds.pop("nothing", -1)) >= 0:
+            os.close(nothing)  # kernel/masks.py: nothing of ours stays open while we wait for `start`
         step = len(plan.child)
         _become(plan, inherited, live, program)
     except BaseException as error:  # noqa: BLE001 - the one place: told to A, then _exit

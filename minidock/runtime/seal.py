@@ -20,14 +20,16 @@ from minidock.kernel import mounts, syscalls
 PR_SET_DUMPABLE = 4  # linux/prctl.h
 EXEC = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bin", "minidock-exec")
 
-NEEDED = ("fcntl", "socket", "stat", "struct", "termios", "minidock.kernel.pty", "minidock.kernel.execute")
+NEEDED = ("fcntl", "stat", "struct", "minidock.kernel.execute")
 """Modules that steps of the child import when they are applied."""
+TERMINAL = ("socket", "termios", "minidock.kernel.pty")
+"""And those of a container with a terminal."""
 
 
-def seal() -> int:
+def seal(*, terminal: bool = False) -> int:
     """Give it all up; the descriptor of minidock-exec, on a read-only mount of its own, for become()."""
     program = syscalls.open_tree(syscalls.AT_FDCWD, EXEC, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
     mounts.make_readonly(program)
-    imports.end(NEEDED)
+    imports.end(NEEDED + TERMINAL if terminal else NEEDED)
     syscalls.prctl(PR_SET_DUMPABLE, 0)
     return program

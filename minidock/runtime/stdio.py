@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import stat
 
 import msgspec
@@ -36,6 +35,8 @@ class Stdio:
         self.console = -1
         self._theirs: list[int] = []
         if terminal:
+            import socket
+
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             self.console = theirs.detach()
             self.for_shim = Ends(console=ours.detach())

@@ -19,8 +19,8 @@ other is gone, and then gives up: fail closed.
 
 from __future__ import annotations
 
-import os
-import socket
+import _socket  # socket.py without its enumerations and what it imports: a millisecond of every start
+import sys
 from typing import ClassVar
 
 import msgspec
@@ -29,6 +29,8 @@ from minidock import errors
 from minidock.errors import MinidockError, SystemCallFailed
 
 LARGEST = 65536
+DESCRIPTOR = 4
+"""Bytes of a C int."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,19 +54,20 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
 class Wire:
     """One end of the pair."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: _socket.socket) -> None:
         self.end = end
 
     @classmethod
     def pair(cls) -> tuple[Wire, Wire]:
         """Both ends; each side closes the other's."""
-        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        mine, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         return cls(mine), cls(theirs)
 
     def send(self, message: Message, fd: int = -1) -> None:
         """With a descriptor, if one is given (unix(7), SCM_RIGHTS)."""
         if fd >= 0:
-            socket.send_fds(self.end, [msgspec.json.encode(message)], [fd])
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(DESCRIPTOR, sys.byteorder))
+            self.end.sendmsg([msgspec.json.encode(message)], [rights])
         else:
             self.end.send(msgspec.json.encode(message))
 
@@ -75,10 +78,11 @@ class Wire:
 
     def receive_fd(self) -> tuple[Message | None, int]:
         """The next message, and the descriptor that came with it; -1 for none."""
-        raw, fds, _, _ = socket.recv_fds(self.end, LARGEST, 1)
-        for fd in fds:
-            os.set_inheritable(fd, False)
-        return (msgspec.json.decode(raw, type=Message) if raw else None), fds[0] if fds else -1
+        space = _socket.CMSG_SPACE(DESCRIPTOR)
+        raw, told, _, _ = self.end.recvmsg(LARGEST, space, _socket.MSG_CMSG_CLOEXEC)
+        rights = [data for level, kind, data in told if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)]
+        fd = int.from_bytes(rights[0][:DESCRIPTOR], sys.byteorder) if rights else -1
+        return (msgspec.json.decode(raw, type=Message) if raw else None), fd
 
     def close(self) -> None:
         self.end.close()
