@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,8 +19,11 @@ from minidock.engine import wire
 CHUNK = 64 * 1024
 
 
+def _nobody_asks() -> None: ...
+
+
 class Wish(msgspec.Struct, frozen=True):
-    """What of the container's streams a client wants. `keys` end the attachment, on a terminal."""
+    """What of the container's streams a client wants. `keys` end the attachment, on a terminal; `on_leave` is told."""
 
     tty: bool
     stdin: bool
@@ -28,6 +32,7 @@ class Wish(msgspec.Struct, frozen=True):
     keys: bytes | None = None
     framed: bool = True
     """Whether the client wants to know which stream bytes are from; nearly always what isn't a terminal's."""
+    on_leave: Callable[[], None] = _nobody_asks
 
     def wants(self, kind: int) -> bool:
         return (kind == wire.STDOUT and self.stdout) or (kind == wire.STDERR and self.stderr)
@@ -107,6 +112,7 @@ async def inward(shim: Shim, reader: Reader, wish: Wish) -> bool:
             shim.send(wire.STDIN, typed)
             await shim.writer.drain()
         if keys is not None and keys.complete:
+            wish.on_leave()
             return True
     if wish.stdin:
         shim.send(wire.CLOSE_STDIN)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from minidock import files
 from minidock.build import cache
+from minidock.engine import events
 from minidock.engine.create import timestamp
 from minidock.image import buildcache
 from minidock.image.store import ImageStore
@@ -75,7 +76,9 @@ def prune(layout: Layout, *, everything: bool, older_than: float | None, keep_by
             if _forget_mount(path):
                 gone.append(path.name)
                 freed += before.get(path.name, 0)
-    return gone, freed + store.gc()
+    freed += store.gc()
+    events.emit(layout, "builder", "prune", "", {"reclaimed": str(freed)})
+    return gone, freed
 
 
 def _forget_mount(path: Path) -> bool:

@@ -57,7 +57,10 @@ def commit(layout: Layout, ref: str, wanted: Commit) -> str:
             image = _commit(store, layout, record, config, wanted)
         if name is not None:
             store.tag(image, name.tagged().full)
-    told = {"comment": wanted.message, "imageID": image.id, "imageRef": name.tagged().full if name else ""}
+    shown = name.tagged().familiar if name else ""
+    if shown:
+        events.image(layout, "tag", image.id, name=shown, labels=config.labels)
+    told = {"comment": wanted.message, "imageID": image.id, "imageRef": shown}
     events.container(layout, record, "commit", told)
     return image.id
 

@@ -15,6 +15,8 @@ from minidock.errors import InvalidReference
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
+ALGORITHM = "sha256"
+"""Of ids and digests. No image may have it for its name: `sha256:1234` is an id."""
 MAX_NAME = 255
 """Longest domain and path together, in characters."""
 

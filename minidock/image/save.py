@@ -71,6 +71,9 @@ def _chosen(store: ImageStore, names: list[str]) -> list[Saved]:
 
 
 def _meant(store: ImageStore, text: str, tags: dict[str, str]) -> Iterator[tuple[Image, str]]:
+    if text.startswith(f"{reference.ALGORITHM}:"):  # an id, though it reads as a name and a tag
+        yield store.find(text), ""
+        return
     try:
         wanted = reference.parse(text)
     except MinidockError:
@@ -85,7 +88,7 @@ def _meant(store: ImageStore, text: str, tags: dict[str, str]) -> Iterator[tuple
         except ImageNotFound:
             raise ImageNotFound(text) from None
         return
-    if wanted is not None and not reference.is_digest(text) and (wanted.tagged().full not in tags):
+    if wanted is not None and wanted.tagged().full not in tags:
         raise MinidockError("reference does not exist")
     yield store.find(text), wanted.full if wanted is not None and wanted.tag else ""
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from minidock import files
-from minidock.errors import ImageNotFound, InvalidImage, MinidockError
+from minidock.errors import ImageNotFound, InvalidImage, InvalidReference, MinidockError
 from minidock.paths import Layout
 
 from . import manifest as docs
@@ -149,8 +149,11 @@ class ImageStore:
         return self.tags.read()
 
     def tag(self, image: Image, name: str) -> str | None:
-        """Let the name mean this image; returns the id of the image that it meant before, if another."""
-        full = reference.parse(name).tagged().full
+        """Let the name mean this image; returns the id of the one that it meant before. Raises InvalidReference."""
+        wanted = reference.parse(name).tagged()
+        if wanted.familiar_name == reference.ALGORITHM:
+            raise InvalidReference("refusing to create an ambiguous tag using digest algorithm as name")
+        full = wanted.full
         with self.tags.changing() as tags:
             if not self._record_path(image.id).exists():
                 raise ImageNotFound(image.id)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from minidock import files
-from minidock.errors import ImageNotFound, InvalidImage, MinidockError
+from minidock.errors import ImageNotFound, InvalidImage, InvalidReference, MinidockError
 from minidock.image import buildcache
 from minidock.image.archive import load
 from minidock.image.compression import zstd_module
@@ -109,6 +109,8 @@ def test_tags_move_and_go(store: ImageStore) -> None:
     assert new.id != old.id and store.find(old.id).tags == []
     assert store.tag(new, "other") is None and store.tag(old, "other") == new.id
     assert store.untag("other") == "other:latest"
+    with pytest.raises(InvalidReference, match="ambiguous tag"):
+        store.tag(new, f"sha256:{new.id[7:19]}")
     with pytest.raises(ImageNotFound, match="other:latest"):
         store.untag("other")
     with pytest.raises(MinidockError, match="invalid reference format"):
@@ -400,7 +402,8 @@ def test_what_can_not_be_saved(store: ImageStore) -> None:
         with pytest.raises(MinidockError) as caught:
             saved(store, name)
         assert caught.value.message == message
-    assert b'"RepoTags":null' in saved(store, store.find("a:1").id[7:20])
+    for asked in (store.find("a:1").id[7:20], store.find("a:1").id):  # an id reads as a name with a tag
+        assert b'"RepoTags":null' in saved(store, asked)
 
 
 # Many at once, and sudden ends

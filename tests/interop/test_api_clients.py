@@ -66,11 +66,19 @@ def test_a_terminal_is_resized_detached_from_and_attached_to(daemon: Daemon) -> 
         run.expect(pexpect.EOF)
         run.wait()
         assert run.exitstatus == 0
+    with pexpect.spawn("docker exec -it one sh", timeout=20, env=daemon.environment) as shell:
+        shell.expect("/ # ")
+        shell.send("\x10\x11")
+        shell.expect(pexpect.EOF)
     with pexpect.spawn("docker attach one", timeout=20, env=daemon.environment) as attach:
         attach.sendline("exit $((2 + 2))")
         attach.expect(pexpect.EOF)
         attach.wait()
         assert attach.exitstatus == 4
+    until = str(int(time.time()) + 1)
+    told = daemon.docker("events", "--since", "0", "--until", until, "--format", "{{.Action}}").stdout.split("\n")
+    wanted = ["create", "attach", "start", "attach", "die"]
+    assert [action for action in told if action in wanted] == wanted and "resize" in told
 
 
 def test_a_container_outlives_the_daemon_and_the_next_one_finds_it(daemon: Daemon) -> None:
@@ -155,6 +163,23 @@ def test_docker_py_execs_and_streams_logs(client: docker.DockerClient) -> None:
     container.stop(timeout=0)
     assert container.wait()["StatusCode"] == 137
     container.remove()
+
+
+def test_a_client_that_leaves_by_its_keys_is_told_of(client: docker.DockerClient) -> None:
+    """The docker command looks for the keys itself; of others they come through."""
+    container = client.containers.run("busybox", "sh", detach=True, tty=True, stdin_open=True, name="left")
+    heard = client.events(decode=True, filters={"container": "left", "event": ["detach", "exec_detach"]})
+    execute = client.api.exec_create("left", "sh", tty=True, stdin=True)["Id"]
+    for sock in (
+        container.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1}),
+        client.api.exec_start(execute, tty=True, socket=True),
+    ):
+        sock._sock.sendall(b"\x10\x11")
+        assert sock._sock.makefile("rb").read() is not None  # to its end: the daemon hangs up
+        sock.close()
+    assert [next(heard)["Action"] for _ in range(2)] == ["detach", "exec_detach"]
+    heard.close()
+    container.remove(force=True)
 
 
 def test_docker_py_hears_events(client: docker.DockerClient) -> None:

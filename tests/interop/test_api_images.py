@@ -62,6 +62,8 @@ def test_what_is_not_here_says_so(daemon: Daemon, client: docker.DockerClient) -
     assert "not a swarm manager" in daemon.docker("service", "ls").stderr
     assert daemon.docker("plugin", "ls", "-q").stdout == ""
     assert client.plugins.list() == []
+    with pytest.raises(docker.errors.NotFound, match='plugin "some/one" not found'):
+        client.plugins.get("some/one")
     with pytest.raises(docker.errors.APIError) as caught:
         client.swarm.init()
     assert caught.value.status_code == 501

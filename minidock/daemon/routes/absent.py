@@ -1,7 +1,8 @@
 """What isn't here, said so that clients understand: they ask some of it only to learn that it isn't.
 
 Docker's own daemon answers 503 for all of a swarm's nouns while it is in none. `/session` and `/grpc` belong to
-BuildKit; after a 404 clients build with POST /build. Plugins are none, which is an answer; to install one is refused.
+BuildKit; after a 404 clients build with POST /build. Plugins are none, so none of any name is found; to
+install one is refused.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ def refused(status: int, message: str) -> Handler:
         raise Refused(status, message)
 
     return handle
+
+
+async def no_such_plugin(daemon: Daemon, request: web.Request) -> web.Response:
+    raise Refused(404, f'plugin "{request.match_info["name"]}" not found')
 
 
 async def empty(daemon: Daemon, request: web.Request) -> web.Response:
@@ -50,6 +55,10 @@ ROUTES: list[Route] = [
     *(("*", f"/{noun}{rest}", no_manager) for noun in ("nodes", "services", "tasks", "secrets", "configs")
       for rest in ("", "/{rest:.*}")),
     ("GET", "/plugins", empty),
+    ("GET", "/plugins/{name:.+}/json", no_such_plugin),
+    *(("POST", f"/plugins/{{name:.+}}/{verb}", no_such_plugin)
+      for verb in ("enable", "disable", "push", "set", "upgrade")),
+    ("DELETE", "/plugins/{name:.+}", no_such_plugin),
     ("*", "/plugins/{rest:.*}", no_plugins),
     ("*", f"{CONTAINER}/checkpoints", no_checkpoints),
     ("*", f"{CONTAINER}/checkpoints/{{name}}", no_checkpoints),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from minidock.daemon.app import CONTAINER, Daemon, Route, version
 from minidock.daemon.births import Birth, expected
 from minidock.daemon.bridge import Shim, Wish, carry
 from minidock.daemon.hijack import FRAMED, RAW, Streams, taken_over
-from minidock.daemon.routes.containers import inspected
+from minidock.daemon.routes.containers import inspected, tell
 from minidock.daemon.streams import flowing, prepared
 from minidock.daemon.websocket import upgraded
 from minidock.daemon.workers import CHUNK, Refused
@@ -25,8 +26,9 @@ async def attach(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     facts = await _attachable(daemon, request)
     tty = facts["Config"]["Tty"]
     kind = FRAMED if not tty and version(request) >= (1, 42) else RAW
-    wish = _wish(request, facts, framed=not tty)
+    wish = _wish(daemon, request, facts, framed=not tty)
     async with _birth(daemon, request, facts) as birth, taken_over(request, kind) as client:
+        tell(daemon, facts, "attach")
         await _served(daemon, request, facts["Id"], wish, client, birth)
     return web.Response()
 
@@ -35,8 +37,9 @@ async def attach_websocket(daemon: Daemon, request: web.Request) -> web.StreamRe
     """A message is a piece of input or output; which stream it is from can't be told, as with Docker."""
     facts = await _attachable(daemon, request)
     all_streams = version(request) < (1, 42)
-    wish = _wish(request, facts, framed=False, default=all_streams)
+    wish = _wish(daemon, request, facts, framed=False, default=all_streams)
     async with _birth(daemon, request, facts) as birth, upgraded(request, text=version(request) < (1, 28)) as client:
+        tell(daemon, facts, "attach")
         await _served(daemon, request, facts["Id"], wish, client, birth)
     return client[1].response
 
@@ -48,7 +51,7 @@ async def _attachable(daemon: Daemon, request: web.Request) -> dict[str, Any]:
     return facts
 
 
-def _wish(request: web.Request, facts: dict[str, Any], *, framed: bool, default: bool = False) -> Wish:
+def _wish(daemon: Daemon, request: web.Request, facts: dict[str, Any], *, framed: bool, default: bool = False) -> Wish:
     """`default`: every stream, whatever was asked for."""
     return Wish(
         tty=facts["Config"]["Tty"],
@@ -57,6 +60,7 @@ def _wish(request: web.Request, facts: dict[str, Any], *, framed: bool, default:
         stderr=default or query.flag(request, "stderr"),
         keys=wire.parse_detach_keys(request.query.get("detachKeys", "")),
         framed=framed,
+        on_leave=functools.partial(tell, daemon, facts, "detach"),
     )
 
 
@@ -97,10 +101,14 @@ async def _running(daemon: Daemon, container_id: str, wish: Wish, client: Stream
 
 
 async def resize(daemon: Daemon, request: web.Request) -> web.Response:
-    shim = await Shim.of((await daemon.workers.call("connect", {"ref": request.match_info["ref"]})).descriptors[0])
-    shim.send(wire.RESIZE, size_of(request))
+    size = size_of(request)
+    facts = await inspected(daemon, request.match_info["ref"])
+    shim = await Shim.of((await daemon.workers.call("connect", {"ref": facts["Id"]})).descriptors[0])
+    shim.send(wire.RESIZE, size)
     await shim.writer.drain()
     shim.close()
+    rows, columns = (str(int.from_bytes(side, "big")) for side in (size[:2], size[2:]))
+    tell(daemon, facts, "resize", {"height": rows, "width": columns})
     return web.Response()
 
 

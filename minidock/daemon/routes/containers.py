@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from minidock.daemon import query
 from minidock.daemon.app import CONTAINER, Daemon, Route, json, nothing
 from minidock.daemon.streams import prepared
 from minidock.daemon.workers import Refused
+from minidock.engine import events
 from minidock.model.events import Event
 
 # A life
@@ -91,6 +92,13 @@ async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
 
 async def inspected(daemon: Daemon, ref: str) -> dict[str, Any]:
     return msgspec.json.decode((await daemon.workers.call("inspect", {"ref": ref})).body, type=dict[str, Any])
+
+
+def tell(daemon: Daemon, facts: dict[str, Any], action: str, more: Mapping[str, str] | None = None) -> None:
+    """What a client does by itself, and no verb tells: an event of the container with these `facts`."""
+    config = facts["Config"]
+    attributes = {**(config["Labels"] or {}), "image": config["Image"], "name": facts["Name"].removeprefix("/")}
+    events.emit(daemon.layout, "container", action, facts["Id"], {**attributes, **(more or {})})
 
 
 async def identity(daemon: Daemon, ref: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -10,8 +11,9 @@ from aiohttp import web
 from minidock.daemon import query
 from minidock.daemon.app import CONTAINER, Daemon, Route, json, version
 from minidock.daemon.bridge import Shim, Wish, carry
-from minidock.daemon.hijack import FRAMED, RAW, taken_over
+from minidock.daemon.hijack import FRAMED, RAW, Streams, taken_over
 from minidock.daemon.routes.attached import size_of
+from minidock.daemon.routes.containers import inspected, tell
 from minidock.daemon.workers import Refused
 from minidock.engine import wire
 
@@ -49,27 +51,38 @@ async def start(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     tty = facts["ProcessConfig"]["tty"]
     keys = wire.parse_detach_keys(facts["DetachKeys"])
     framed = not body.tty  # it is this answer's shape, whatever the command has
-    wish = Wish(tty, facts["OpenStdin"], facts["OpenStdout"] or tty, facts["OpenStderr"], keys, framed)
+    left = asyncio.Event()
+    wish = Wish(tty, facts["OpenStdin"], facts["OpenStdout"] or tty, facts["OpenStderr"], keys, framed, left.set)
     kind = FRAMED if framed and version(request) >= (1, 42) else RAW
     async with taken_over(request, kind) as client:
-        try:
-            shim = await Shim.of((await daemon.workers.call("exec_start", arguments)).descriptors[0])
-        except Refused as refused:
-            text = f"{refused.message}\r\n".encode()
-            client[1].write(wire.frame(wire.STDOUT, text) if framed else text)
-            return web.Response()
-        _running[identity] = shim
-        try:
-            if await carry(shim, client, wish):
-                ended = {"container_id": facts["ContainerID"], "exec_id": identity}
-                await asyncio.shield(daemon.workers.call("cleanup", ended))
-            else:
-                shim.send(wire.OWNER, b"\0")
-                await shim.writer.drain()
-        finally:
-            del _running[identity]
-            shim.close()
+        await _served(daemon, facts, arguments, client, wish)
+        if left.is_set():
+            container = await inspected(daemon, facts["ContainerID"])
+            tell(daemon, container, "exec_detach", {"execID": identity})
     return web.Response()
+
+
+async def _served(
+    daemon: Daemon, facts: dict[str, Any], arguments: dict[str, object], client: Streams, wish: Wish
+) -> None:
+    """Start it, and carry its streams until it ends or the client leaves. What can't be started says so to it."""
+    try:
+        shim = await Shim.of((await daemon.workers.call("exec_start", arguments)).descriptors[0])
+    except Refused as refused:
+        text = f"{refused.message}\r\n".encode()
+        client[1].write(wire.frame(wire.STDOUT, text) if wish.framed else text)
+        return
+    _running[facts["ID"]] = shim
+    try:
+        if await carry(shim, client, wish):
+            ended = {"container_id": facts["ContainerID"], "exec_id": facts["ID"]}
+            await asyncio.shield(daemon.workers.call("cleanup", ended))
+        else:
+            shim.send(wire.OWNER, b"\0")
+            await shim.writer.drain()
+    finally:
+        del _running[facts["ID"]]
+        shim.close()
 
 
 async def resize(daemon: Daemon, request: web.Request) -> web.Response:
