@@ -18,6 +18,7 @@
  *     shim_names.c     questions for names, and what is known of them
  *     shim_dns.c       the container's name server
  *     shim_probe.c     when the next health check is due
+ *     shim_view.c      what the container has used, for the files that show it its limits
  *     shim_options.c   what runtime/shim.py tells us
  *     shim_start.c     its name, its place, its streams
  *     shim_end.c       the last output, exit.json, the clean-up
@@ -41,6 +42,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -104,6 +106,7 @@ static void write_run_file(const char *name, const char *text, size_t length)
 #include "shim_names.c"
 #include "shim_dns.c"
 #include "shim_probe.c"
+#include "shim_view.c"
 #include "shim_options.c"
 #include "shim_start.c"
 #include "shim_end.c"
@@ -187,13 +190,15 @@ static bool all_sent(void)
     return true;
 }
 
+static int sooner(int one, int other) { return one < 0 || (other >= 0 && other < one) ? other : one; }
+
 /* How long poll(2) may wait. After the exit: for an owner, as long as it needs to clean up; for others, until they
  * have taken what is queued, or have taken nothing for FAREWELL_MS. Even with nobody to wait for, what clients have
  * sent already is looked at before we leave: it may say that somebody is the owner. */
 static int patience(void)
 {
     if (init_alive()) {
-        int wait = probe_wait();
+        int wait = sooner(probe_wait(), view_wait());
         return hung_up && (wait < 0 || wait > HUNG_UP_RETRY_MS) ? HUNG_UP_RETRY_MS : wait;
     }
     if (owned())
@@ -215,6 +220,7 @@ static void serve(int children)
         else
             hung_up = false; /* time to look again whether somebody has the terminal open */
         probe_if_due();
+        view_if_due();
     }
 }
 

@@ -45,6 +45,8 @@ static const struct {
     {"--probe-interval", .number = &probe.interval},
     {"--probe-start-interval", .number = &probe.start_interval},
     {"--probe-start-period", .number = &probe.start_period},
+    {"--view-memory", .text = &view.memory},
+    {"--view-processors", .text = &view.processors},
     {"--stdin-fd", .descriptor = &input.fd},
     {"--stdout-fd", .descriptor = &outputs[STDOUT].fd},
     {"--stderr-fd", .descriptor = &outputs[STDERR].fd},

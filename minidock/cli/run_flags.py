@@ -110,7 +110,7 @@ LIMITS = [
     text("cpuset-mems", "", "MEMs in which to allow execution (0-3, 0,1)"),
     number("cpu-rt-period", "", "Limit CPU real-time period in microseconds"),
     number("cpu-rt-runtime", "", "Limit CPU real-time runtime in microseconds"),
-    boolean("show-limits", "", "Show the container's limits in /proc/meminfo, /proc/cpuinfo and /sys/…/cpu/online"),
+    boolean("show-limits", "", "Show limits, and what is used of them, in /proc/{meminfo,cpuinfo,stat}, /sys/…/online"),
     boolean("thread-hints", "", "Set OMP_NUM_THREADS and its like to the number of processors that there are for it"),
     number("pids-limit", "", "Tune container pids limit (set -1 for unlimited)", default=None),
     boolean("oom-kill-disable", "", "Disable OOM Killer"),

@@ -3,13 +3,14 @@
 No namespace covers how much memory and how many processors there are: /proc/meminfo and /proc/cpuinfo tell of the whole
 host, and a program that starts a worker per processor, or takes half of the memory, gets throttled or killed. LXC has a
 file system in user space for this (lxcfs), which computes the files at each read. Here they are plain files, made at
-the container's start and mounted over the kernel's; `update` writes them anew. So what they say of sizes (MemTotal,
-SwapTotal, processors) is true at any time, and what they say of use (MemFree) is of the start. /proc/stat, /proc/uptime
-and /proc/loadavg stay the host's: counters that stand still would be a worse lie.
+the container's start and mounted over the kernel's. Sizes (MemTotal, SwapTotal, processors) `update` writes anew; what
+they say of use (MemFree, the time that processors have worked) the shim does, each second (native/shim_view.c).
+/proc/uptime and /proc/loadavg stay the host's.
 """
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import re
@@ -20,8 +21,11 @@ import msgspec
 
 from minidock import spec
 from minidock.engine.generated import WriteText
-from minidock.kernel import cpuset
+from minidock.engine.record import Record, cgroup_of
+from minidock.kernel import cgroup_files, cpuset
 from minidock.model.host import HostConfig
+from minidock.paths import Layout
+from minidock.runtime import shim
 from minidock.steps import Step
 
 SHOW, HINTS = "minidock.show-limits", "minidock.thread-hints"
@@ -32,6 +36,10 @@ VARIABLES = (
 )
 """OpenMP (PyTorch), OpenBLAS and MKL (NumPy), numexpr (pandas), joblib (scikit-learn), Rust, Go, Python 3.13."""
 MEMINFO, CPUINFO, ONLINE = "/proc/meminfo", "/proc/cpuinfo", "/sys/devices/system/cpu/online"
+STAT = "/proc/stat"
+COLUMN = 20
+"""Width of a number in the file for /proc/stat: the shim writes each into its place (native/shim_view.c)."""
+STAT_LINES = ("intr", "ctxt", "btime", "processes", "procs_running", "procs_blocked", "softirq")
 COVER = ["bind", "ro", "nosuid", "nodev", "noexec"]
 GONE = ("Buffers", "Cached", "SwapCached", "Active", "Inactive", "Dirty", "AnonPages", "Mapped", "Shmem")
 """Lines of meminfo that are about use; a container has used nothing at its start."""
@@ -67,6 +75,7 @@ def texts(host: HostConfig, root: Path = Path("/")) -> dict[str, str]:
         seen = processors(host)
         rows[CPUINFO] = cpuinfo((root / CPUINFO[1:]).read_text(), seen)
         rows[ONLINE] = ranges(seen) + "\n"
+        rows[STAT] = statistics((root / STAT[1:]).read_text(), seen)
     return rows
 
 
@@ -92,6 +101,25 @@ def cpuinfo(text: str, seen: Sequence[int]) -> str:
     blocks = text.rstrip("\n").split("\n\n")
     kept = [block for block in blocks if (found := re.match(r"processor\s*: (\d+)", block)) and int(found[1]) in seen]
     return "\n\n".join(kept) + "\n\n"
+
+
+def statistics(text: str, seen: Sequence[int]) -> str:
+    """A line for each of those processors, nothing run yet; of the others the host's first numbers (proc_stat(5))."""
+    host = {words[0]: int(words[1]) for words in map(str.split, text.splitlines()) if len(words) > 1}
+    rows = [(name, [0] * 10) for name in ("cpu", *(f"cpu{number}" for number in seen))]
+    rows += [(name, [host[name]]) for name in STAT_LINES if name in host]
+    return "".join(name + "".join(f" {number:{COLUMN - 1}d}" for number in numbers) + "\n" for name, numbers in rows)
+
+
+def watched(layout: Layout, record: Record) -> shim.View | None:
+    """Where the shim reads what the container has used."""
+    host = record.host_config
+    if host.annotations.get(SHOW) != "true" or layout.user is not None:
+        return None
+    found = cgroup_files.Cgroup(cgroup_of(layout, record), cgroup_files.discover())
+    memory = found.directory("memory") if host.memory > 0 else ""
+    processors = (found.directory("cpuacct") or found.v2) if is_limited(host) else ""
+    return shim.View(memory or "", processors or "")
 
 
 def ranges(seen: Sequence[int]) -> str:
@@ -121,10 +149,20 @@ def refresh(host: HostConfig, run_dir: Path) -> None:
         return
     for path, text in texts(host).items():
         file = _file(run_dir, path)
-        if file.exists():
-            with file.open("r+b") as opened:
-                opened.write(text.encode())
-                opened.truncate()
+        if not file.exists():
+            continue
+        with file.open("r+b") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)  # the shim leaves a file alone that somebody writes
+            if path == STAT and names(opened.read().decode()) == names(text):
+                continue  # its counters go on
+            opened.seek(0)
+            opened.write(text.encode())
+            opened.truncate()
+
+
+def names(text: str) -> list[str]:
+    """The first word of each line."""
+    return [line.partition(" ")[0] for line in text.splitlines()]
 
 
 def _file(run_dir: Path, path: str) -> Path:

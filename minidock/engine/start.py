@@ -256,6 +256,7 @@ def _shim(
         client_fd=inherit[1],
         stdin_once=record.config.stdin_once,
         probe=health.probe_for(layout, record),
+        view=limits_view.watched(layout, record),
         cleanup=cleanup_command(layout, record.id),
         services=served.flags(pid),
     )

@@ -64,6 +64,14 @@ class Probe(msgspec.Struct, frozen=True):
     start_period: int
 
 
+class View(msgspec.Struct, frozen=True):
+    """Where the cgroup tells what the container has used, for the files that show it its limits: the directory with
+    memory.stat, and the one with cpu.stat or cpuacct.stat. Empty: nothing is shown."""
+
+    memory: str = ""
+    processors: str = ""
+
+
 class Exit(msgspec.Struct, frozen=True, rename="camel"):
     """How the container's init ended: its code, 128 + n for signal n; and when (RFC 3339, nanoseconds, UTC)."""
 
@@ -84,6 +92,7 @@ def argv(
     hold_fds: Sequence[int] = (),
     stdin_once: bool = False,
     probe: Probe | None = None,
+    view: View | None = None,
     services: Sequence[str] = (),
     cleanup: Sequence[str] = (),
 ) -> list[str]:
@@ -111,6 +120,8 @@ def argv(
     words += [] if client_fd is None else ["--client-fd", client_fd]
     for fd in hold_fds:
         words += ["--hold-fd", fd]
+    for name, directory in msgspec.structs.asdict(view or View()).items():
+        words += [f"--view-{name}", directory] if directory else []
     words += services
     if probe is not None:
         words += ["--probe-interval", probe.interval, "--probe-start-interval", probe.start_interval]

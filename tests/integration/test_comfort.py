@@ -46,6 +46,12 @@ def test_limits_are_shown_where_programs_look_and_follow_update(box: Minidock) -
     box("update", "--memory", "128m", "--memory-swap", "128m", "limited", check=True)
     seen = box("exec", "limited", "sh", "-c", script, check=True).stdout.splitlines()
     assert seen[0].split()[1] == "131072"
+    used = "sleep 1.2; head -c 40000000 /dev/zero | tail -c 40000000 | (sleep 2.5; cat /proc/meminfo /proc/stat) "
+    said = box("exec", "limited", "sh", "-c", used, check=True).stdout.splitlines()
+    now = {words[0]: words[1:] for words in map(str.split, said)}
+    assert 10_000 < int(now["MemFree:"][0]) < 131072 - 39_000, now["MemFree:"]
+    assert [name for name in now if name.startswith("cpu")] == ["cpu", "cpu0"]
+    assert sum(map(int, now["cpu0"][:3])) > 0 and int(now["cpu0"][3]) > 0, now["cpu0"]
     refused = box("exec", "limited", "sh", "-c", "echo x > /proc/meminfo")
     assert refused.returncode != 0 and "Read-only" in refused.stderr
     plain = box("run", "--rm", "--memory", "64m", "busybox", "grep", "MemTotal", "/proc/meminfo", check=True).stdout

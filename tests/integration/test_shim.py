@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from minidock.engine import limits_view
 from minidock.runtime import attach, shim
 from tests.support.shim import Shim, children, wait_for
 
@@ -196,6 +197,62 @@ def test_signals_do_not_end_it(start: Start, number: int) -> None:
     one.until(b"y\n")
     one.send(attach.CLOSE_STDIN)
     assert one.output()[2] == 0
+
+
+MEMINFO = """MemTotal:         524288 kB
+MemFree:          524288 kB
+MemAvailable:     524288 kB
+Buffers:               0 kB
+Cached:                0 kB
+Active(file):          0 kB
+SwapTotal:        262144 kB
+SwapFree:         262144 kB
+HugePages_Total:       0
+"""
+VERSIONS = {
+    2: {
+        "memory.current": "104857600\n",
+        "memory.swap.current": "1048576\n",
+        "memory.stat": "anon 9\nfile 52428800\ninactive_file 20971520\nactive_file 10485760\nshmem 0\n",
+        "cpu.stat": "usage_usec 5000000\nuser_usec 3000000\nsystem_usec 1000000\nnr_periods 0\n",
+    },
+    1: {
+        "memory.usage_in_bytes": "104857600\n",
+        "memory.stat": "cache 1\ninactive_file 1\nactive_file 1\nshmem 1\nswap 1\ntotal_cache 52428800\n"
+        "total_swap 1048576\ntotal_inactive_file 20971520\ntotal_active_file 10485760\n",
+        "cpu.stat": "nr_periods 0\n",
+        "cpuacct.stat": "user 300\nsystem 100\n",
+    },
+}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_files_that_show_limits_tell_what_is_used(start: Start, tmp_path: Path, version: int) -> None:
+    """Each number in its column: the length never changes, whatever is written. Both kinds of cgroups."""
+    (tmp_path / "cgroup").mkdir()
+    for name, text in VERSIONS[version].items():
+        (tmp_path / "cgroup" / name).write_text(text)
+    (tmp_path / "run").mkdir()
+    memory, stat = tmp_path / "run/view-meminfo", tmp_path / "run/view-stat"
+    memory.write_text(MEMINFO)
+    stat.write_text(limits_view.statistics(Path("/proc/stat").read_text(), [0, 1]))
+    sizes = [memory.stat().st_size, stat.stat().st_size]
+    start("sleep 1000", view=shim.View(str(tmp_path / "cgroup"), str(tmp_path / "cgroup")))
+
+    def seen() -> dict[str, list[str]]:
+        return {words[0]: words[1:] for words in map(str.split, (memory.read_text() + stat.read_text()).splitlines())}
+
+    wait_for(lambda: seen()["cpu0"][0] != "0")
+    first = seen()
+    shown = {name.strip(":"): int(row[0]) for name, row in first.items() if name.endswith(":")}
+    assert shown["MemFree"] == 524288 - 102400 and shown["MemAvailable"] == 524288 - 102400 + 20480 + 10240
+    assert (shown["Cached"], shown["Active(file)"], shown["SwapFree"]) == (51200, 10240, 262144 - 1024)
+    assert shown["MemTotal"] == 524288 and shown["HugePages_Total"] == 0
+    assert first["cpu0"][:3] == first["cpu1"][:3] == ["150", "0", "50"]  # four seconds on two processors
+    assert first["cpu"][:3] == ["300", "0", "100"] and int(first["cpu0"][3]) > 0
+    wait_for(lambda: int(seen()["cpu0"][3]) >= int(first["cpu0"][3]) + 50)  # idle, as it is
+    assert seen()["cpu0"][:3] == first["cpu0"][:3] and int(seen()["btime"][0]) == int(first["btime"][0])
+    assert [memory.stat().st_size, stat.stat().st_size] == sizes
 
 
 def test_it_takes_little_memory(start: Start) -> None:

@@ -36,12 +36,13 @@ class Shim:
         owner: bool = False,
         log: shim.LogFile | None = None,
         probe: shim.Probe | None = None,
+        view: shim.View | None = None,
         cleanup: Sequence[str] | None = None,
     ) -> None:
         self.dir = directory / "run"
         self.dir.mkdir(exist_ok=True)
         self.log = log or shim.LogFile(directory / "c-json.log")
-        self.probe = probe
+        self.probe, self.view = probe, view
         self.cleaned = directory / "cleaned"
         self.client: socket.socket | None = None
         theirs: socket.socket | None = None
@@ -111,6 +112,7 @@ class Shim:
                 client_fd=None if theirs is None else theirs.fileno(),
                 stdin_once=stdin_once,
                 probe=self.probe,
+                view=self.view,
                 cleanup=cleanup,
             )
             os.execv(arguments[0], arguments)

@@ -22,6 +22,17 @@ HugePages_Total:       0
 Hugepagesize:       2048 kB
 """
 CPUINFO = "".join(f"processor\t: {n}\nmodel name\t: Z{n}\n\n" for n in range(4))
+STAT = """cpu  10 2 3 4 5 0 0 0 0 0
+cpu0 5 1 1 2 2 0 0 0 0 0
+cpu1 5 1 2 2 3 0 0 0 0 0
+intr 4711 0 0 1
+ctxt 12
+btime 1795970678
+processes 99
+procs_running 3
+procs_blocked 0
+softirq 7 1 2
+"""
 SHOWN = {limits_view.SHOW: "true"}
 
 
@@ -32,6 +43,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/meminfo").write_text(MEMINFO)
     (tmp_path / "proc/cpuinfo").write_text(CPUINFO)
+    (tmp_path / "proc/stat").write_text(STAT)
     return tmp_path
 
 
@@ -73,6 +85,11 @@ def test_processors_are_those_of_the_set_as_many_as_the_quota(
     assert rows[limits_view.ONLINE] == online + "\n"
     blocks = [f"processor\t: {n}\nmodel name\t: Z{n}\n\n" for n in seen]
     assert rows[limits_view.CPUINFO] == "".join(blocks)
+    lines = [line.split() for line in rows[limits_view.STAT].splitlines()]
+    assert [line[0] for line in lines[: len(seen) + 1]] == ["cpu", *(f"cpu{n}" for n in seen)]
+    assert {len(line) for line in lines[: len(seen) + 1]} == {11}
+    others = [["intr", "4711"], ["ctxt", "12"], ["btime", "1795970678"], ["processes", "99"]]
+    assert lines[len(seen) + 1 :][:4] == others
 
 
 def test_without_limits_nothing_is_covered(host: Path, tmp_path: Path) -> None:
