@@ -52,12 +52,15 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def find(tree: Tree, pattern: str, ignore: Ignore, exclude: Ignore, *, parents: bool = False) -> list[Piece]:
-    """What a source names, in the order of the names. Raises MinidockError when nothing is there."""
+    """What a source names, in the order of the names. Wildcards may match nothing, as with BuildKit.
+
+    Raises MinidockError when a name without wildcards isn't there.
+    """
     pivot = "/./" if parents and "/./" in pattern else ""
     before, _, _ = pattern.partition(pivot) if pivot else ("", "", "")
     depth = len([part for part in before.split("/") if part not in ("", ".")])
     wild = has_wildcards(pattern)
-    names = list(_matching(tree, pattern)) if wild else [pattern]
+    names = list(dict.fromkeys(_matching(tree, pattern, deep=parents))) if wild else [pattern]
     pieces = []
     for name in names:
         parts = tree.resolve(name)
@@ -70,7 +73,7 @@ def find(tree: Tree, pattern: str, ignore: Ignore, exclude: Ignore, *, parents: 
         written = tuple(part for part in name.split("/") if part not in ("", "."))
         kept = written[depth:] if parents else ()
         pieces.append(Piece(tree, parts, is_directory, kept, ignore, exclude, name=written[-1] if written else ""))
-    if not pieces:
+    if not pieces and not wild:
         raise MinidockError(f"{pattern}: file not found")
     return pieces
 
@@ -82,28 +85,40 @@ def _is_left_out(parts: Parts, ignore: Ignore, is_directory: bool) -> bool:
     return ignore.prunes(path) if is_directory else ignore.excludes(path)
 
 
-def _matching(tree: Tree, pattern: str) -> Iterator[str]:
-    """Go's filepath.Glob, part by part, without following symlinks out of the tree."""
+def _matching(tree: Tree, pattern: str, *, deep: bool) -> Iterator[str]:
+    """Go's filepath.Glob, part by part, without following symlinks out of the tree. `**` is any number of directories
+    when `deep`, as it is for --parents, and else a `*`."""
     waiting = [part for part in pattern.split("/") if part not in ("", ".")]
-    yield from _match_below(tree, (), waiting)
+    yield from _match_below(tree, (), waiting, deep)
 
 
-def _match_below(tree: Tree, done: Parts, waiting: list[str]) -> Iterator[str]:
+def _match_below(tree: Tree, done: Parts, waiting: list[str], deep: bool) -> Iterator[str]:
     if not waiting:
         yield "/".join(done)
         return
     part, rest = waiting[0], waiting[1:]
     if part == ".." or not has_wildcards(part):
-        yield from _match_below(tree, (*done, part), rest)
+        yield from _match_below(tree, (*done, part), rest, deep)
         return
     regex = compile_pattern(part)
     try:
         with tree.enter(tree.resolve("/".join(done))) as directory:
             names = [name for name in directory.names() if regex.fullmatch(name)]
+            below = [name for name in names if stat.S_ISDIR(_mode(directory, name))] if part == "**" and deep else []
     except (FileNotFoundError, NotADirectoryError):
         return
+    if part == "**" and deep and rest:
+        yield from _match_below(tree, done, rest, deep)
+        for name in below:
+            yield from _match_below(tree, (*done, name), waiting, deep)
+        return
     for name in names:
-        yield from _match_below(tree, (*done, name), rest)
+        yield from _match_below(tree, (*done, name), rest, deep)
+
+
+def _mode(directory: Directory, name: str) -> int:
+    status = directory.look(name)
+    return status.st_mode if status else 0
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -202,6 +217,9 @@ def _content(entry: Entry) -> str:
 # Their copies
 
 
+NEW_DIRECTORY = 0o755
+
+
 class Target(msgspec.Struct, frozen=True):
     """Where to: `path` absolute, `is_directory` when what is written says so (a slash at the end, several sources)."""
 
@@ -228,12 +246,14 @@ def _copy_piece(upper: Upper, piece: Piece, place: Parts, looks: Looks, created:
     owner = created.owner or (0, 0)
     if len(place) > 1 or piece.is_directory:
         os.close(upper.directory(place[:-1], owner=owner))
-    if piece.is_directory and (piece.archive or not piece.parts):
-        # The top of an archive, or of a whole tree, is no directory that anybody wrote down.
-        os.close(upper.directory(place, owner=owner))
+    # What is in a directory is copied, not the directory: the target looks like any other that is made on the way.
+    contents_only = piece.is_directory and not piece.kept
+    if contents_only:
+        mode = looks.mode.applied(NEW_DIRECTORY, directory=True) if looks.mode else NEW_DIRECTORY
+        os.close(upper.directory(place, owner=owner, mode=mode))
     for entry in entries(piece):
         at = (*place, *entry.below)
-        if not entry.below and piece.is_directory and (piece.archive or not piece.parts):
+        if not entry.below and contents_only:
             continue
         described = "/".join(entry.below) in piece.described
         if entry.below:
@@ -258,6 +278,7 @@ def _through_links(upper: Upper, place: Parts, entry: Entry, *, itself: bool) ->
 def _copy_parents(upper: Upper, piece: Piece, base: Parts, looks: Looks) -> None:
     """--parents: the directories above look as in the source."""
     lead = piece.parts[: len(piece.parts) - len(piece.kept)]
+    os.close(upper.directory(base, owner=looks.owner or (0, 0)))
     for count in range(1, len(piece.kept)):
         at = (*lead, *piece.kept[:count])
         with piece.tree.enter(at[:-1]) as directory:

@@ -27,6 +27,7 @@ from .mounts import RunMount
 from .relay import relay
 from .stages import Scope
 from .state import MountPlan, RunRequest, State
+from .tree import Tree
 from .upper import Looks, Upper
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _M
     if mount.source_stage:
         tree, ignore = transfer.source_files(job, mount.source_stage, others)
     source, target = text(mount.source) or "/", text(mount.target)
-    piece = copying.find(tree, source, ignore, Ignore())[0]
+    piece = _one(tree, source, ignore)
     readonly = mount.readonly is not False
 
     def make(stack: ExitStack) -> list[MountPlan]:
@@ -135,6 +136,13 @@ def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _M
         return [MountPlan("bind", target, source=str(path), readonly=readonly)]
 
     return _Maker(["bind", target, readonly, copying.checksum([piece], owners=not tree.plain)], make)
+
+
+def _one(tree: Tree, source: str, ignore: Ignore) -> copying.Piece:
+    pieces = copying.find(tree, source, ignore, Ignore())
+    if len(pieces) != 1:
+        raise MinidockError(f"{source}: {len(pieces)} files", hint="the source of a mount is one file or directory")
+    return pieces[0]
 
 
 def _copied(stack: ExitStack, scratch: Path, piece: copying.Piece) -> Path:

@@ -253,7 +253,7 @@ class _Stage:
     def _copy(self, command: Copy) -> None:
         asked = transfer.asked(self.job, command, self.scope, self.state, self.others)
         parent: list[str] | None = None if asked.link else self.state.diff_ids
-        key = key_of("copy", parent, asked.key, self.job.options.epoch)
+        key = key_of("copy 2", parent, asked.key, self.job.options.epoch)
 
         def make(step: str) -> Layer:
             return self._by_hand(lambda upper: transfer.perform(asked, upper, self.lower()))
@@ -263,10 +263,11 @@ class _Stage:
     def _workdir(self, command: One) -> None:
         path = config.workdir(self.state.config, command, self.scope.expand(command, command.word))
         self.state = replace(self.state, config=replace(self.state.config, working_dir=path))
-        key = key_of("workdir", self.state.diff_ids, path, self.job.options.epoch)
+        user = self.state.config.user
+        key = key_of("workdir", self.state.diff_ids, path, user, self.job.options.epoch)
 
         def make(step: str) -> Layer:
-            return self._by_hand(lambda upper: transfer.make_directory(path, upper, self.lower()))
+            return self._by_hand(lambda upper: transfer.make_directory(path, user, upper, self.lower()))
 
         self._layer(command, key, f"WORKDIR {path}", make)
 

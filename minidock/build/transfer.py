@@ -200,11 +200,9 @@ def _heredocs(job: Job, command: Copy, scope: Scope) -> Iterator[Piece]:
 
 
 def _filled(command: Copy, scope: Scope, text: str) -> str:
-    """A heredoc's text with its variables: quotes mean nothing in it, so they are hidden from expand()."""
-    escape = command.at.escape
-    hidden = text.replace("'", f"{escape}'").replace('"', f'{escape}"')
+    """A heredoc's text with its variables. A backslash escapes, whatever the directive `escape` says."""
     try:
-        return expand(hidden, scope.known(), escape=escape)
+        return expand(text, scope.known(), quotes=False)
     except MinidockError as error:
         raise command.at.error(error.message, command.target) from None
 
@@ -251,9 +249,21 @@ def _owner(text: str, lower: list[Path]) -> tuple[int, int]:
     return found.uid, found.gid
 
 
-def make_directory(path: str, upper: Path, lower: list[Path]) -> None:
-    """WORKDIR's directory, when it isn't there."""
+def make_directory(path: str, user: str, upper: Path, lower: list[Path]) -> None:
+    """WORKDIR's directory, when it isn't there: it belongs to USER, who is to work in it, as with BuildKit."""
     with Upper(upper, lower) as made:
         parts = made.tree.resolve(path)
         if made.tree.status(parts) is None:
-            os.close(made.directory(parts))
+            os.close(made.directory(parts, owner=_owner_of_workdir(user, lower)))
+
+
+def _owner_of_workdir(user: str, lower: list[Path]) -> tuple[int, int]:
+    """A user that the image doesn't know is nobody whose the directory could be: that is for a RUN to complain of."""
+    if not user or user.isdecimal():
+        return (int(user), int(user)) if user else (0, 0)
+    passwd, groups = (lookup_file(lower, f"etc/{name}") for name in ("passwd", "group"))
+    try:
+        found = find_user(passwd, groups, user)
+    except NotFound:
+        return 0, 0
+    return found.uid, found.gid

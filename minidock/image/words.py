@@ -46,22 +46,28 @@ def located_words(text: str, *, escape: str = "\\") -> list[tuple[int, str]]:
     return [*words, (start, text[start:])] if start >= 0 else words
 
 
-def expand(word: str, variables: Variables, *, escape: str = "\\", missing: set[str] | None = None) -> str:
-    """The word's value. Names that have none are added to `missing`. Errors have Docker's words."""
+def expand(
+    word: str, variables: Variables, *, escape: str = "\\", missing: set[str] | None = None, quotes: bool = True
+) -> str:
+    """The word's value. Names that have none are added to `missing`. Without `quotes` they are characters like any
+    other: so it is in a heredoc. Errors have Docker's words."""
     known = variables
     if not isinstance(known, Mapping):
         known = dict(entry.partition("=")[::2] for entry in reversed(known))
-    return _Expansion(word, known, escape, missing).text("")
+    return _Expansion(word, known, escape, missing, quotes).text("")
 
 
 class _Expansion:
     """One pass over a word."""
 
-    def __init__(self, word: str, variables: Mapping[str, str], escape: str, missing: set[str] | None) -> None:
+    def __init__(
+        self, word: str, variables: Mapping[str, str], escape: str, missing: set[str] | None, quotes: bool
+    ) -> None:
         self.word = word
         self.variables = variables
         self.escape = escape
         self.missing = missing
+        self.quotes = {"'": self._single, '"': self._double} if quotes else {}
         self.at = 0
         self.depth = 0
 
@@ -76,10 +82,8 @@ class _Expansion:
             self.at += 1
             if char == stop:
                 return "".join(out)
-            if char == "'":
-                out.append(self._single())
-            elif char == '"':
-                out.append(self._double())
+            if char in self.quotes:
+                out.append(self.quotes[char]())
             elif char == self.escape:
                 escaped = self.word[self.at : self.at + 1]
                 out.append(f"\\{escaped}" if pattern and escaped else escaped)

@@ -5,7 +5,6 @@ Docker's images are saved and loaded into a store of ours, so that both sides ar
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from minidock.build.tree import Tree
 from minidock.image.store import Image, ImageStore
 from minidock.paths import Layout
 from tests.support import buildcontext
 from tests.support.buildcases import Case, cases
+from tests.support.buildlooks import config_of, differences, tree_of
 from tests.support.dockerd import Docker
 from tests.support.instance import Minidock
 from tests.support.needs import require_root
@@ -26,6 +25,7 @@ KNOWN = {
     "all/.dockerignore": "Docker's client adds the name of a Dockerfile from outside the context to it",
     "all/modes/setuid": "the classic builder loses the setuid bit of what COPY copies; its successor doesn't",
     "modes/setuid": "as above",
+    "mine": "WORKDIR's directory is root's there, and USER's with its successor",
 }
 """Paths whose differences are Docker's, and why."""
 TRIGGER = "FROM base\nONBUILD RUN echo triggered > /t\nONBUILD ENV TRIGGERED=yes\nONBUILD COPY hello.txt /on\n"
@@ -87,48 +87,13 @@ def both(docker: Docker, busybox_layer_tar: bytes, tmp_path_factory: pytest.Temp
     ours.close()
 
 
-def tree_of(store: ImageStore, image: Image) -> dict[str, str]:
-    """Path → kind, mode, owner, content or target, attributes. Not times: a RUN's are those of its moment."""
-    rows = {}
-    tree = Tree(store.lower_dirs(image))
-    for parts, directory, status in tree.walk():
-        name = parts[-1]
-        kind = stat.S_IFMT(status.st_mode)
-        facts = [f"{status.st_mode:o} {status.st_uid}:{status.st_gid}"]
-        if kind == stat.S_IFREG:
-            fd = directory.open(name)
-            with open(fd, "rb") as file:
-                facts.append(repr(file.read()[:2000]))
-            facts.append(str(status.st_size))
-        elif kind == stat.S_IFLNK:
-            facts.append(directory.readlink(name))
-        facts += [f"{key}={value!r}" for key, value in directory.xattrs(name).items()]
-        rows["/".join(parts)] = " ".join(facts)
-    return rows
-
-
-def config_of(image: Image) -> dict[str, Any]:
-    """What the image runs, as it is written, without what is empty."""
-    config = {key: value for key, value in msgspec.to_builtins(image.config.config).items() if value}
-    config["Author"] = image.config.author
-    return config
-
-
-def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    return [
-        f"{key}: docker {theirs.get(key)!r}, minidock {ours.get(key)!r}"
-        for key in sorted({*theirs, *ours})
-        if theirs.get(key) != ours.get(key)
-    ]
-
-
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_same_image(case: Case, both: Both) -> None:
     assert case.name not in both.problems, both.problems[case.name]
     theirs, ours = both.theirs[case.name], both.ours[case.name]
     trees = [tree_of(both.store, image) for image in (theirs, ours)]
-    found = differences(*({path: facts for path, facts in tree.items() if path not in KNOWN} for tree in trees))
-    found += differences(config_of(theirs), config_of(ours))
+    trees = [{path: facts for path, facts in tree.items() if path not in KNOWN} for tree in trees]
+    found = differences("docker", *trees) + differences("docker", config_of(theirs), config_of(ours))
     shape = [[entry.empty_layer for entry in image.config.history] for image in (theirs, ours)]
     if shape[0] != shape[1]:
         found.append(f"history: docker {theirs.config.history}\nminidock {ours.config.history}")

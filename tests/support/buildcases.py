@@ -1,4 +1,4 @@
-"""The Dockerfiles that Docker's classic builder and minidock both build: tests/interop/builds/cases.txt, read."""
+"""The Dockerfiles of tests/interop/builds, read: cases.txt for the classic builder, buildkit.txt for BuildKit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from minidock.build.grammar import KEYWORDS
 
-CASES = Path(__file__).resolve().parents[1] / "interop" / "builds" / "cases.txt"
+PLACE = Path(__file__).resolve().parents[1] / "interop" / "builds"
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -29,9 +29,9 @@ class Case(msgspec.Struct, frozen=True):
         return keyword if keyword in KEYWORDS else ""
 
 
-def cases() -> list[Case]:
+def cases(name: str = "cases.txt") -> list[Case]:
     found = []
-    for block in re.split(r"^=== ", CASES.read_text(), flags=re.MULTILINE)[1:]:
+    for block in re.split(r"^=== ", (PLACE / name).read_text(), flags=re.MULTILINE)[1:]:
         name, _, body = block.partition("\n")
         options = re.match(r"--- (.*)\n", body)
         body = body[options.end() :] if options else body
