@@ -9,7 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +17,7 @@ from minidock import files
 from minidock.errors import InvalidImage
 
 from . import manifest as docs
+from .ahead import reading_ahead
 from .compression import CHUNK, Digesting, Hashing, Packing, Read, unpacked
 from .manifest import Descriptor
 from .trees import remove_tree
@@ -99,10 +100,19 @@ def discard(path: Path) -> None:
     path.rmdir()
 
 
-def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, *, kept: Path | None = None) -> Layer:
+def take_in(
+    store: ImageStore,
+    read: Read,
+    claimed: Descriptor,
+    diff_id: str,
+    *,
+    kept: Path | None = None,
+    give_up: Callable[[], None] | None = None,
+) -> Layer:
     """Store and unpack a layer unless both are here. In `claimed` empty or -1, and an empty diff_id, claim nothing.
 
     `kept`: a file to which somebody else writes what `read` gives, synced when `read` ends; it becomes the blob.
+    `give_up` lets a `read` that waits fail; with it another thread unpacks than the one that reads and hashes.
     Raises InvalidImage when size, digest or diff id are not as claimed, or the tar can't be trusted.
     """
     from .store import Layer
@@ -113,7 +123,7 @@ def take_in(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, *,
             return Layer(diff_id, Descriptor(claimed.media_type, claimed.digest, size))
     # Two commands that load the same layer: the second waits, then finds it unpacked and only files its blob.
     with _one_at_a_time(store, diff_id), workplace(store) as place:
-        return _receive(store, read, claimed, diff_id, place, kept)
+        return _receive(store, read, claimed, diff_id, place, kept, give_up)
 
 
 def _one_at_a_time(store: ImageStore, diff_id: str) -> contextlib.AbstractContextManager[None]:
@@ -122,7 +132,15 @@ def _one_at_a_time(store: ImageStore, diff_id: str) -> contextlib.AbstractContex
     return files.locked(store.layout.lock(f"images-layer-{int(diff_id[-4:], 16) % LOCKS}"))
 
 
-def _receive(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, place: Path, kept: Path | None) -> Layer:
+def _receive(
+    store: ImageStore,
+    read: Read,
+    claimed: Descriptor,
+    diff_id: str,
+    place: Path,
+    kept: Path | None,
+    give_up: Callable[[], None] | None,
+) -> Layer:
     from .store import Layer
 
     what = f"layer {(claimed.digest or diff_id)[:19]}".rstrip()
@@ -132,7 +150,8 @@ def _receive(store: ImageStore, read: Read, claimed: Descriptor, diff_id: str, p
         packing, plain = unpacked(packed.read)
         media_type = claimed.media_type or _media_type(packing)
         tar = Digesting(plain) if packing else packed
-        _unpack(store, tar.read if packing else plain, diff_id, place)
+        with reading_ahead(tar.read if packing else plain, give_up) as stream:
+            _unpack(store, stream, diff_id, place)
         while packed.read(CHUNK):  # what follows a packed tar belongs to the blob
             pass
         if blob is not None:

@@ -210,11 +210,13 @@ class ImageStore:
         size: int | None = None,
         diff_id: str = "",
         kept: Path | None = None,
+        give_up: Callable[[], None] | None = None,
     ) -> Layer:
         """Take in a layer, packed or plain: file its bytes, unpack them, check what is claimed (image.layers)."""
         from .layers import take_in
 
-        return take_in(self, read, Descriptor(media_type, digest, -1 if size is None else size), diff_id, kept=kept)
+        claimed = Descriptor(media_type, digest, -1 if size is None else size)
+        return take_in(self, read, claimed, diff_id, kept=kept, give_up=give_up)
 
     def commit_layer(
         self, upper: Path, *, packing: str = "gzip", move: bool = False, clamp: int | None = None

@@ -138,6 +138,7 @@ class Fetching:
                     size=blob.size,
                     diff_id=diff_id,
                     kept=partial.path,
+                    give_up=download.abandon,
                 )
                 download.join()
                 return layer
