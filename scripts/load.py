@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from minidock.paths import Layout
-from tests.support import load
+from tests.support import leaks, load
 from tests.support.api import Daemon, serving
 from tests.support.images import busybox_layer, docker_archive
 from tests.support.instance import Minidock
@@ -27,6 +27,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument(
+        "--runs", type=int, default=0, help="instead: containers one after the other, and what they leave"
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="minidock-load-") as directory:
         box = Minidock(Layout(Path(directory) / "root"))
@@ -34,11 +37,26 @@ def main() -> None:
         docker_archive(archive, "busybox:latest", [busybox_layer(require_tool("busybox"))], {"Cmd": ["sh"]})
         box("load", "-i", str(archive), check=True)
         try:
-            with serving(box) as daemon:
-                measure(daemon, asked.clients, asked.streams, asked.seconds)
+            if asked.runs:
+                count(box, asked.runs)
+            else:
+                with serving(box) as daemon:
+                    measure(daemon, asked.clients, asked.streams, asked.seconds)
         finally:
             box.close()  # raises when a mount, a cgroup, a link, a rule or a process is left
     print("nothing is left on the host")
+
+
+def count(box: Minidock, runs: int) -> None:
+    """`run --rm` so many times, with ports, names and a volume; what is there before and after, and in between."""
+    began = time.monotonic()
+    first, meanwhile, last = leaks.through(box, runs)
+    print("| | after the first run | while one runs | at the end |\n|---|---|---|---|")
+    for what, number in first.items():
+        print(f"| {what} | {number} | {meanwhile[what]} | {last[what]} |")
+    print(f"{runs} runs in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.0f}")
+    if last != first:
+        sys.exit("there is more or less than before")
 
 
 def measure(daemon: Daemon, clients: int, streams: int, seconds: float) -> None:

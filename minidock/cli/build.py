@@ -42,7 +42,7 @@ def build(arguments: list[str], **flags: FlagValue) -> None:
     if flags["check"] or flags["call"] == "check":
         return _check(request)
     from .build_progress import choose
-    from .run import narrating
+    from .telling import narrating
 
     progress = choose("quiet" if flags["quiet"] else flags["progress"], explain=flags["explain"])
     signal.signal(signal.SIGTERM, _interrupted)

@@ -56,7 +56,7 @@ def exec_(
 ) -> None:
     from ..model.requests import ExecRequest
     from .parse_env import environment
-    from .run import foretell, narrating
+    from .telling import foretell, narrating
 
     if tty and interactive and not detach and not os.isatty(0):
         raise Complaint("the input device is not a TTY", 1)

@@ -177,7 +177,7 @@ def rm(
     arguments: list[str], force: bool, volumes: bool, link: bool, explain: str, dry_run: bool, as_shell: bool
 ) -> None:
     """With --force a container that isn't there is told, and is no failure: the wish is fulfilled."""
-    from .run import foretell, narrating
+    from .telling import foretell, narrating
 
     engine = context.engine()
     if dry_run or as_shell:

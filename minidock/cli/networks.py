@@ -105,7 +105,7 @@ def create(
     scope: str,
     subnet: list[str],
 ) -> None:
-    from .run import foretell, narrating
+    from .telling import foretell, narrating
 
     if not ipv4:
         raise UsageError("--ipv4=false is not supported by this version of minidock")

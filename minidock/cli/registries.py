@@ -56,7 +56,7 @@ def pull(
     dry_run: bool,
     as_shell: bool,
 ) -> None:
-    from .run import foretell, narrating
+    from .telling import foretell, narrating
 
     check_trust(disable_content_trust)
     name = arguments[0]

@@ -15,10 +15,10 @@ from . import context
 from .commands import UNLIMITED, Complaint, complaint, verb
 from .flags import FlagValue
 from .run_flags import CREATE_FLAGS, RUN_FLAGS
+from .telling import narrating
 
 if TYPE_CHECKING:
     from ..engine import Engine
-    from ..engine.foretell import Foretold
     from ..model.events import Progress
     from ..model.requests import CreateRequest
     from ..steps import Narrator
@@ -184,28 +184,6 @@ def _id_file(path: str) -> Iterator[Callable[[str], object]]:
     finally:
         if os.path.getsize(path) == 0:
             os.unlink(path)
-
-
-def narrating(form: str) -> contextlib.AbstractContextManager[Narrator]:
-    """The narrator that --explain asks for; what it has gathered is written at the end, also when it failed."""
-    if not form:
-        from ..steps import SILENT
-
-        return contextlib.nullcontext(SILENT)
-    from .explain import narrating
-
-    return narrating(form)
-
-
-def foretell(foretold: Foretold, *, as_shell: bool) -> None:
-    """--dry-run and --as-shell of what isn't `run`."""
-    if as_shell:
-        print(foretold.script, end="")
-        return
-    from .explain import plan_lines
-
-    for line in plan_lines(foretold):
-        print(line)
 
 
 def _only_tell(engine: Engine, request: CreateRequest, flags: dict[str, FlagValue]) -> None:

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable
 
 from minidock.engine import events, tree
-from minidock.engine.create import timestamp
+from minidock.engine.durations import timestamp
 from minidock.engine.insider import Task
 from minidock.engine.record import Record
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError

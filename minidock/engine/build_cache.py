@@ -9,7 +9,7 @@ from pathlib import Path
 from minidock import files
 from minidock.build import cache
 from minidock.engine import events
-from minidock.engine.create import timestamp
+from minidock.engine.durations import timestamp
 from minidock.image import buildcache
 from minidock.image.store import ImageStore
 from minidock.image.trees import tree_size

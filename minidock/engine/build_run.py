@@ -22,7 +22,8 @@ from minidock.build.entitlements import find_devices
 from minidock.build.state import Log, MountPlan, RunFailed, RunRequest, Take
 from minidock.build.upper import Upper
 from minidock.engine import repair, userns
-from minidock.engine.create import check, defaults, timestamp
+from minidock.engine.create import check, defaults
+from minidock.engine.durations import timestamp
 from minidock.engine.finish import finish, remove_files
 from minidock.engine.names import new_id
 from minidock.engine.record import Record, Records

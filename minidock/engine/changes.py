@@ -9,7 +9,7 @@ from typing import BinaryIO
 import msgspec
 
 from minidock.engine import events, init_layer, tree
-from minidock.engine.create import timestamp
+from minidock.engine.durations import timestamp
 from minidock.engine.environment import merge_env
 from minidock.engine.record import Record
 from minidock.image.manifest import RunConfig

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 
 import msgspec
 
 from minidock import files
 from minidock.engine import events, fit, init_layer, limits_view, repair, userns, volumes
+from minidock.engine.durations import timestamp
 from minidock.engine.environment import merge_env
 from minidock.engine.names import invent, new_id
 from minidock.engine.record import Record, Records, replace
@@ -201,13 +201,6 @@ def check(host: HostConfig) -> list[str]:
     if host.network_mode in ("host", "none") and host.port_bindings:
         warnings.append(f"Published ports are discarded when using {host.network_mode} network mode")
     return warnings
-
-
-def timestamp(seconds: float | None = None) -> str:
-    """Now, or a Unix time, as RFC 3339 with nanoseconds in UTC."""
-    nanoseconds = time.time_ns() if seconds is None else int(seconds * 1e9)
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 1_000_000_000))
-    return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
 
 
 def defaults(host: HostConfig) -> HostConfig:

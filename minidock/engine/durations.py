@@ -5,6 +5,15 @@ As go-units' HumanDuration, which `ps` and `images` of Docker use.
 
 from __future__ import annotations
 
+import time
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """Now, or a Unix time, as RFC 3339 with nanoseconds in UTC."""
+    nanoseconds = time.time_ns() if seconds is None else int(seconds * 1e9)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 1_000_000_000))
+    return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
+
 
 def human_duration(seconds: float) -> str:
     """How long, in the words of `docker ps`: "Less than a second", "About a minute", "2 hours"."""

@@ -17,8 +17,7 @@ import msgspec
 
 from minidock import files, network, steps
 from minidock.engine import events, late_hooks, policy, volumes
-from minidock.engine.create import timestamp
-from minidock.engine.durations import unix
+from minidock.engine.durations import timestamp, unix
 from minidock.engine.record import Record, Records, alive, cgroup_of, replace, waiting
 from minidock.engine.repair import GONE
 from minidock.errors import MinidockError

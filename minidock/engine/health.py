@@ -13,8 +13,7 @@ import msgspec
 
 from minidock.engine import events
 from minidock.engine.cleanup import engine_command
-from minidock.engine.create import timestamp
-from minidock.engine.durations import go_duration
+from minidock.engine.durations import go_duration, timestamp
 from minidock.engine.record import Record, Records, alive, replace
 from minidock.errors import ContainerNotFound, MinidockError
 from minidock.model.container import ContainerConfig, Healthcheck

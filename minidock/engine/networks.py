@@ -137,7 +137,8 @@ def _fits(found: Network, filters: Filters, used: set[str]) -> bool:
             fits = predefined == (values[-1] == "builtin")
         elif key == "dangling":
             if values[-1].lower() not in ("1", "t", "true", "0", "f", "false"):
-                raise UsageError(f"Invalid filter 'dangling=[{values[-1]}]'")
+                told = """invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")"""
+                raise UsageError(told)
             fits = (not predefined and found.name not in used) == (values[-1].lower() in ("1", "t", "true"))
         elif key in ("label", "label!"):
             matches = [_has(labels, value) for value in values]

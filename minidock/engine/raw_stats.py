@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.engine.create import timestamp
+from minidock.engine.durations import timestamp
 from minidock.engine.record import Record, Records, alive, cgroup_of, refresh
 from minidock.engine.stats import INTERVAL, memory_limit
 from minidock.errors import ContainerNotFound

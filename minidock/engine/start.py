@@ -33,7 +33,7 @@ from minidock.engine import (
     volumes,
 )
 from minidock.engine.cleanup import cleanup_command
-from minidock.engine.create import timestamp
+from minidock.engine.durations import timestamp
 from minidock.engine.finish import clear
 from minidock.engine.record import Record, Records, alive, end_the_dead, refresh, replace, ticks
 from minidock.errors import (

@@ -165,7 +165,7 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 def _write(layout: Layout, name: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
-    from minidock.engine.create import timestamp
+    from minidock.engine.durations import timestamp
 
     directory = layout.volumes / name
     (directory / "_data").mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def find(layout: Layout, name: str) -> Volume | None:
 
 
 def _born(directory: Path) -> str:
-    from minidock.engine.create import timestamp
+    from minidock.engine.durations import timestamp
 
     return timestamp(directory.stat().st_mtime).partition(".")[0] + "Z"
 

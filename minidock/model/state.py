@@ -45,10 +45,10 @@ class MountPoint(Api, frozen=True):
     """One entry of inspect's `Mounts`."""
 
     type: str
-    source: str
-    destination: str
+    name: str = ""
+    source: str = ""
+    destination: str = ""
+    driver: str = ""
     mode: str = ""
     rw: bool = msgspec.field(name="RW", default=True)
     propagation: str = ""
-    name: str = ""
-    driver: str = ""

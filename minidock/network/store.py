@@ -14,7 +14,7 @@ from minidock.digests import hex_digest
 from minidock.errors import Conflict, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
 from minidock.kernel import link, macvlan, vlan
 from minidock.model.network import IpamPool, NetworkRequest
-from minidock.network import subnets
+from minidock.network import options, subnets
 from minidock.network.arithmetic import contains, is_subnet, number, overlap, span, text
 from minidock.network.subnets import Network
 from minidock.paths import Layout
@@ -82,6 +82,8 @@ def _sound(layout: Layout, asked: NetworkRequest) -> tuple[NetworkRequest, list[
     _check_name(layout, asked.name)
     asked = _completed(layout, asked)
     _check_driver(asked)
+    if asked.driver == "bridge":
+        options.check(asked.options)
     return asked, [_checked(pool) for pool in asked.pools]
 
 

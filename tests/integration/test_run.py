@@ -231,3 +231,25 @@ def test_an_exec_with_somebody_attached_costs_no_second_process_to_clean_up(
     subprocess.run([sys.executable, "-c", WITH_A_MARK, str(box.layout.root), str(mark), *how], check=True)
     assert not settled(lambda: [line for line in leftovers(box.layout) if "shim" in line][1:])
     assert not settled(lambda: [] if (mark.read_text().count("\n") if mark.exists() else 0) == cleaned else ["mark"])
+
+
+STARTED_WITH_A_MARK = """
+import sys
+from pathlib import Path
+from minidock.engine import start
+from minidock.paths import Layout
+start.cleanup_command = lambda layout, container: ["/bin/sh", "-c", f"echo >> {sys.argv[2]}"]
+start.start(Layout(Path(sys.argv[1])), sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("ending", [["rm", "-f"], ["stop", "-t", "0"], ["kill"]])
+def test_who_ends_a_container_cleans_up_after_it_alone(box: Minidock, tmp_path: Path, ending: list[str]) -> None:
+    """Else two interpreters do the same work at once: on a busy machine the removal takes twice as long."""
+    mark, said = tmp_path / "mark", ["sh", "-c", "while :; do echo nobody reads this; done"]
+    box("create", "--name", "one", "--network", "none", "busybox", *said, check=True)
+    subprocess.run([sys.executable, "-c", STARTED_WITH_A_MARK, str(box.layout.root), str(mark), "one"], check=True)
+    assert box(*ending, "one", check=True).stdout == "one\n"
+    assert not settled(lambda: leftovers(box.layout))  # its shim has gone, too
+    assert not mark.exists()
+    assert box("ps", "-aq", "--filter", "status=running", check=True).stdout == ""

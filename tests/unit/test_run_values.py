@@ -140,7 +140,7 @@ def record(*requests: MountRequest, points: list[MountPoint], inherited: list[Mo
 
 
 def words(*requests: MountRequest, rw: bool = True, **others: object) -> list[str]:
-    point = MountPoint("bind", "/srv", "/v", rw=rw, propagation="rprivate")
+    point = MountPoint("bind", source="/srv", destination="/v", rw=rw, propagation="rprivate")
     return volume_mounts.oci_mount(point, record(*requests, points=[point], **others)).options  # type: ignore[arg-type]
 
 

@@ -33,6 +33,13 @@ docker network create --ingress $C
 docker network create --scope swarm $C
 docker network create -d macvlan -o parent=lo $C
 
+### network-create-bad-option: values that an option can't have
+for option in bridge.host_binding_ipv4=zz bridge.enable_icc=x bridge.enable_ip_masquerade=2 bridge.inhibit_ipv4= \
+    driver.mtu=zz driver.mtu= driver.mtu=-1 driver.mtu=1e3; do
+    docker network create -o com.docker.network.$option $C
+done
+docker network ls -f dangling=perhaps
+
 ### network-create-bad-name: taken, predefined, none
 docker network create host
 docker network create ''
