@@ -158,7 +158,8 @@ def _write_bundle(layout: Layout, record: Record, attachment: Attachment, run_di
     if text := etc.name_server(layout, record, attachment):
         files.write_atomic(run_dir / services.DNS_CONFIG, text.encode(), durable=False)
     made, config = prepare(layout, record, attachment)
-    files.write_json(run_dir / "config.json", config, durable=False)
+    # For root only: variables are secrets.
+    files.write_json(run_dir / "config.json", config, mode=0o600, durable=False)
     journal = steps.to_journal(filter(steps.takes_back, host_steps(made)))
     files.write_atomic(run_dir / "journal.json", journal, durable=False)
     return made, config

@@ -61,7 +61,8 @@ class Runtime:
         except FileExistsError:
             raise texts.exists() from None
         try:
-            files.write_atomic(directory / "config.json", raw, durable=False)
+            # For root only: variables are secrets.
+            files.write_atomic(directory / "config.json", raw, mode=0o600, durable=False)
             return self._create(container_id, bundle, config, directory, asked)
         except BaseException:
             files.remove_tree(directory)

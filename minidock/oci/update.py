@@ -43,7 +43,7 @@ def update(runtime: Runtime, words: Words) -> int:
     after = _merged(before, asked)
     linux = msgspec.structs.replace(config.linux, resources=after)
     changed = msgspec.structs.replace(config, linux=linux)
-    files.write_atomic(runtime.root / state.id / "config.json", spec.to_json(changed), durable=False)
+    files.write_atomic(runtime.root / state.id / "config.json", spec.to_json(changed), mode=0o600, durable=False)
     return 0
 
 

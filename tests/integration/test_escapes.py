@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.images import docker_archive
 from tests.support.instance import REPOSITORY, Minidock
 from tests.support.needs import require_root
 
@@ -110,3 +114,55 @@ def test_2022_0492_what_is_shown_of_cgroups_is_its_own_and_read_only(minidock: M
     result = minidock("run", "--rm", "busybox", "sh", "-c", f"{script}; {write}; true", check=True)
     (only,) = result.stdout.split()
     assert only.endswith("/cgroup.procs")
+
+
+@pytest.fixture
+def odd_image(busybox_layer_tar: bytes, tmp_path: Path) -> Path:
+    """An image whose configuration asks for more than one may have."""
+    config = {
+        "Cmd": ["sh"],
+        "Env": ["HOST_SECRET", "HOST_*", "*", "FINE=1"],
+        "Labels": {"run.oci.keep_original_groups": "1", "org.opencontainers.image.title": "odd"},
+    }
+    return docker_archive(tmp_path / "odd.tar", "odd:latest", [busybox_layer_tar], config)
+
+
+def test_2026_57231_an_image_gets_no_variable_of_the_host_s(minidock: Minidock, odd_image: Path) -> None:
+    """podman took a name without a value, and one with a star, for a wish to be given the host's variables."""
+    minidock("load", "-i", str(odd_image), check=True)
+    host = {"HOST_SECRET": "told"}
+    told = minidock("run", "--rm", "odd", "env", env=host, check=True).stdout.splitlines()
+    assert {line.partition("=")[0] for line in told} == {"PATH", "HOSTNAME", "FINE", "HOME"}
+
+
+def test_2026_53488_no_label_of_an_image_is_an_annotation(minidock: Minidock, odd_image: Path) -> None:
+    """containerd handed labels on, and a label could be what a runtime, or containerd itself, obeys."""
+    minidock("load", "-i", str(odd_image), check=True)
+    made = minidock("run", "-d", "odd", "sleep", "100", check=True).stdout.strip()
+    config = json.loads((minidock.layout.container_run(made) / "config.json").read_text())
+    assert config.get("annotations", {}) == {}
+    assert minidock("inspect", "-f", "{{.Config.Labels}}", made).stdout.count("keep_original_groups") == 1
+    minidock("rm", "-f", made, check=True)
+
+
+def test_2024_25621_nobody_else_reads_what_images_and_containers_hold(minidock: Minidock, busybox_image: Path) -> None:
+    """containerd's directories let everybody pass, to programs of layers that are setuid root, too."""
+    minidock("load", "-i", str(busybox_image), check=True)
+    minidock("run", "-d", "--name", "box", "-e", "PASSWORD=told-to-it-alone", "busybox", "sleep", "100", check=True)
+    places = [place for base in (minidock.layout.root, minidock.layout.run) for place in open_to_others(base)]
+    held = [path for path in places if path.is_file() and b"told-to-it-alone" in path.read_bytes()]
+    assert not held
+    assert not [path for path in places if path.name == "busybox"]
+    inside = [path for path in minidock.layout.root.rglob("*") if path.name == "busybox"]
+    assert inside  # there is something to be closed
+    minidock("rm", "-f", "box", check=True)
+
+
+def open_to_others(place: Path) -> Iterator[Path]:
+    """What a user of the host who is nobody in particular can read, had he come as far as here."""
+    for path in place.iterdir():
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode) and mode & stat.S_IXOTH:
+            yield from open_to_others(path)
+        elif stat.S_ISREG(mode) and mode & stat.S_IROTH:
+            yield path

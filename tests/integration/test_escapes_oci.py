@@ -211,6 +211,25 @@ def test_2026_41579_dev_is_made_inside_whatever_the_image_has_there(
     assert not list(outside.iterdir())
 
 
+def test_2026_55686_a_working_directory_is_made_inside_whatever_leads_to_it(
+    oci: Run, bundle: Path, tmp_path: Path
+) -> None:
+    """podman made it before the container was there, and a symlink on the way was followed on the host."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name, target in (("absolute", str(outside)), ("upwards", "../../../../../.." + str(outside))):
+        (bundle / "rootfs" / name).symlink_to(target)
+
+        def change(config: dict, name: str = name) -> None:
+            config["root"]["readonly"] = False
+            config["process"].update(args=["sh", "-c", "pwd"], cwd=f"/{name}/below")
+
+        result = run_with(oci, bundle, change, name)
+        assert result.stdout == f"{outside}/below\n", result.stderr
+    assert not list(outside.iterdir())
+    assert (bundle / "rootfs" / str(outside)[1:] / "below").is_dir()
+
+
 @pytest.mark.parametrize("user", ["1000x", "1000:", ":0", "0:x", "-1", "1_0", " 0", "4294967295"])
 def test_2026_30892_exec_takes_a_user_whole_or_not_at_all(oci: Run, bundle: Path, user: str) -> None:
     configure(oci, bundle, args("sleep", "100"))
