@@ -21,6 +21,7 @@ from minidock.runtime.parent import Birth
 from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
 from minidock.runtime.sync import Message
+from minidock.steps import SILENT, Narrator
 
 CLONE_PARENT = 0x8000  # linux/sched.h
 
@@ -42,9 +43,16 @@ class DirectBirth(Birth):
     """A clones C. C has A's standard streams, or a terminal of its own; `fifo` is where it waits after create."""
 
     def __init__(
-        self, made: Plan, stdio: Stdio, fifo: int, preserved: int, *, before_exec: Callable[[int], None]
+        self,
+        made: Plan,
+        stdio: Stdio,
+        fifo: int,
+        preserved: int,
+        *,
+        before_exec: Callable[[int], None],
+        narrator: Narrator = SILENT,
     ) -> None:
-        super().__init__(made, stdio, lambda _: [], before_exec=before_exec)
+        super().__init__(made, stdio, lambda _: [], before_exec=before_exec, narrator=narrator)
         self.fifo = fifo
         self.preserved = preserved
 
@@ -58,7 +66,8 @@ class DirectBirth(Birth):
         pid = syscalls.clone3(namespaces.flags(self.plan.spawn.kinds) | more, self._open_cgroup())
         if pid == 0:
             self.wire.close()
-            inherited = child.Inheritance(self._theirs, None, self.stdio.console, False, self.fifo, self.preserved)
+            narrated = self.narrator is not SILENT
+            inherited = child.Inheritance(self._theirs, None, self.stdio.console, narrated, self.fifo, self.preserved)
             child.main(self.plan, inherited)
         return pid
 

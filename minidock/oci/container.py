@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +33,18 @@ from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
     from minidock.oci.birth import Creation
+    from minidock.oci.log import Log
     from minidock.oci.notify import Notifier
 
 
 class Runtime:
     """All containers below one state directory, --root."""
 
-    def __init__(self, root: Path, *, systemd: bool = False, warn: Callable[[str], None] = lambda _: None) -> None:
-        """`warn` is told what the specification wants said and not refused."""
+    def __init__(self, root: Path, log: Log, *, systemd: bool = False) -> None:
+        """`log` is told what the specification wants said and not refused, and of every step when it is chatty."""
         self.root = root
-        self.warn = warn
+        self.warn = log.warn
+        self.narrator = log.narrator()
         self.systemd = systemd
         self.notifier: Notifier | None = None
         """Once a container was made or started for somebody who waits to hear that it is ready."""
@@ -107,7 +108,9 @@ class Runtime:
 
         try:
             preserved = asked.preserve_fds + listening()
-            DirectBirth(made, stdio(config, asked), fifo, preserved, before_exec=created).start()
+            DirectBirth(
+                made, stdio(config, asked), fifo, preserved, before_exec=created, narrator=self.narrator
+            ).start()
         finally:
             if fifo >= 0:
                 os.close(fifo)

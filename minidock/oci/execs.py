@@ -101,8 +101,8 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
         place = next((made.child.index(step) + 1 for step in reversed(group.child)), 0)
         made = msgspec.structs.replace(made, child=[*made.child[:place], ResetAffinity(), *made.child[place:]])
-    birth = DirectBirth(made, Inherited(console), -1, words.number("preserve_fds"), before_exec=lambda _: None)
-    return birth.start()
+    preserved, narrator = words.number("preserve_fds"), runtime.narrator
+    return DirectBirth(made, Inherited(console), -1, preserved, before_exec=lambda _: None, narrator=narrator).start()
 
 
 def _group(path: str, asked: list[str]) -> cgroups.CgroupPlan:

@@ -13,8 +13,9 @@ from minidock.oci.words import Words
 def runtime_of(words: Words) -> Runtime:
     """All containers of --root."""
     systemd = bool(words.globals["systemd_cgroup"]) or words.globals["cgroup_manager"] == "systemd"
-    log = Log(str(words.globals["log"]), str(words.globals["log_format"]))
-    return Runtime(Path(str(words.globals["root"])).absolute(), systemd=systemd, warn=log.warn)
+    log = Log(str(words.globals["log"]), str(words.globals["log_format"]), bool(words.globals["debug"]))
+    root = Path(str(words.globals["root"])).absolute()
+    return Runtime(root, log, systemd=systemd)
 
 
 # create, start, run, exec

@@ -286,3 +286,21 @@ def test_a_pidfd_socket_at_which_nobody_listens_makes_no_container(oci: Run, bun
     assert done.returncode == 1
     assert "no.sock" in done.stderr
     assert oci("list", "-q").stdout == ""
+
+
+def test_debug_tells_of_each_step_and_who_takes_it(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    def change(config: dict) -> None:
+        config["process"]["args"] = ["sleep", "1000"]
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]}
+
+    configure(oci, bundle, change)
+    log = ["--debug", "--log", str(tmp_path / "log"), "--log-format", "json"]
+    oci(*log, "run", "-d", "-b", str(bundle), "box")
+    told = [json.loads(line)["msg"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert told[0] == "minidock-oci run box"
+    assert "container: swap the root for the container's, and let the host's go" in told
+    assert told.index("seccomp filter flags: 2") == len(told) - 2
+    assert told[-1] == "container: become sleep 1000"
+    (tmp_path / "log").unlink()
+    oci(*log, "exec", "box", "true")
+    assert "container: enter the working directory /" in (tmp_path / "log").read_text()

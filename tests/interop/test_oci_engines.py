@@ -72,6 +72,21 @@ def test_docker_looks_after_a_container(docker: Docker, box: str) -> None:
     docker("kill", box, check=True)
 
 
+def test_docker_s_init_and_health_check(docker: Docker, busybox_image: Path) -> None:
+    """A process of Docker's own is the first, and every second one more is put in beside it."""
+    docker("load", "-i", str(busybox_image), check=True)
+    health = ["--health-cmd", "test -e /tmp/well", "--health-interval", "200ms", "--health-retries", "100"]
+    made = docker("run", "-d", *MINIDOCK, "--init", *health, "busybox", "sleep", "1000", check=True).stdout.strip()
+    first = docker("exec", made, "cat", "/proc/1/comm", check=True).stdout
+    assert first in ("docker-init\n", "tini\n")
+    docker("exec", made, "touch", "/tmp/well", check=True)
+    deadline = time.monotonic() + PATIENCE
+    while docker("inspect", "-f", "{{.State.Health.Status}}", made).stdout != "healthy\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    docker("rm", "-f", made, check=True)
+
+
 def test_docker_publishes_a_port_by_way_of_its_prestart_hook(docker: Docker, busybox_image: Path) -> None:
     docker("load", "-i", str(busybox_image), check=True)
     serve = ["sh", "-c", "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp"]
@@ -118,10 +133,15 @@ def test_podman(podman: Run) -> None:
     podman("pause", "box", check=True)
     assert podman("inspect", "-f", "{{.State.Status}}", "box").stdout == "paused\n"
     podman("unpause", "box", check=True)
+    used = podman("stats", "--no-stream", "--format", "{{.PIDs}} {{.MemUsage}}", "box", check=True).stdout
+    assert used.startswith("1 ") and not used.startswith("1 0B"), used
+    podman("kill", "-s", "CONT", "box", check=True)
     assert "sleep 1000" in podman("top", "box", check=True).stdout
     podman("stop", "-t", "1", "box", check=True)
     podman("start", "box", check=True)
+    podman("restart", "-t", "0", "box", check=True)
     podman("rm", "-f", "box", check=True)
+    assert podman("ps", "-aq").stdout == ""
     mapped = ["--uidmap=0:100000:65536", "--gidmap=0:100000:65536"]
     result = podman("run", "--rm", *mapped, "busybox", "cat", "/proc/self/uid_map")
     assert result.stdout.split() == ["0", "100000", "65536"], result.stderr
@@ -173,6 +193,8 @@ def test_containerd(ctr: Run) -> None:
     assert "executable file not found in $PATH" in missing.stderr
     ctr("run", "-d", *options, "box", "sleep", "1000", check=True)
     assert ctr("tasks", "exec", "--exec-id", "more", "box", "echo", "in").stdout == "in\n"
+    assert ctr("tasks", "exec", "--exec-id", "fails", "box", "sh", "-c", "exit 7").returncode == 7
+    assert len(ctr("tasks", "ps", "box", check=True).stdout.splitlines()) == 2  # with the heading
     ctr("tasks", "pause", "box", check=True)
     assert "PAUSED" in ctr("tasks", "ls").stdout
     ctr("tasks", "resume", "box", check=True)
