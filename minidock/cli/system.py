@@ -125,6 +125,12 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     yield from (f" {label}: {facts[key]}" for label, key in ROWS if key in facts)
     yield " Plugins:"
     yield from (f"  {kind}: {' '.join(names)}" for kind, names in facts.get("Plugins", {}).items() if names)
+    if directories := facts.get("CDISpecDirs"):
+        yield " CDI spec directories:"
+        yield from (f"  {directory}" for directory in directories)
+    if devices := facts.get("DiscoveredDevices"):
+        yield " Discovered Devices:"
+        yield from (f"  {device['Source']}: {device['ID']}" for device in devices)
     yield f" Swarm: {facts.get('Swarm', {}).get('LocalNodeState', 'inactive')}"
     yield f" Runtimes: {' '.join(facts.get('Runtimes', {}))}"
     yield f" Default Runtime: {facts.get('DefaultRuntime', '')}"

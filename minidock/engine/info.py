@@ -74,9 +74,19 @@ def info(layout: Layout) -> dict[str, Any]:
         "Name": facts.nodename,
         "Swarm": {"LocalNodeState": "inactive"},
         "Warnings": [],
+        **_devices(layout),
         **_possible(hierarchies if layout.user is None else Hierarchies()),
         **WHAT_CLIENTS_EXPECT,
     }
+
+
+def _devices(layout: Layout) -> dict[str, Any]:
+    """Where CDI files are looked for, and what they offer by name: API 1.44 and 1.50."""
+    from minidock.engine import device_requests
+
+    found = device_requests.listing(layout)
+    rows = [{"Source": "cdi", "ID": device.name} for device in found.devices]
+    return {"CDISpecDirs": found.directories, "DiscoveredDevices": rows}
 
 
 def _possible(hierarchies: Hierarchies) -> dict[str, bool]:

@@ -36,6 +36,9 @@ def test_device_requests_of_docker_py_and_of_dockers_command(daemon: Daemon, off
         command = ["sh", "-c", 'echo "$ACC_0 $ACC_1 $NVIDIA_VISIBLE_DEVICES"']
         said = client.containers.run("busybox", command, device_requests=[asked], remove=True)
         assert said.decode().rstrip("\n") == seen
+    told = client.info()
+    assert told["CDISpecDirs"] == [str(offered)]
+    assert [device["ID"] for device in told["DiscoveredDevices"]] == ["nvidia.com/gpu=0", "nvidia.com/gpu=1"]
     made = client.containers.create("busybox", "true", device_requests=[request(count=1, capabilities=[["gpu"]])])
     kept = client.api.inspect_container(made.id)["HostConfig"]["DeviceRequests"]
     assert kept == [{"Driver": "", "Count": 1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]
