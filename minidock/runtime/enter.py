@@ -33,7 +33,8 @@ def plan(
     from minidock.kernel import workdir
 
     affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
-    child: list[Step] = [*agent(spec, state or {}), *_affinity(affinity.initial), *cgroups.child]
+    child: list[Step] = [*agent(spec, state or {}), *_weight(spec, process), *_affinity(affinity.initial)]
+    child += cgroups.child
     late = ("user", "mount") if os.geteuid() == 0 else ("mount",)
     kinds = sorted(namespaces.KINDS.values(), key=lambda facts: late.index(facts.name) if facts.name in late else -1)
     for facts in kinds:
@@ -60,6 +61,17 @@ def plan(
         umask=0o022 if process.user.umask is None else process.user.umask,
         held=held(spec, process),
     )
+
+
+def _weight(spec: Spec, process: Process) -> list[Step]:
+    """When memory runs out, it is weighed as the container is. First of all, while the host's /proc is in sight."""
+    own = process.oom_score_adj
+    weight = own if own is not None or spec.process is None else spec.process.oom_score_adj
+    if weight is None:
+        return []
+    from minidock.kernel import sysctl
+
+    return [sysctl.SetOomScoreAdj(weight)]
 
 
 def _affinity(processors: str) -> list[Step]:
