@@ -38,6 +38,13 @@ ATTRIBUTES = {
     "symfollow": (0, NOSYMFOLLOW),
 }
 
+SUPERBLOCK = ("sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand")
+"""Of the file system, whoever mounts it: fsconfig(2) knows these for every kind."""
+
+IDLE = ("defaults", "loud", "silent", "iversion", "noiversion")
+"""mount(2) has flags for them and fsconfig(2) nothing: how much is logged of a mount that fails, which the error has
+here anyway; and counting a file's versions, which file systems that can do unasked (ext4 since Linux 6.1)."""
+
 PROPAGATION = {"private": MS_PRIVATE, "shared": MS_SHARED, "slave": MS_SLAVE, "unbindable": MS_UNBINDABLE}
 
 
@@ -61,9 +68,8 @@ class Options(msgspec.Struct, frozen=True):
 def known() -> list[str]:
     """Every word that means something here; others are the file system's."""
     words = [*ATTRIBUTES, *PROPAGATION]
-    return sorted(
-        [*words, *(f"r{word}" for word in words), "bind", "rbind", "defaults", "tmpcopyup", "idmap", "ridmap"]
-    )
+    more = ["bind", "rbind", "tmpcopyup", "idmap", "ridmap", *SUPERBLOCK, *IDLE]
+    return sorted([*words, *(f"r{word}" for word in words), *more])
 
 
 def parse(words: list[str]) -> Options:
@@ -88,7 +94,7 @@ def parse(words: list[str]) -> Options:
             copy_up = True
         elif word in ("idmap", "ridmap"):
             mapped, mapped_recursively = True, word == "ridmap"
-        elif word != "defaults":
+        elif word not in IDLE:
             data.append(word)
     return Options(
         attr_set=attr[0],

@@ -28,9 +28,6 @@ FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
 MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 
 
-SUPERBLOCK_WORDS = ("sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand")
-
-
 class IsolateMounts(Step, frozen=True):
     """First of all: a new mount namespace is a copy whose mounts still *propagate* to the originals when they are
     shared, as systemd makes them. Without this, our pivot_root fails with EINVAL and our mounts appear on the host.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 from minidock.errors import Unsupported, UsageError
+from minidock.runtime.rules import check as check_rules
+from minidock.runtime.rules import own
 from minidock.spec import Spec
 
 KINDS = ("mount", "network", "uts", "pid", "ipc", "cgroup", "user", "time")
 
 
 def check(spec: Spec) -> None:
-    """Raises Unsupported with every member of config.json that would have to be ignored."""
+    """Raises Unsupported with every member of config.json that would have to be ignored, and UsageError for what
+    contradicts itself."""
     process, linux = spec.process, spec.linux
     present = {
         "linux.intelRdt": linux.intel_rdt is not None,
@@ -23,7 +24,8 @@ def check(spec: Spec) -> None:
     missing = [name for name, found in present.items() if found]
     if missing:
         raise Unsupported(f"this config.json asks for what is not honoured yet: {', '.join(missing)}")
-    if linux.net_devices and not _own(spec, "network"):
+    check_rules(spec)
+    if linux.net_devices and not own(spec, "network"):
         raise UsageError("unable to move network devices without a private NET namespace")
     users = linux.namespace("user")
     if users and not users.path and not (linux.uid_mappings and linux.gid_mappings):
@@ -44,22 +46,13 @@ def _check_sysctls(spec: Spec) -> None:
         if name == "kernel.domainname":
             if spec.domainname not in ("", value):
                 raise UsageError(f'sysctl "{name}" is not allowed as it conflicts with the OCI "domainname" field')
-            if not _own(spec, "uts"):
+            if not own(spec, "uts"):
                 raise UsageError(f'sysctl "{name}" is not allowed in the hosts UTS namespace')
         elif name in IPC or name.startswith("fs.mqueue."):
-            if not _own(spec, "ipc"):
+            if not own(spec, "ipc"):
                 raise UsageError(f'sysctl "{name}" is not allowed in the hosts ipc namespace')
         elif name.startswith("net."):
-            if not _own(spec, "network"):
+            if not own(spec, "network"):
                 raise UsageError(f'sysctl "{name}" not allowed in host network namespace')
         else:
             raise UsageError(f'sysctl "{name}" is not in a separate kernel namespace')
-
-
-def _own(spec: Spec, kind: str) -> bool:
-    """Whether the namespace is another than ours."""
-    entry = spec.linux.namespace(kind)
-    if entry is None:
-        return False
-    file = "net" if kind == "network" else kind
-    return not entry.path or not os.path.exists(entry.path) or not os.path.samefile(entry.path, f"/proc/self/ns/{file}")

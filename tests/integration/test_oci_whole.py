@@ -24,6 +24,9 @@ RIGHTS = {
 }
 
 
+TMPFS = ["size=64k", "mode=700", "uid=1000", "nosymfollow", "dirsync", "silent", "noiversion", "loud", "defaults"]
+
+
 def whole(source: Path, config: dict[str, Any]) -> None:
     process, linux = config["process"], config["linux"]
     process |= {
@@ -45,7 +48,7 @@ def whole(source: Path, config: dict[str, Any]) -> None:
     config["mounts"] += [
         {"destination": "/rec", "type": "none", "source": str(source), "options": recursive},
         {"destination": "/one", "type": "bind", "source": str(source), "options": ["rbind", "ro", "unbindable"]},
-        {"destination": "/sized", "type": "tmpfs", "options": ["size=64k", "mode=700", "uid=1000", "nosymfollow"]},
+        {"destination": "/sized", "type": "tmpfs", "options": TMPFS},
     ]
     linux["namespaces"].append({"type": "time"})
     linux["timeOffsets"] = {"boottime": {"secs": 500000, "nanosecs": 5}, "monotonic": {"secs": 400000}}
@@ -98,7 +101,8 @@ LOOKS = {
     "echo $WORD; umask; pwd; cat /proc/self/oom_score_adj": "said 0027 /made/for/it 321",
     "stat -c %a:%u:%g:%t:%T /dev/odd; stat -c %F:%a /dev/line": "640:7:8:1:5 fifo:600",
     "stat -c %a:%u /sized; cat /proc/version; ls /proc/tty": "700:1000",
-    "grep -o size=64k /proc/mounts; grep ^Cpus_allowed_list /proc/self/status": "size=64k Cpus_allowed_list: 0",
+    "grep -o dirsync,.*size=64k /proc/mounts": "dirsync,relatime,nosymfollow,size=64k",
+    "grep ^Cpus_allowed_list /proc/self/status": "Cpus_allowed_list: 0",
     "cat /proc/self/timens_offsets": "monotonic 400000 0 boottime 500000 5",
 }
 

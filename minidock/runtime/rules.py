@@ -1,0 +1,105 @@
+"""What a config.json must not say: contradictions, and what would change the host instead of the container.
+
+Each is a MUST of the runtime specification (config.md, config-linux.md) or, where that is silent, a refusal of runc's.
+A member that would be left out in silence is as bad as one that is wrong: who wrote it believes that it holds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from minidock.errors import UsageError
+from minidock.spec import Hook, Process, Seccomp, Spec
+
+VERSION = re.compile(r"(\d+)\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
+PROPAGATIONS = ("", *(f"{more}{word}" for more in ("", "r") for word in ("private", "shared", "slave", "unbindable")))
+TAKES_NUMBER = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+
+
+def check(spec: Spec) -> None:
+    """Raises UsageError for the first."""
+    found = VERSION.fullmatch(spec.oci_version)
+    if found is None:
+        raise UsageError(f"invalid ociVersion {spec.oci_version!r}", hint="such as 1.2.0: semver.org")
+    if int(found[1]) > 1:
+        raise UsageError(f"this config.json is of version {spec.oci_version} of the specification, which is not known")
+    _namespaces(spec)
+    _paths(spec)
+    _hooks(spec)
+    if spec.process:
+        _process(spec.process)
+    if spec.linux.seccomp:
+        _seccomp(spec.linux.seccomp)
+
+
+def own(spec: Spec, kind: str) -> bool:
+    """Whether the namespace is another than ours."""
+    entry = spec.linux.namespace(kind)
+    if entry is None:
+        return False
+    file = "net" if kind == "network" else kind
+    return not entry.path or not os.path.exists(entry.path) or not os.path.samefile(entry.path, f"/proc/self/ns/{file}")
+
+
+def _twice(words: Iterable[str]) -> list[str]:
+    words = list(words)
+    return [word for place, word in enumerate(words) if word in words[:place]]
+
+
+def _namespaces(spec: Spec) -> None:
+    linux = spec.linux
+    if twice := _twice(entry.type for entry in linux.namespaces):
+        raise UsageError(f"linux.namespaces has {twice[0]} twice")
+    if spec.hostname and not own(spec, "uts"):
+        raise UsageError("unable to set hostname without a private UTS namespace")
+    if spec.domainname and not own(spec, "uts"):
+        raise UsageError("unable to set domainname without a private UTS namespace")
+    times = linux.namespace("time")
+    if linux.time_offsets and (times is None or times.path):
+        raise UsageError("time namespace offsets specified, but no new time namespace is made")
+    if (linux.uid_mappings or linux.gid_mappings) and not linux.namespace("user"):
+        raise UsageError("user namespace mappings specified, but user namespace isn't enabled in the config")
+
+
+def _paths(spec: Spec) -> None:
+    for name, paths in (("maskedPaths", spec.linux.masked_paths), ("readonlyPaths", spec.linux.readonly_paths)):
+        if wrong := [path for path in paths if not path.startswith("/")]:
+            raise UsageError(f"linux.{name}: {wrong[0]!r} is not an absolute path")
+    if spec.linux.rootfs_propagation not in PROPAGATIONS:
+        raise UsageError(f"rootfsPropagation={spec.linux.rootfs_propagation} is not supported")
+    for mount in spec.mounts:
+        if bool(mount.uid_mappings) != bool(mount.gid_mappings):
+            raise UsageError(f"the mount at {mount.destination} must have both uidMappings and gidMappings, or neither")
+
+
+def _hooks(spec: Spec) -> None:
+    hooks = spec.hooks
+    if hooks is None:
+        return
+    everyone: list[Hook] = [*hooks.prestart, *hooks.create_runtime, *hooks.create_container, *hooks.start_container]
+    for hook in [*everyone, *hooks.poststart, *hooks.poststop]:
+        if not hook.path.startswith("/"):
+            raise UsageError(f"hooks: the path {hook.path!r} is not absolute")
+        if hook.timeout is not None and hook.timeout <= 0:
+            raise UsageError(f"hooks: the timeout of {hook.path} must be greater than zero")
+
+
+def _process(process: Process) -> None:
+    if not process.cwd.startswith("/"):
+        raise UsageError("Cwd must be an absolute path")
+    if twice := _twice(limit.type for limit in process.rlimits):
+        raise UsageError(f"process.rlimits has {twice[0]} twice")
+
+
+def _seccomp(profile: Seccomp) -> None:
+    if profile.listener_metadata and not profile.listener_path:
+        raise UsageError("seccomp: listenerMetadata without listenerPath")
+    if profile.default_errno_ret is not None and profile.default_action not in TAKES_NUMBER:
+        raise UsageError(f"seccomp: defaultErrnoRet with {profile.default_action}, which returns none")
+    for rule in profile.syscalls:
+        if not rule.names:
+            raise UsageError("seccomp: a rule without names")
+        if rule.errno_ret is not None and rule.action not in TAKES_NUMBER:
+            raise UsageError(f"seccomp: errnoRet with {rule.action}, which returns none")

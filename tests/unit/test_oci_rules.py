@@ -1,0 +1,67 @@
+"""What a config.json must not say is refused before anything is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minidock import spec
+from minidock.errors import MinidockError
+from minidock.runtime import support
+
+KINDS = [{"type": kind} for kind in ("mount", "pid", "uts", "ipc", "network")]
+GOOD: dict[str, Any] = {"ociVersion": "1.1.0+dev", "process": {"cwd": "/"}, "linux": {"namespaces": KINDS}}
+
+
+def linux(**members: Any) -> dict[str, Any]:
+    return {"linux": {"namespaces": KINDS, **members}}
+
+
+def process(**members: Any) -> dict[str, Any]:
+    return {"process": {"cwd": "/", **members}}
+
+
+def seccomp(**members: Any) -> dict[str, Any]:
+    return linux(seccomp={"defaultAction": "SCMP_ACT_ALLOW", **members})
+
+
+CORE = {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}
+SHARED = {"type": "uts", "path": "/proc/self/ns/uts"}
+ONE = [{"containerID": 0, "hostID": 0, "size": 1}]
+REFUSED = {
+    "invalid ociVersion 'one'": {"ociVersion": "one"},
+    "of version 2.0.0": {"ociVersion": "2.0.0"},
+    "pid twice": linux(namespaces=[*KINDS, {"type": "pid"}]),
+    "namespaces: odd": linux(namespaces=[*KINDS, {"type": "odd"}]),
+    # Else it would be the host's name that changes.
+    "set hostname without": {"hostname": "box", "linux": {"namespaces": [{"type": "mount"}]}},
+    "set domainname without": {"domainname": "box", "linux": {"namespaces": [{"type": "mount"}, SHARED]}},
+    "no new time namespace": linux(timeOffsets={"boottime": {"secs": 1}}),
+    "user namespace isn't enabled": linux(uidMappings=ONE, gidMappings=ONE),
+    "linux.maskedPaths: 'proc/keys'": linux(maskedPaths=["proc/keys"]),
+    "linux.readonlyPaths: 'proc'": linux(readonlyPaths=["proc"]),
+    "rootfsPropagation=odd": linux(rootfsPropagation="odd"),
+    "mount at /x must have both": {"mounts": [{"destination": "/x", "uidMappings": ONE}]},
+    "'sh' is not absolute": {"hooks": {"poststop": [{"path": "sh"}]}},
+    "greater than zero": {"hooks": {"startContainer": [{"path": "/sh", "timeout": 0}]}},
+    "Cwd must be an absolute path": process(cwd="tmp"),
+    "RLIMIT_CORE twice": process(rlimits=[CORE, CORE]),
+    "listenerMetadata without": seccomp(listenerMetadata="some"),
+    "defaultErrnoRet with SCMP_ACT_ALLOW": seccomp(defaultErrnoRet=1),
+    "errnoRet with SCMP_ACT_TRAP": seccomp(syscalls=[{"names": ["sync"], "action": "SCMP_ACT_TRAP", "errnoRet": 1}]),
+    "a rule without names": seccomp(syscalls=[{"names": [], "action": "SCMP_ACT_TRAP"}]),
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_a_contradiction_is_refused(said: str) -> None:
+    with pytest.raises(MinidockError, match=said):
+        support.check(spec.from_json(spec.msgspec.json.encode({**GOOD, **REFUSED[said]})))
+
+
+def test_what_contradicts_nothing_is_not() -> None:
+    more = {"hostname": "box", "domainname": "of", "hooks": {"poststop": [{"path": "/sh", "timeout": 1}]}}
+    times = linux(namespaces=[*KINDS, {"type": "time"}], timeOffsets={"boottime": {"secs": 1}})
+    for change in ({}, more, times, seccomp(syscalls=[{"names": ["sync"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}])):
+        support.check(spec.from_json(spec.msgspec.json.encode({**GOOD, **change})))
