@@ -9,6 +9,7 @@ open_tree(2), move_mount(2).
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -16,7 +17,7 @@ from typing import ClassVar
 
 import msgspec
 
-from minidock.errors import MinidockError
+from minidock.errors import MinidockError, SystemCallFailed
 from minidock.kernel import rootpath, syscalls
 from minidock.kernel.mount_options import MS_PRIVATE, MS_REC, PROPAGATION, RDONLY, Options, parse
 from minidock.steps import Live, Step
@@ -148,6 +149,26 @@ class MountFilesystem(Step, frozen=True):
         mode = stat.S_IMODE(os.fstat(here).st_mode)
         os.close(here)
         return [*self.options, f"mode={mode:o}"]
+
+
+class MountSysfs(MountFilesystem, frozen=True):
+    """A new sysfs takes rights over the network namespace that it will show: the root of a user namespace has none
+    over the host's. Then it is the host's own, without what hangs below: its cgroups are nobody else's."""
+
+    def apply(self, live: Live) -> None:
+        from minidock.kernel.bind import BindMount
+
+        try:
+            super().apply(live)
+        except SystemCallFailed as error:
+            if error.number != errno.EPERM:
+                raise
+            BindMount(self.rootfs, self.destination, "/sys", ["bind", *self.options], lent=True).apply(live)
+
+    def lend(self, live: Live) -> int:
+        from minidock.kernel.bind import take
+
+        return take("/sys", ["bind"])
 
 
 def change(mounted: int, options: Options) -> None:

@@ -213,7 +213,10 @@ class Runtime:
 
             told = hook_state(config, state.id, Path(state.bundle), "stopped")
             # It is gone: runtime.md, "Lifecycle", wants a warning and the other hooks.
-            run("poststop", config.hooks.poststop, told, 0, _still(state.bundle), warn=self.warn)
+            run("poststop", config.hooks.poststop, told, 0, _still(state.bundle), warn=self._warn_of_hook)
+
+    def _warn_of_hook(self, problem: str) -> None:
+        self.warn(f"poststop hook failed with exit code, signal or time: {problem}")
 
     def _undo(self, container_id: str, directory: Path) -> None:
         with contextlib.suppress(FileNotFoundError):

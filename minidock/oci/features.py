@@ -37,7 +37,7 @@ def features() -> int:
             "mountExtensions": {"idmap": {"enabled": True}},
         },
         "annotations": {"org.minidock.version": __version__},
-        "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
+        "potentiallyUnsafeConfigAnnotations": ["run.oci."],
     }
     print(msgspec.json.format(msgspec.json.encode(told), indent=4).decode())
     return 0

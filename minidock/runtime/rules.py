@@ -15,6 +15,8 @@ from minidock.spec import Hook, Process, Seccomp, Spec
 
 VERSION = re.compile(r"(\d+)\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 PROPAGATIONS = ("", *(f"{more}{word}" for more in ("", "r") for word in ("private", "shared", "slave", "unbindable")))
+UNKNOWN_FAILS = "run.oci.seccomp_fail_unknown_syscall"
+"""crun's annotation: a name that no architecture has is a slip, and not a call that this kernel is too old for."""
 TAKES_NUMBER = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 
 
@@ -32,6 +34,8 @@ def check(spec: Spec) -> None:
         _process(spec.process)
     if spec.linux.seccomp:
         _seccomp(spec.linux.seccomp)
+        if spec.annotations.get(UNKNOWN_FAILS, "0") != "0":
+            _names_of_calls(spec.linux.seccomp)
 
 
 def own(spec: Spec, kind: str) -> bool:
@@ -103,3 +107,11 @@ def _seccomp(profile: Seccomp) -> None:
             raise UsageError("seccomp: a rule without names")
         if rule.errno_ret is not None and rule.action not in TAKES_NUMBER:
             raise UsageError(f"seccomp: errnoRet with {rule.action}, which returns none")
+
+
+def _names_of_calls(profile: Seccomp) -> None:
+    from minidock.kernel import seccomp_arch
+
+    known = {name for calls in seccomp_arch.numbers().values() for name in calls}
+    if unknown := [name for rule in profile.syscalls for name in rule.names if name not in known]:
+        raise UsageError(f"seccomp: unknown syscall {unknown[0]}", hint=f"{UNKNOWN_FAILS} is set")

@@ -105,6 +105,8 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
         from minidock.kernel.copy_up import MountFilled
 
         return MountFilled(rootfs, destination, mount.type, mount.source, mount.options)
+    if mount.type == "sysfs" and spec.linux.namespace("user"):
+        return mounts.MountSysfs(rootfs, destination, mount.type, mount.source, mount.options)
     options = [word for word in mount.options if word != "ro"] if late(mount) else mount.options
     return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, options)
 

@@ -104,6 +104,7 @@ def test_a_poststop_hook_that_fails_is_a_warning_and_the_others_run(oci: Run, bu
     result = run_with(oci, bundle, change)
     assert result.returncode == 7
     assert "level=warning" in result.stderr
+    assert "poststop hook failed" in result.stderr  # crun's words, then runc's
     assert "error running poststop hook #0: exit status 5" in result.stderr
     assert json.loads(ended.read_text())["status"] == "stopped"
     assert oci("list", "-q").stdout == ""

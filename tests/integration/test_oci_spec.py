@@ -139,6 +139,20 @@ def test_a_new_user_namespace_without_mappings_has_the_caller_s_users(oci: Run, 
     assert {"nosuid", "noexec"} <= set(lines[4][3].split(","))
 
 
+def test_a_sysfs_with_the_host_s_network_is_the_host_s_in_a_user_namespace(oci: Run, bundle: Path) -> None:
+    """The kernel makes none there; what hangs below the host's, its cgroups above all, doesn't come along."""
+
+    def change(config: dict) -> None:
+        kept = [entry for entry in config["linux"]["namespaces"] if entry["type"] != "network"]
+        config["linux"]["namespaces"] = [*kept, {"type": "user"}]
+        config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] != "/sys/fs/cgroup"]
+        config["process"]["args"] = ["sh", "-c", "ls /sys/class/net /sys/fs/cgroup; grep ' /sys ' /proc/mounts"]
+
+    listed, _, mounted = run_with(oci, bundle, change).stdout.partition("sysfs /sys ")
+    assert listed.split() == ["/sys/class/net:", *sorted(os.listdir("/sys/class/net")), "/sys/fs/cgroup:"]
+    assert mounted.startswith("sysfs ro,nosuid,nodev,noexec") and mounted.count("\n") == 1
+
+
 def test_only_half_of_the_mappings_is_a_mistake(oci: Run, bundle: Path) -> None:
     def change(config: dict) -> None:
         config["linux"]["namespaces"].append({"type": "user"})

@@ -50,6 +50,10 @@ REFUSED = {
     "listenerMetadata without": seccomp(listenerMetadata="some"),
     "defaultErrnoRet with SCMP_ACT_ALLOW": seccomp(defaultErrnoRet=1),
     "errnoRet with SCMP_ACT_TRAP": seccomp(syscalls=[{"names": ["sync"], "action": "SCMP_ACT_TRAP", "errnoRet": 1}]),
+    "unknown syscall nosuch": {
+        **seccomp(syscalls=[{"names": ["sync", "nosuch"], "action": "SCMP_ACT_ERRNO"}]),
+        "annotations": {"run.oci.seccomp_fail_unknown_syscall": "1"},
+    },
     "a rule without names": seccomp(syscalls=[{"names": [], "action": "SCMP_ACT_TRAP"}]),
 }
 
