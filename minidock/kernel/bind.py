@@ -27,6 +27,8 @@ from minidock.kernel.mounts import OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, hang
 from minidock.spec import IdMapping
 from minidock.steps import Live, Step
 
+AT_SYMLINK_NOFOLLOW = 0x100  # linux/fcntl.h
+
 SUBDIRECTORY = "X-mount.subdir="
 """mount(8)'s word for a directory inside the source: --mount volume-subpath. It is resolved inside the source, since
 whoever can write there could have planted a link."""
@@ -110,6 +112,8 @@ class BindMount(Step, frozen=True):
         """Where it hangs, made when there is nothing: EINVAL or ENOTDIR otherwise, as a directory can only cover a
         directory, and a file a file."""
         make = rootpath.make_directories if is_directory else rootpath.make_file
+        if "dest-nofollow" in self.options and not is_directory:
+            make = rootpath.make_entry
         try:
             target = make(root, self.destination)
             if stat.S_ISDIR(os.fstat(target).st_mode) == is_directory:
@@ -188,6 +192,7 @@ def _attributes(mounted: int) -> set[str]:
 def take(source: str, options: list[str]) -> int:
     """A detached copy of what is mounted at the source, with what hangs below it for `rbind`."""
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (syscalls.AT_RECURSIVE if parse(options).recursive else 0)
+    flags |= AT_SYMLINK_NOFOLLOW if "src-nofollow" in options else 0
     owner, separator, path = source.partition("/root/")
     if separator and owner.startswith("/proc/") and owner.removeprefix("/proc/").isdecimal():
         return _borrow(int(owner.removeprefix("/proc/")), path, flags)

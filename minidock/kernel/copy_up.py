@@ -47,6 +47,41 @@ class CopyUp(Step, frozen=True):
         return os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+class CopyLink(Step, frozen=True):
+    """`copy-symlink`: what is to be shown is a symbolic link, so the container gets one with the same words."""
+
+    rootfs: str
+    destination: str
+    words: str
+    man: ClassVar[str] = "symlink(2)"
+
+    def describe(self) -> str:
+        return f"make the link {self.destination} to {self.words}"
+
+    def shell(self) -> str:
+        return f"ln -s {shlex.quote(self.words)} {shlex.quote(self.rootfs + self.destination)}"
+
+    def apply(self, live: Live) -> None:
+        root = rootpath.open_root(self.rootfs)
+        directory, _, name = self.destination.rpartition("/")
+        parent = rootpath.make_directories(root, directory)
+        try:
+            os.symlink(self.words, name, dir_fd=parent)
+        except FileExistsError:  # the same one, from the last time
+            if _words(parent, name) != self.words:
+                raise
+        finally:
+            os.close(parent)
+            os.close(root)
+
+
+def _words(directory: int, name: str) -> str:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError:  # EINVAL: no link at all
+        return ""
+
+
 class MountFilled(mounts.MountFilesystem, frozen=True):
     """`tmpcopyup`: the new tmpfs gets what the directory holds, before it hides it."""
 

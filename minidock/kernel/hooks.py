@@ -95,11 +95,13 @@ def run(
     """Raises MinidockError with runc's text for the first that fails or takes longer than its timeout. With `warn` that
     is told instead, and the others still run."""
     told = msgspec.json.encode({**state, "pid": pid})
+    noted = state.get("annotations", {}) if stage != "startContainer" else {}  # in there the path is the container's
+    sinks = [noted.get(f"run.oci.hooks.{name}", "") for name in ("stdout", "stderr")]
     before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(cwd)
         for number, hook in enumerate(hooks):
-            problem = _run(hook, told, spawn)
+            problem = _run(hook, told, spawn, sinks)
             if problem and warn:
                 warn(f"error running {stage} hook #{number}: {problem}")
             elif problem:
@@ -109,8 +111,11 @@ def run(
         os.close(before)
 
 
-def _run(hook: Hook, state: bytes, spawn: Callable[[Hook, Mapping[str, str], Sequence[int]], int]) -> str:
-    """What went wrong; empty when nothing did."""
+def _run(
+    hook: Hook, state: bytes, spawn: Callable[[Hook, Mapping[str, str], Sequence[int]], int], sinks: Sequence[str]
+) -> str:
+    """What went wrong; empty when nothing did. What the hook wrote is added to the files `sinks`, where they are named:
+    crun's annotations."""
     # Files in memory, not pipes: neither side can block the other, and what is left behind is nobody's.
     given, out, err = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr"))
     os.write(given, state)
@@ -119,6 +124,9 @@ def _run(hook: Hook, state: bytes, spawn: Callable[[Hook, Mapping[str, str], Seq
     env = os.environ if hook.env is None else dict(line.split("=", 1) for line in hook.env if "=" in line)
     try:
         outcome = _wait(spawn(hook, env, (given, out, err)), hook.timeout)
+        for path, fd in zip(sinks, (out, err), strict=True):
+            if path:
+                _append(path, fd)
         texts = [os.pread(fd, TOLD, 0).decode(errors="replace") for fd in (out, err)]
     except OSError as error:
         return f"fork/exec {hook.path}: {os.strerror(error.errno or 0).lower()}"
@@ -126,6 +134,14 @@ def _run(hook: Hook, state: bytes, spawn: Callable[[Hook, Mapping[str, str], Seq
         for fd in (given, out, err):
             os.close(fd)
     return f"{outcome}, stdout: {texts[0]}, stderr: {texts[1]}" if outcome else ""
+
+
+def _append(path: str, written: int) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, os.pread(written, os.fstat(written).st_size, 0))
+    finally:
+        os.close(file)
 
 
 def _wait(pid: int, timeout: int | None) -> str:

@@ -45,6 +45,9 @@ IDLE = ("defaults", "loud", "silent", "iversion", "noiversion")
 """mount(2) has flags for them and fsconfig(2) nothing: how much is logged of a mount that fails, which the error has
 here anyway; and counting a file's versions, which file systems that can do unasked (ext4 since Linux 6.1)."""
 
+LINKS = ("src-nofollow", "dest-nofollow", "copy-symlink")
+"""crun's, of a bind mount: a source or a place that is a symbolic link is meant itself, or is made anew instead."""
+
 PROPAGATION = {"private": MS_PRIVATE, "shared": MS_SHARED, "slave": MS_SLAVE, "unbindable": MS_UNBINDABLE}
 
 
@@ -68,7 +71,7 @@ class Options(msgspec.Struct, frozen=True):
 def known() -> list[str]:
     """Every word that means something here; others are the file system's."""
     words = [*ATTRIBUTES, *PROPAGATION]
-    more = ["bind", "rbind", "tmpcopyup", "idmap", "ridmap", *SUPERBLOCK, *IDLE]
+    more = ["bind", "rbind", "tmpcopyup", "idmap", "ridmap", *SUPERBLOCK, *IDLE, *LINKS]
     return sorted([*words, *(f"r{word}" for word in words), *more])
 
 
@@ -94,7 +97,7 @@ def parse(words: list[str]) -> Options:
             copy_up = True
         elif word in ("idmap", "ridmap"):
             mapped, mapped_recursively = True, word == "ridmap"
-        elif word not in IDLE:
+        elif word not in IDLE and word not in LINKS:
             data.append(word)
     return Options(
         attr_set=attr[0],

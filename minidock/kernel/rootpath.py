@@ -103,6 +103,26 @@ def make_file(root: int, path: str) -> int:
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
+def make_entry(root: int, path: str) -> int:
+    """The same, but a symlink that stands there is what is mounted on."""
+    directory, _, name = path.rstrip("/").rpartition("/")
+    parent = make_directories(root, directory)
+    try:
+        if not _exists_at(parent, name):
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent))
+        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _exists_at(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def demo() -> None:
     """An absolute symlink and `..` inside a root: neither leaves it."""
     import tempfile

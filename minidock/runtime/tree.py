@@ -83,6 +83,10 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
     from minidock.kernel import cgroup_mount, cgroups
 
     destination = _place(mount)
+    if "copy-symlink" in mount.options and os.path.islink(mount.source):
+        from minidock.kernel.copy_up import CopyLink
+
+        return CopyLink(rootfs, destination, os.readlink(mount.source))
     if _is_bind(mount):
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
         uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []

@@ -99,11 +99,13 @@ def test_a_poststop_hook_that_fails_is_a_warning_and_the_others_run(oci: Run, bu
 
     def change(config: dict) -> None:
         config["process"]["args"] = ["sh", "-c", "exit 7"]
-        config["hooks"] = {"poststop": [hook("exit 5"), hook(f"cat > {ended}")]}
+        config["annotations"] = {"run.oci.hooks.stdout": str(tmp_path / "said")}
+        config["hooks"] = {"poststop": [hook("echo one; exit 5"), hook(f"cat > {ended}; echo two; echo bad >&2")]}
 
     result = run_with(oci, bundle, change)
     assert result.returncode == 7
     assert "level=warning" in result.stderr
+    assert (tmp_path / "said").read_text() == "one\ntwo\n"
     assert "poststop hook failed" in result.stderr  # crun's words, then runc's
     assert "error running poststop hook #0: exit status 5" in result.stderr
     assert json.loads(ended.read_text())["status"] == "stopped"

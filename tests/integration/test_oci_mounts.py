@@ -47,6 +47,21 @@ def test_bind_and_rbind_and_a_device_whose_path_ends_in_a_slash(oci: Run, bundle
     assert run_with(oci, bundle, change).stdout.split() == [str(2 * mounted), "1:5"]
 
 
+def test_links_are_meant_themselves_where_crun_s_words_say_so(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "link"
+    source.symlink_to("/to/nowhere")
+    (bundle / "rootfs" / "two").symlink_to("gone")
+
+    def change(config: dict) -> None:
+        for place, words in (("/one", ["copy-symlink"]), ("/two", ["src-nofollow", "dest-nofollow"])):
+            config["mounts"].append({"destination": place, "source": str(source), "options": ["bind", *words]})
+        config["process"]["args"] = ["sh", "-c", "readlink /one; readlink /two"]
+
+    for _ in range(2):  # the copy stays in the bundle
+        assert run_with(oci, bundle, change).stdout.split() == ["/to/nowhere"] * 2
+    assert os.readlink(bundle / "rootfs" / "two") == "gone"
+
+
 def test_an_idmapped_mount_shows_other_owners(oci: Run, bundle: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
