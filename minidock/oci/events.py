@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from minidock.errors import Conflict, ContainerNotFound, UsageError
-from minidock.kernel import blkio, cgroups, cpu, hugetlb, memory, pids
+from minidock.kernel import blkio, cgroups, cpu, cpuset, hugetlb, memory, pids
+from minidock.kernel.cgroup_files import read_number
 from minidock.oci.container import Runtime
 from minidock.oci.state import State
 from minidock.oci.words import Words
@@ -109,9 +110,22 @@ def stats(state: State) -> dict[str, Any]:
         "hugetlb": {
             page: {"usage": values["current"] or 0, "failcnt": 0} for page, values in hugetlb.read(cgroup).items()
         },
+        "cpuset": _cpuset(cgroup),
         "intel_rdt": {},
         "network_interfaces": None,
     }
+
+
+CPUSET = ("cpu_exclusive", "mem_hardwall", "mem_exclusive", "memory_migrate", "memory_spread_page",
+          "memory_spread_slab", "memory_pressure", "sched_load_balance", "sched_relax_domain_level")  # fmt: skip
+"""Files of version 1; version 2 has none of them, and runc says 0."""
+
+
+def _cpuset(cgroup: cgroups.Cgroup) -> dict[str, Any]:
+    """cpuset(7). Which processors and memory nodes count in the end, as numbers."""
+    lists = {name: sorted(cpuset.parse(text)) for name, text in cpuset.read(cgroup).items() if text}
+    directory = cgroup.directory("cpuset")
+    return lists | {name: read_number(f"{directory}/cpuset.{name}") or 0 for name in CPUSET}
 
 
 def _io(cgroup: cgroups.Cgroup, what: str) -> list[dict[str, Any]]:
