@@ -14,6 +14,7 @@ Only the driver's library knows the UUIDs (MIG-…).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,13 @@ def instances(root: Path, minor: int) -> list[Instance]:
     for gpu in _numbered(root / CAPABILITIES / f"gpu{minor}" / "mig", "gi"):
         found += [Instance(_minor(gpu), _minor(compute)) for compute in _numbered(gpu, "ci")]
     return found
+
+
+def major(numbers: Mapping[str, int]) -> int:
+    """The number of the capabilities' nodes, of /proc/devices."""
+    if MODULE not in numbers:
+        raise MinidockError(f"a GPU is cut into MIG instances, and /proc/devices has no {MODULE} to open them by")
+    return numbers[MODULE]
 
 
 def _numbered(directory: Path, prefix: str) -> list[Path]:

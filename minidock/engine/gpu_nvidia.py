@@ -70,9 +70,11 @@ def _devices(root: Path, numbers: dict[str, int], number: int, path: Path) -> li
     facts = {name.strip(): value.strip() for name, value in facts.items()}
     minor = int(facts["Device Minor"])  # as a rule the number, but not always
     nodes = [_node(root, f"nvidia{minor}", _frontend(numbers), minor), *_rendering(root, path.parent.name)]
+    found = gpu_mig.instances(root, minor)
+    caps_major = gpu_mig.major(numbers) if found else 0
     instances = [
-        [_node(root, f"nvidia-caps/nvidia-cap{cap}", numbers[gpu_mig.MODULE], cap) for cap in (each.gpu, each.compute)]
-        for each in gpu_mig.instances(root, minor)
+        [_node(root, f"nvidia-caps/nvidia-cap{cap}", caps_major, cap) for cap in (each.gpu, each.compute)]
+        for each in found
     ]
     caps = {node.path: node for pair in instances for node in pair}
     whole = Edits(device_nodes=[*nodes, *caps.values()])

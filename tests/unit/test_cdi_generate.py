@@ -83,6 +83,9 @@ def test_the_instances_of_a_gpu_that_is_cut(nvidia: Path) -> None:
     node = made.devices[-1].container_edits.device_nodes[-1]
     assert (node.path, node.major, node.minor) == ("/dev/nvidia-caps/nvidia-cap104", 510, 104)
     cdi_specs.check(made)
+    put(nvidia, "proc/devices", "Character devices:\n195 nvidia-frontend\n511 nvidia-uvm\n\n")
+    with pytest.raises(MinidockError, match="has no nvidia-caps"):
+        cdi_generate.generate(root=nvidia)
     put(nvidia, "proc/driver/nvidia/capabilities/gpu1/mig/gi2/access", "nothing\n")
     with pytest.raises(MinidockError, match="gi2/access names no DeviceFileMinor"):
         cdi_generate.generate(root=nvidia)
