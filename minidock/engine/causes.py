@@ -116,7 +116,7 @@ CAUSES = [
     ),
     Cause(
         "a capability or the system call filter is in the way",
-        r"operation not permitted|\bEPERM\b|bad system call|\bSIGSYS\b",
+        r"operation not permitted|\bEPERM\b|bad system call|\bSIGSYS\b|are you root|must be (root|superuser)",
         "root in a container has 14 of the 41 capabilities, and a filter (seccomp) that answers EPERM to calls that "
         "containers rarely need: mount, clock_settime, bpf, new namespaces …",
         "capabilities(7), seccomp(2)",

@@ -28,6 +28,7 @@ def titles(minidock: Minidock, name: str) -> list[str]:
         ([], ["/etc/passwd"], "permission denied", "permission denied"),
         (["--read-only"], ["touch", "/x"], "a file system is read-only", "Read-only file system"),
         (["--cap-drop", "CHOWN"], ["chown", "1", "/tmp"], "a capability or the system call filter is in the way", ""),
+        ([], ["mount", "-t", "tmpfs", "t", "/mnt"], "a capability or the system call filter is in the way", "you root"),
         (["--network", "none"], ["nslookup", "a.example", "1.1.1.1"], "a network could not be reached", "unreachable"),
         (["--tmpfs", "/t:size=4k"], ["dd", "if=/dev/zero", "of=/t/x", "bs=9k", "count=1"], "the disk is full", "space"),
         (["-m", "12m", "--memory-swap", "12m"], ["sh", "-c", "tail /dev/zero"], "out of memory", "memory limit 12 MiB"),
