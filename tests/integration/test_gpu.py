@@ -61,25 +61,25 @@ def test_a_program_finds_the_libraries_of_the_capabilities_that_it_has(minidock:
     )
 
 
-@pytest.mark.parametrize(
-    ("variables", "nodes", "shown"),
-    [
-        (["NVIDIA_VISIBLE_DEVICES=all"], "nvidia0 nvidia1", "all"),
-        (["NVIDIA_VISIBLE_DEVICES=1"], "nvidia1", "1"),
-        (["NVIDIA_VISIBLE_DEVICES=GPU-0aaa,1"], "nvidia0 nvidia1", "GPU-0aaa,1"),
-        (["CUDA_VERSION=10.0"], "nvidia0 nvidia1", "all"),
-        (["NVIDIA_VISIBLE_DEVICES=none"], "", "none"),
-        (["NVIDIA_VISIBLE_DEVICES=void"], None, "void"),
-        ([], None, ""),
-    ],
-)
-def test_the_runtime_nvidia_reads_the_variable(
-    minidock: Minidock, driver: Path, variables: list[str], nodes: str | None, shown: str
-) -> None:
-    env = [part for line in variables for part in ("-e", line)]
+RUNTIME = [
+    (["NVIDIA_VISIBLE_DEVICES=all"], "nvidia0 nvidia1", "all"),
+    (["NVIDIA_VISIBLE_DEVICES=1"], "nvidia1", "1"),
+    (["NVIDIA_VISIBLE_DEVICES=GPU-0aaa,1"], "nvidia0 nvidia1", "GPU-0aaa,1"),
+    (["CUDA_VERSION=10.0"], "nvidia0 nvidia1", "all"),
+    (["NVIDIA_VISIBLE_DEVICES=none"], "", "none"),
+    (["NVIDIA_VISIBLE_DEVICES=void"], None, "void"),
+    ([], None, ""),
+]
+"""The variables; nodes of GPUs, or None where nothing of the driver comes in; what the program then sees."""
+
+
+def test_the_runtime_nvidia_reads_the_variable(minidock: Minidock, driver: Path) -> None:
     script = "echo $(cd /dev; ls -d nvidia? 2>/dev/null); ls /dev/nvidiactl 2>/dev/null; echo $NVIDIA_VISIBLE_DEVICES"
-    said = minidock("run", "--rm", "--runtime", "nvidia", *env, "asker", "sh", "-c", script, check=True).stdout
-    assert said.splitlines() == [nodes or "", *(["/dev/nvidiactl"] if nodes is not None else []), shown]
+    for variables, nodes, shown in RUNTIME:
+        env = [part for line in variables for part in ("-e", line)]
+        said = minidock("run", "--rm", "--runtime", "nvidia", *env, "asker", "sh", "-c", script, check=True).stdout
+        control = [] if nodes is None else ["/dev/nvidiactl"]
+        assert said.splitlines() == [nodes or "", *control, shown], variables
 
 
 def test_gpus_overrules_the_variable_and_an_instance_of_mig_has_its_two_nodes(minidock: Minidock, driver: Path) -> None:
