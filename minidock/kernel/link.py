@@ -8,7 +8,7 @@ man: ip-link(8), rtnetlink(7), netdevice(7)
 
 from __future__ import annotations
 
-import socket
+import _socket
 import struct
 import time
 from typing import ClassVar
@@ -109,7 +109,7 @@ def index_of(name: str) -> int:
     network lock, which is held for milliseconds while the namespace of a dead container is torn down.
     """
     try:
-        return socket.if_nametoindex(name)
+        return _socket.if_nametoindex(name)
     except OSError:
         return 0
 

@@ -13,9 +13,9 @@ man: netlink(7), rtnetlink(7)
 
 from __future__ import annotations
 
+import _socket  # without the enumerations of socket.py, and what that imports: runtime/sync.py
 import errno
 import os
-import socket
 import struct
 from collections.abc import Iterator
 from types import TracebackType
@@ -77,7 +77,7 @@ class Netlink:
     """A netlink socket. With `pid` it speaks to the network namespace of that process instead of ours."""
 
     def __init__(self, protocol: int = NETLINK_ROUTE, *, pid: int = 0) -> None:
-        self.socket = _socket_in(pid, protocol) if pid else _socket(protocol)
+        self.socket = _socket_in(pid, protocol) if pid else _opened(protocol)
         self.sequence = 0
 
     def __enter__(self) -> Netlink:
@@ -132,9 +132,9 @@ def _raise_for(what: str, message: bytes, flags: int) -> None:
     raise SystemCallFailed(what, number, hint=hint)
 
 
-def _socket(protocol: int) -> socket.socket:
+def _opened(protocol: int) -> _socket.socket:
     try:
-        made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        made = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, protocol)
         made.bind((0, 0))
         # Ask for the kernel's own words in errors, beside the errno.
         made.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
@@ -143,7 +143,7 @@ def _socket(protocol: int) -> socket.socket:
     return made
 
 
-def _socket_in(pid: int, protocol: int) -> socket.socket:
+def _socket_in(pid: int, protocol: int) -> _socket.socket:
     """A socket of another process's network namespace. Only this thread moves, and only for a moment: setns(2)."""
     ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -151,7 +151,7 @@ def _socket_in(pid: int, protocol: int) -> socket.socket:
         try:
             syscalls.setns(theirs, CLONE_NEWNET)
             try:
-                return _socket(protocol)
+                return _opened(protocol)
             finally:
                 syscalls.setns(ours, CLONE_NEWNET)
         finally:

@@ -1,6 +1,6 @@
 """Containers of the runtime command line: create, start, kill, delete, and what they are in between.
 
-    create    makes everything; the first process waits at a fifo, `start-line`, before it becomes the command
+    create    makes everything; the first process waits at `exec.fifo` (runc's name) before it becomes the command
     start     writes one byte into the fifo
     delete    undoes, by the journal, what create did; the container must have ended
 
@@ -95,9 +95,9 @@ class Runtime:
         files.write_atomic(directory / "journal.json", steps.to_journal(undoable), durable=False)
         fifo = -1
         if not asked.start:
-            os.mkfifo(directory / "start-line", 0o600)
+            os.mkfifo(directory / "exec.fifo", 0o600)
             # Read and write: opening blocks neither us nor start, and the byte waits for whoever reads first.
-            fifo = os.open(directory / "start-line", os.O_RDWR | os.O_CLOEXEC)
+            fifo = os.open(directory / "exec.fifo", os.O_RDWR | os.O_CLOEXEC)
         states: list[State] = []
 
         def created(pid: int) -> None:
@@ -138,7 +138,7 @@ class Runtime:
             words = {"stopped": "cannot start a container that has stopped"}
             raise Conflict(words.get(status, "cannot start an already running container"))
         directory = self.root / container_id
-        line = directory / "start-line"
+        line = directory / "exec.fifo"
         fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if os.environ.get("NOTIFY_SOCKET") and (directory / "notify").is_dir() and not self.notifier:
             from minidock.oci.notify import Notifier
@@ -248,7 +248,7 @@ class Runtime:
 
         if freezer.state(state.cgroup) != "running":
             return "paused"
-        return "created" if (self.root / state.id / "start-line").exists() else "running"
+        return "created" if (self.root / state.id / "exec.fifo").exists() else "running"
 
     def describe(self, state: State) -> dict[str, Any]:
         """runtime-spec runtime.md, "State"; with runc's `rootfs`, `created` and `owner`."""

@@ -44,7 +44,7 @@ def test_2024_21626_the_runtime_holds_nothing_of_the_host_s(created: int) -> Non
     held = {os.readlink(entry) for entry in Path(f"/proc/{created}/fd").iterdir()}
     named = {path for path in held if path.startswith("/") and not path.startswith("/dev/")}
     allowed = (
-        "/start-line",
+        "/exec.fifo",
         "/out",
         "/err",
     )  # the fifo; what the test itself gave as output; and minidock-exec, at "/"

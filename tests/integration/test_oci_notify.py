@@ -65,7 +65,7 @@ def test_start_lasts_until_the_container_is_ready(
 
 
 def status_of(tmp_path: Path) -> str:
-    return "created" if (tmp_path / "state" / "box" / "start-line").exists() else "started"
+    return "created" if (tmp_path / "state" / "box" / "exec.fifo").exists() else "started"
 
 
 def test_the_container_finds_the_socket_by_the_name_it_is_given(
