@@ -9,6 +9,7 @@ replaced whole. A layer that a file here names is kept by the store's garbage co
 
 # Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
+import contextlib
 import hashlib
 import os
 import time
@@ -46,15 +47,19 @@ class Cache:
 
     def find(self, key: str) -> CacheEntry | None:
         """An entry whose layer is here. Looking at it makes it younger, for --filter until=."""
-        path = self.path(key)
+        entry = self.seen(key)
+        if entry is not None:
+            with contextlib.suppress(FileNotFoundError):  # it may be an image's, of --cache-from
+                os.utime(self.path(key))
+        return entry
+
+    def seen(self, key: str) -> CacheEntry | None:
+        """The same, and it stays as old as it is."""
         try:
-            entry = files.read_json(path, CacheEntry)
+            entry = files.read_json(self.path(key), CacheEntry)
         except FileNotFoundError:
             return self.imported.get(key)
-        if entry.layer is not None and not self._there(entry.layer):
-            return None
-        os.utime(path)
-        return entry
+        return entry if entry.layer is None or self._there(entry.layer) else None
 
     def _there(self, layer: Layer) -> bool:
         return self.store.layer(layer.diff_id) is not None and self.store.blob_path(layer.blob.digest).exists()

@@ -66,16 +66,13 @@ def script_of(command: Run, config: RunConfig) -> list[str]:
 
 def prepared(job: Job, command: Run, scope: Scope, state: State, others: dict[int, State]) -> Prepared:
     """Raises DockerfileError that points at a mount that can't be had."""
-    env = [line for line in state.config.env if "=" in line]
-    known = {line.partition("=")[0] for line in env}
-    env += [f"{name}={value}" for name, value in sorted(scope.args.items()) if name not in known]
-    argv = script_of(command, state.config)
-    network = command.network if command.at.values("network") else job.options.network
+    plain = plain_request(job, command, scope, state)
+    argv, env, cwd, network = plain.argv, plain.env, plain.cwd, plain.network
     makers = [_maker(job, command, mount, number, scope, others) for number, mount in enumerate(command.mounts)]
     document = command.at.heredocs[0] if argv and argv[0].startswith(f"{PIPES}/") and command.at.heredocs else None
-    cwd = state.config.working_dir or "/"
     key: list[object] = [argv, env, cwd, state.config.user, network, [maker.key for maker in makers]]
     key += [document.data if document else "", command.insecure, command.devices]
+    known = {line.partition("=")[0] for line in state.config.env}
     hidden = [f"{name}={value}" for name, value in scope.proxies().items() if name not in known]
 
     @contextlib.contextmanager
@@ -87,8 +84,18 @@ def prepared(job: Job, command: Run, scope: Scope, state: State, others: dict[in
             yield rows
 
     extra = [line for maker in makers for line in maker.env]
-    user, rights = state.config.user, (command.insecure, command.devices)
-    return Prepared(RunRequest([], argv, [*env, *hidden, *extra], cwd, user, network, [], *rights), mounts, key)
+    return Prepared(msgspec.structs.replace(plain, env=[*env, *hidden, *extra]), mounts, key)
+
+
+def plain_request(job: Job, command: Run, scope: Scope, state: State) -> RunRequest:
+    """What is in it without its mounts, and without the variables that no key has."""
+    env = [line for line in state.config.env if "=" in line]
+    known = {line.partition("=")[0] for line in env}
+    env += [f"{name}={value}" for name, value in sorted(scope.args.items()) if name not in known]
+    argv = script_of(command, state.config)
+    network = command.network if command.at.values("network") else job.options.network
+    cwd, user = state.config.working_dir or "/", state.config.user
+    return RunRequest([], argv, env, cwd, user, network, [], command.insecure, command.devices)
 
 
 class _Maker(msgspec.Struct, frozen=True):

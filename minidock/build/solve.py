@@ -62,10 +62,10 @@ class Job(msgspec.Struct, frozen=True):
 
 def solve_stage(job: Job, stage: Stage, base: State, others: dict[int, State]) -> State:
     """Raises DockerfileError, BuildFailed, MinidockError."""
-    return _Stage(job, stage, base, others).all()
+    return Building(job, stage, base, others).all()
 
 
-class _Stage:
+class Building:
     """One stage being built."""
 
     def __init__(self, job: Job, stage: Stage, base: State, others: dict[int, State]) -> None:

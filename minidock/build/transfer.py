@@ -147,7 +147,7 @@ def _pieces(
     if at.flag("checksum"):
         raise MinidockError("--checksum is for addresses only")
     for piece in copying.find(tree, text, ignore, exclude, parents=parents):
-        archive = at.keyword == "ADD" and not piece.is_directory and at.flag("unpack") != "false" and _is_archive(piece)
+        archive = at.keyword == "ADD" and not piece.is_directory and at.flag("unpack") != "false" and is_archive(piece)
         if archive:
             yield msgspec.structs.replace(piece, archive=True, label=_digest(piece))
         else:
@@ -161,7 +161,7 @@ def _download(job: Job, command: Copy, address: str) -> Piece:
     if wanted and wanted != got.digest:
         raise MinidockError(f"digest mismatch of {address}: {got.digest} instead of {wanted}")
     piece = Piece(Tree([place], plain=True), (got.path.name,), False, name=got.path.name)
-    if command.at.is_on("unpack") and _is_archive(piece):
+    if command.at.is_on("unpack") and is_archive(piece):
         return msgspec.structs.replace(piece, archive=True, label=got.digest)
     return piece
 
@@ -171,7 +171,7 @@ def _open(piece: Piece) -> int:
         return directory.open(piece.parts[-1])
 
 
-def _is_archive(piece: Piece) -> bool:
+def is_archive(piece: Piece) -> bool:
     with os.fdopen(_open(piece), "rb") as file:
         return fetching.begins_tar(file.read)[0]
 
@@ -191,7 +191,7 @@ def _heredocs(job: Job, command: Copy, scope: Scope) -> Iterator[Piece]:
     for heredoc in command.files:
         data = heredoc.data
         if heredoc.expand:
-            data = _filled(command, scope, data)
+            data = filled(command, scope, data)
         path = place / heredoc.name.replace("/", "_")
         path.write_bytes(data.encode(errors="surrogateescape"))
         path.chmod(0o644)
@@ -199,7 +199,7 @@ def _heredocs(job: Job, command: Copy, scope: Scope) -> Iterator[Piece]:
         yield Piece(Tree([place], plain=True), (path.name,), False, name=path.name)
 
 
-def _filled(command: Copy, scope: Scope, text: str) -> str:
+def filled(command: Copy, scope: Scope, text: str) -> str:
     """A heredoc's text with its variables. A backslash escapes, whatever the directive `escape` says."""
     try:
         return expand(text, scope.known(), quotes=False)

@@ -92,17 +92,17 @@ class Upper:
         set_xattrs(made, dict(xattrs))
         return made
 
-    def make_place(self, parts: Parts, *, is_directory: bool) -> None:
+    def make_place(self, parts: Parts, *, is_directory: bool, mode: int) -> None:
         """Something to mount over, unless there is anything."""
         if not parts or self.tree.status(parts) is not None:
             return
-        if is_directory:
-            os.close(self.directory(parts))
-            return
         here = self.directory(parts[:-1])
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(parts[-1], flags, 0o644, dir_fd=here))
+            if is_directory:
+                os.close(self._one_directory(here, parts, parts[-1], (0, 0), mode))
+            else:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(parts[-1], flags, mode, dir_fd=here))
         finally:
             os.close(here)
 

@@ -41,6 +41,8 @@ def build(arguments: list[str], **flags: FlagValue) -> None:
     request = make_request(arguments[0], flags)
     if flags["check"] or flags["call"] == "check":
         return _check(request)
+    if flags["dry_run"] or flags["as_shell"]:
+        return _only_tell(request, as_shell=flags["as_shell"])
     from .build_progress import choose
     from .telling import narrating
 
@@ -65,6 +67,17 @@ def build(arguments: list[str], **flags: FlagValue) -> None:
         _push(built, quiet=progress.is_quiet)
     _report(built, flags, quiet=progress.is_quiet)
     return None
+
+
+def _only_tell(request: BuildRequest, *, as_shell: bool) -> None:
+    from .telling import foretell
+
+    try:
+        told = context.engine().foretell_build(request, stdin=sys.stdin.buffer, as_shell=as_shell)
+    except (BuildFailed, DockerfileError) as error:
+        context.say(error.excerpt)
+        raise Complaint(f"ERROR: failed to build: failed to solve: {one_line(error)}", 1) from error
+    foretell(told, as_shell=as_shell)
 
 
 def _push(built: Built, *, quiet: bool) -> None:

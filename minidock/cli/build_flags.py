@@ -8,7 +8,7 @@ import os
 from ..engine.build_request import Output, SecretSource
 from ..errors import UsageError
 from . import parse_values as values
-from .flags import Flag, boolean, explain, many, number, refused, text, value
+from .flags import Flag, boolean, explain, foretelling, many, number, refused, text, value
 from .units import size, size_or_unlimited
 
 
@@ -167,6 +167,7 @@ RESULT = [
     boolean("load", "", 'Shorthand for "--output=type=docker": what happens anyway'),
     boolean("push", "", "Push the image under all its tags once it is built"),
     explain("Tell each step of each RUN asked of the kernel as it happens (=json, =html)"),
+    *foretelling(),
 ]
 
 RUNS = [

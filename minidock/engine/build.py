@@ -60,23 +60,23 @@ def build(
     store = ImageStore(layout)
     with _tidied(layout), store.bringing_in(), workplace(store) as place, agents(request.ssh, place) as ssh:
         (place / "scratch").mkdir()
-        context = _loaded(request, stdin, place / "scratch", tell)
+        context = loaded(request, stdin, place / "scratch", tell)
         file = grammar.parse(context.dockerfile, context.name)
         program = stages.program(file)
         findings = _findings(file, program, context, request)
         _stop_at(findings, lint.settings(file, request.build_args.get(CHECK, "")).error)
-        plan = _plan(request, program)
+        plan = plan_of(request, program)
         job = Job(
             plan=plan,
             context=context,
             store=store,
             cache=_cache(store, request),
-            options=_options(request, ssh),
+            options=options(request, ssh),
             run=functools.partial(_run, layout, request, narrator),
             image=functools.partial(image_state, layout, request, _silent),
             tell=tell,
             scratch=place / "scratch",
-            contexts=_contexts(plan, place / "scratch"),
+            contexts=contexts_of(plan, place / "scratch"),
             cache_mounts=layout.root / "build-mounts",
         )
         for arg in program.globals:
@@ -103,7 +103,7 @@ def _tidied(layout: Layout) -> Iterator[None]:
         raise
 
 
-def _plan(request: BuildRequest, program: stages.Program) -> Plan:
+def plan_of(request: BuildRequest, program: stages.Program) -> Plan:
     """What is to be done, if it may be done."""
     plan = stages.plan(
         program,
@@ -117,7 +117,7 @@ def _plan(request: BuildRequest, program: stages.Program) -> Plan:
     return plan
 
 
-def _contexts(plan: Plan, scratch: Path) -> dict[str, named.Files]:
+def contexts_of(plan: Plan, scratch: Path) -> dict[str, named.Files]:
     return {name: named.open_files(plan.contexts[name], scratch) for name in plan.contexts_used()}
 
 
@@ -144,7 +144,7 @@ def _stop_at(findings: list[Finding], counts_as_error: bool) -> None:
         raise BuildFailed(f"lint violation found for rules: {rules}", excerpt=findings[0].excerpt)
 
 
-def _loaded(request: BuildRequest, stdin: BinaryIO, scratch: Path, tell: Tell) -> Context:
+def loaded(request: BuildRequest, stdin: BinaryIO, scratch: Path, tell: Tell) -> Context:
     tell.begin("definition", "[internal] load build definition")
     try:
         context = open_context(request.context, file=request.file, stdin=stdin, scratch=scratch)
@@ -160,7 +160,7 @@ def _silent(line: str) -> None:
     """What making an image says that COPY --from asked for."""
 
 
-def _options(request: BuildRequest, ssh: dict[str, str]) -> Options:
+def options(request: BuildRequest, ssh: dict[str, str]) -> Options:
     return Options(
         no_cache=request.no_cache,
         no_cache_stages=request.no_cache_stages,

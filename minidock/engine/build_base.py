@@ -40,13 +40,13 @@ def begin(layout: Layout, request: BuildRequest, job: Job, stage: Stage, states:
     if isinstance(base, int):
         return states[base]
     if base == SCRATCH:
-        return _nothing(request)
+        return nothing(request)
     made = 1 + sum(command.at.keyword in ("RUN", "COPY", "ADD", "WORKDIR") for command in stage.commands)
     title = f"{stage.title} " if stage.name or len(job.plan.needs) > 1 else ""
     step = f"{stage.index}/1"
     if isinstance(base, Named):
         job.tell.begin(step, f"[{title}1/{made}] FROM {base.name}")
-        return _from_files(job, base.name, job.contexts[base.name], _nothing(request), step)
+        return _from_files(job, base.name, job.contexts[base.name], nothing(request), step)
     job.tell.begin(step, f"[{title}1/{made}] FROM {reference.parse(base).tagged().full}")
     wanted = stages.platform_of(job.plan, stage) or request.platform
     try:
@@ -107,7 +107,7 @@ def target_platform(request: BuildRequest) -> Platform:
     return parse_platform(request.platform) if request.platform else host_platform()
 
 
-def _nothing(request: BuildRequest) -> State:
+def nothing(request: BuildRequest) -> State:
     platform = target_platform(request)
     config = RunConfig(env=[f"PATH={DEFAULT_PATH}"])
     return State(config, architecture=platform.architecture, os=platform.os, variant=platform.variant)

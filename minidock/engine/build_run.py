@@ -180,12 +180,15 @@ def _outside(plan: MountPlan, maps: IdMaps | None) -> tuple[int, int]:
 
 def _make_places(init: Path, lower: list[Path], plans: list[MountPlan], points: list[MountPoint]) -> None:
     """A file or directory wherever something will be mounted, and the image has nothing."""
-    places = [(name, True) for name in MOUNTED] + [(name, False) for name in WRITTEN]
+    places = [(name, True, 0o755) for name in MOUNTED] + [(name, False, 0o644) for name in WRITTEN]
     for plan, point in zip(plans, points, strict=True):
-        places.append((plan.target, plan.kind == "tmpfs" or os.path.isdir(point.source)))
+        if plan.kind == "tmpfs":  # it takes its mode from its place
+            places.append((plan.target, True, 0o1777))
+        else:
+            places.append((plan.target, os.path.isdir(point.source), 0o755))
     with Upper(init, lower) as upper:
-        for path, is_directory in places:
-            upper.make_place(upper.tree.resolve(path), is_directory=is_directory)
+        for path, is_directory, mode in places:
+            upper.make_place(upper.tree.resolve(path), is_directory=is_directory, mode=mode)
 
 
 def _follow(layout: Layout, record: Record, client: socket.socket, log: Log) -> int:

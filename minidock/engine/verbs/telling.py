@@ -8,7 +8,9 @@ from minidock.engine.verbs.base import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import BinaryIO
 
+    from minidock.engine.build_request import BuildRequest
     from minidock.engine.foretell import Foretold
     from minidock.model.network import NetworkRequest
     from minidock.model.requests import CreateRequest, ExecRequest
@@ -47,6 +49,12 @@ class TellingVerbs(Verbs):
         from minidock.engine import foretell
 
         return foretell.network(self.layout, asked)
+
+    def foretell_build(self, request: BuildRequest, *, stdin: BinaryIO, as_shell: bool) -> Foretold:
+        """The same of build. The script makes the tree; the cache says what would be done again."""
+        from minidock.engine import foretell_build
+
+        return foretell_build.foretell(self.layout, request, stdin=stdin, as_shell=as_shell)
 
     def foretell_pull(self, name: str, *, platform: str = "") -> Foretold:
         """The same of pull: the registry is asked for its documents."""

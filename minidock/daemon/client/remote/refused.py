@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from minidock.daemon.client.remote.base import Remote, only_here
 
 if TYPE_CHECKING:
+    from minidock.engine.build_request import BuildRequest
     from minidock.model.network import NetworkRequest
     from minidock.model.requests import CreateRequest, ExecRequest
 
@@ -51,6 +52,9 @@ class RemoteRefused(Remote):
 
     def foretell_network(self, asked: NetworkRequest) -> NoReturn:
         raise only_here("network create --dry-run and --as-shell work")
+
+    def foretell_build(self, request: BuildRequest, *, stdin: BinaryIO, as_shell: bool) -> NoReturn:
+        raise only_here("build --dry-run and --as-shell work")
 
     def foretell_pull(self, name: str, *, platform: str = "") -> NoReturn:
         raise only_here("pull --dry-run and --as-shell work")
