@@ -14,15 +14,15 @@ from ..errors import UsageError
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 MODES = {
-    **dict.fromkeys(("rw", "ro"), "access"),
+    **dict.fromkeys(("rw", "ro", "rro"), "access"),
     **dict.fromkeys(("z", "Z"), "label"),
     **dict.fromkeys(PROPAGATIONS, "propagation"),
     **dict.fromkeys(("consistent", "cached", "delegated"), "consistency"),
     "nocopy": "copy",
     "idmap": "owners",
 }
-"""Option of -v → its group; of each group at most one. All are Docker's but `idmap`: what belongs to the source's owner
-is the container's user's (kernel/idmap.py)."""
+"""Option of -v → its group; of each group at most one. All are Docker's but two: `idmap`, what belongs to the source's
+owner is the container's user's (kernel/idmap.py); and nerdctl's `rro`, with all that is mounted below, as `ro` here."""
 
 BELONGS = (
     ("copy", "volume", "VolumeOptions"),

@@ -115,11 +115,12 @@ def _from_bind(layout: Layout, bind: str, driver: str) -> MountPoint:
     options = rest[0] if rest else ""
     words = [word for word in options.split(",") if word]
     destination = _absolute(destination, bind)
+    writable = not {"ro", "rro"} & {*words}
     if not source.startswith("/"):
-        return _volume(layout, source, destination, options, driver, rw="ro" not in words)
+        return _volume(layout, source, destination, options, driver, rw=writable)
     propagation = next((word for word in words if word in PROPAGATIONS), "rprivate")
     return MountPoint(
-        type="bind", source=source, destination=destination, mode=options, rw="ro" not in words, propagation=propagation
+        type="bind", source=source, destination=destination, mode=options, rw=writable, propagation=propagation
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,68 @@ def test_an_anonymous_volume_goes_with_rm_v_and_run_rm_only(loaded: Minidock) ->
     loaded("run", "--name", "one", "-v", "/a", "busybox", "true", check=True)
     loaded("rm", "one", check=True)
     assert len(os.listdir(loaded.layout.volumes)) == 1
+
+
+# What hangs below a bind mount
+
+
+@pytest.fixture
+def nested(tmp_path: Path) -> Iterator[Path]:
+    """A directory with a file system mounted below it."""
+    outer = tmp_path / "outer"
+    (outer / "inner").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "inner", outer / "inner"], check=True)
+    (outer / "inner" / "there").write_text("")
+    yield outer
+    subprocess.run(["umount", outer / "inner"], check=True)
+
+
+TOUCHED = {"neither": "", "below": "i", "both": "oi"}
+
+
+@pytest.mark.parametrize(
+    ("how", "seen", "written"),
+    [
+        (["-v", "{}:/x"], True, "both"),
+        (["-v", "{}:/x:ro"], True, "neither"),
+        (["-v", "{}:/x:rro"], True, "neither"),
+        (["--mount", "type=bind,src={},dst=/x,ro"], True, "neither"),
+        (["--mount", "type=bind,src={},dst=/x,ro,bind-recursive=enabled"], True, "neither"),
+        (["--mount", "type=bind,src={},dst=/x,ro,bind-recursive=writable,bind-propagation=rprivate"], True, "below"),
+        (["--mount", "type=bind,src={},dst=/x,ro,bind-recursive=readonly,bind-propagation=rprivate"], True, "neither"),
+        (["--mount", "type=bind,src={},dst=/x,bind-recursive=disabled"], False, "both"),
+        (["--mount", "type=bind,src={},dst=/x,bind-nonrecursive"], False, "both"),
+    ],
+)
+def test_what_hangs_below_a_bind_mount_is_seen_and_written_as_asked(
+    loaded: Minidock, nested: Path, how: list[str], seen: bool, written: str
+) -> None:
+    words = [word.format(nested) for word in how]
+    script = "test -e /x/inner/there && printf s; touch /x/o && printf o; touch /x/inner/i && printf i; :"
+    told = loaded("run", "--rm", *words, "busybox", "sh", "-c", script, check=True).stdout
+    assert told == ("s" if seen else "") + TOUCHED[written]
+    # Not only told: what the host has afterwards.
+    assert ((nested / "o").exists(), (nested / "inner" / "i").exists()) == ("o" in told, "i" in told and seen)
+
+
+def test_a_missing_source_is_made_for_v_and_bind_create_src_only(loaded: Minidock, tmp_path: Path) -> None:
+    missing = [tmp_path / name / "deep" for name in ("one", "two", "three")]
+    refused = loaded("run", "--rm", "--mount", f"type=bind,src={missing[0]},dst=/x", "busybox", "true")
+    assert refused.returncode == 125 and f"bind source path does not exist: {missing[0]}" in refused.stderr
+    assert not missing[0].parent.exists()
+    made = f"type=bind,src={missing[1]},dst=/x,bind-create-src"
+    loaded("run", "--rm", "--mount", made, "busybox", "touch", "/x/file", check=True)
+    loaded("run", "--rm", "-v", f"{missing[2]}:/x", "busybox", "touch", "/x/file", check=True)
+    assert all((place / "file").exists() and place.stat().st_uid == 0 for place in missing[1:])
+
+
+def test_nfs_is_refused_where_the_kernel_has_none(loaded: Minidock) -> None:
+    if any(line.split()[-1] == "nfs" for line in Path("/proc/filesystems").read_text().splitlines()):
+        pytest.skip("needs the feature no-nfs")
+    options = ["-o", "type=nfs", "-o", "o=addr=127.0.0.1,ro", "-o", "device=:/exported"]
+    loaded("volume", "create", *options, "far", check=True)
+    refused = loaded("run", "--rm", "-v", "far:/x", "busybox", "true")
+    assert refused.returncode == 125
+    assert "error while mounting volume" in refused.stderr and "this kernel has no file system nfs" in refused.stderr
+    assert mounted(loaded) == [] and loaded("ps", "-aq", check=True).stdout == ""
+    loaded("volume", "rm", "far", check=True)
