@@ -198,8 +198,8 @@ def check(host: HostConfig) -> list[str]:
         raise UsageError(f"logger: no log driver named '{host.log_config.type}' is registered")
     if host.auto_remove and host.restart_policy.name not in ("", "no"):
         raise UsageError("Conflicting options: --restart and --rm")
-    if host.network_mode in ("host", "none") and host.port_bindings:
-        warnings.append(f"Published ports are discarded when using {host.network_mode} network mode")
+    if host.network_mode == "host" and host.port_bindings:  # with "none" Docker says nothing
+        warnings.append("Published ports are discarded when using host network mode")
     return warnings
 
 

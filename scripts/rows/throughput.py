@@ -20,6 +20,7 @@ from minidock.paths import Layout
 from scripts.rows.engines import OURS, THEIRS, Bench, Samples, in_turn
 
 BULK = 512 << 20
+DATAGRAMS = 5000
 SHORT = 500
 """Connections, one after the other, each with a hundred bytes."""
 SERVE = """
@@ -32,6 +33,13 @@ while True:
         left = int.from_bytes(client.recv(8), "big")
         while left > 0:
             left -= client.send(block[:left])
+"""
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 81))
+while True:
+    server.sendto(*server.recvfrom(2000))
 """
 ASK = """
 import socket, sys
@@ -47,6 +55,19 @@ for _ in range(times):
             sys.exit("not all came")
 """
 """A client that takes what it has asked for, and fails when it isn't all."""
+TALK = """
+import socket, sys
+where, port, times, size = sys.argv[1], *map(int, sys.argv[2:])
+client = socket.socket(socket.AF_INET6 if ":" in where else socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(60)
+client.connect((where, port))
+for number in range(times):
+    asked = number.to_bytes(4, "big").ljust(size, b".")
+    client.send(asked)
+    if client.recv(2000) != asked:
+        sys.exit("another answer came")
+"""
+"""Datagrams, each sent when the answer to the last one has come."""
 
 
 class Side(NamedTuple):
@@ -57,10 +78,11 @@ class Side(NamedTuple):
     address: str
     gateway: str
     port: str
+    udp_port: str
 
 
-def _ask(pid: int, where: str, port: str, times: int, size: int) -> None:
-    command = [sys.executable, "-c", ASK, where, port, str(times), str(size)]
+def _ask(pid: int, where: str, port: str, times: int, size: int, *, program: str = ASK) -> None:
+    command = [sys.executable, "-c", program, where, port, str(times), str(size)]
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *command], check=True)
 
 
@@ -85,7 +107,8 @@ def _host_of_ours(bench: Bench) -> Iterator[int]:
 
 
 FACTS = """{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}}
-{{with index .NetworkSettings.Ports "80/tcp"}}{{(index . 0).HostPort}}{{end}}"""
+{{with index .NetworkSettings.Ports "80/tcp"}}{{(index . 0).HostPort}}{{end}}
+{{with index .NetworkSettings.Ports "81/udp"}}{{(index . 0).HostPort}}{{end}}"""
 
 
 @contextlib.contextmanager
@@ -95,12 +118,13 @@ def _sides(bench: Bench) -> Iterator[dict[str, Side]]:
         hosts = {OURS: stack.enter_context(_host_of_ours(bench)), THEIRS: bench.docker.pid}
         stack.callback(bench.both, "rm", "-f", "server", "client")
         for who, host in hosts.items():
-            bench.run(who, "run", "-d", "--name", "server", "-p", "80", "busybox", "sleep", "3600")
+            bench.run(who, "run", "-d", "--name", "server", "-p", "80", "-p", "81/udp", "busybox", "sleep", "3600")
             bench.run(who, "run", "-d", "--name", "client", "busybox", "sleep", "3600")
             within = f"--net=/proc/{bench.pid(who, 'server')}/ns/net"
-            server = subprocess.Popen(["nsenter", within, sys.executable, "-c", SERVE])
-            stack.callback(server.wait)
-            stack.callback(server.kill)
+            for program in (SERVE, ECHO):
+                server = subprocess.Popen(["nsenter", within, sys.executable, "-c", program])
+                stack.callback(server.wait)
+                stack.callback(server.kill)
             facts = bench.run(who, "inspect", "--format", FACTS, "server").split()
             sides[who] = Side(host, bench.pid(who, "client"), *facts)
         time.sleep(1)
@@ -126,3 +150,7 @@ published_ipv6 = measured(lambda side: _ask(side.host, "::1", side.port, 1, BULK
 between = measured(lambda side: _ask(side.asking, side.address, "80", 1, BULK))
 connections = measured(lambda side: _ask(side.host, side.gateway, side.port, SHORT, 100))
 connections_localhost = measured(lambda side: _ask(side.host, "127.0.0.1", side.port, SHORT, 100))
+connections_ipv6 = measured(lambda side: _ask(side.host, "::1", side.port, SHORT, 100))
+datagrams = measured(lambda side: _ask(side.host, side.gateway, side.udp_port, DATAGRAMS, 100, program=TALK))
+datagrams_localhost = measured(lambda side: _ask(side.host, "127.0.0.1", side.udp_port, DATAGRAMS, 100, program=TALK))
+datagrams_ipv6 = measured(lambda side: _ask(side.host, "::1", side.udp_port, DATAGRAMS, 100, program=TALK))

@@ -91,3 +91,9 @@ docker port $C 80; docker port $C 53/udp
 docker run -d --name $C busybox sleep 100 >/dev/null
 docker port $C
 docker port $C 80
+
+### network-none-published: ports that lead nowhere
+docker run --rm --network none -p 8080:80 busybox true; echo $?
+docker run --rm --network host -P -p 8080:80 busybox true; echo $?
+docker create --name $C --network none -p 8080:80 -P --expose 81 busybox >/dev/null
+docker inspect -f '{{json .NetworkSettings.Ports}} {{json .HostConfig.PortBindings}}' $C; docker port $C
