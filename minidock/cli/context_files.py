@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -123,12 +125,20 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     return document, tls
 
 
+UNREADABLE = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError,
+    RuntimeError, NotImplementedError,  # of zipfile: with a password, packed in a way that it doesn't know
+)  # fmt: skip
+
+
 def _members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as zipped:
-                files = (member for member in zipped.infolist() if not member.is_dir())
-                yield from ((member.filename, zipped.read(member)) for member in files)
+                entries = (entry for entry in zipped.infolist() if not entry.is_dir())
+                for entry in entries:
+                    with zipped.open(entry) as unzipped:
+                        yield entry.filename, unzipped.read(LARGEST)
             return
         file.seek(0)
         with tarfile.open(fileobj=file) as archive:
@@ -139,5 +149,6 @@ def _members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
                 if content is None:
                     raise MinidockError(f'unexpected context file: "{member.name}"')
                 yield member.name, content.read(LARGEST)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise MinidockError(f"invalid context: {error}") from error
+    except UNREADABLE as error:
+        why = str(error).partition("\n")[0].rstrip(":")  # tarfile tells of every way of packing that it has tried
+        raise MinidockError(f"invalid context: {why}") from error

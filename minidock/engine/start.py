@@ -169,7 +169,14 @@ def _running(layout: Layout, records: Records, record: Record, attachment: Attac
     """Just before the command takes over: from here on the record says so, whatever happens to us."""
     network.settle(attachment)
     at = timestamp()
-    state = ContainerState(status="running", running=True, pid=pid, started_at=at, health=health.at_start(record))
+    state = ContainerState(
+        status="running",
+        running=True,
+        pid=pid,
+        started_at=at,
+        finished_at=record.state.finished_at,  # the last time: docker-compose looks whether a restart was one
+        health=health.at_start(record),
+    )
     found = replace(record, state=state, start_ticks=ticks(pid), endpoints=attachment.endpoints, ports=attachment.ports)
     records.write(found, durable=False)
     if "bridge" in found.endpoints and not record.state.started_at.startswith("0001"):

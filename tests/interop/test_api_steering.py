@@ -23,6 +23,7 @@ def test_the_command_pauses_restarts_renames_updates_and_prunes(daemon: Daemon) 
     before = daemon.docker("inspect", "-f", "{{.State.Pid}}", "one").stdout
     assert daemon.docker("restart", "-t", "0", "one").returncode == 0
     assert daemon.docker("inspect", "-f", "{{.State.Pid}}", "one").stdout != before
+    assert not daemon.docker("inspect", "-f", "{{.State.FinishedAt}}", "one").stdout.startswith("0001")
     assert daemon.docker("rename", "one", "two").returncode == 0
     assert daemon.docker("update", "--memory", "64m", "--memory-swap", "64m", "two").returncode == 0
     assert daemon.docker("inspect", "-f", "{{.HostConfig.Memory}}", "two").stdout == "67108864\n"

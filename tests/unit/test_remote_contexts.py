@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -158,10 +159,39 @@ def test_an_archive_with_anything_else_is_refused(name: str) -> None:
         unpacked(out.getvalue())
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive at all", bytes(1 << 20)])
-def test_what_is_no_context_is_refused(data: bytes) -> None:
-    with pytest.raises(MinidockError):
+def _zipped(*, method: int = 0) -> bytes:
+    """With a byte changed that says how its member is packed, in both places where a zip has it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("meta.json", "{}")
+    raw = bytearray(out.getvalue())
+    raw[8] = raw[raw.index(b"PK\1\2") + 10] = method
+    return bytes(raw)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no archive at all",
+        bytes(1 << 20),
+        gzip.compress(b"x" * 5000)[:30],
+        b"\x1f\x8b\x08" + bytes(100),
+        _zipped(method=77),
+    ],
+)
+def test_what_is_no_context_is_refused_in_one_line(data: bytes) -> None:
+    with pytest.raises(MinidockError, match=r"^[^\n]+$"):
         unpacked(data)
+
+
+def test_a_zip_can_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minidock.cli.context_files.LARGEST", 1000)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("meta.json", "{}")
+        archive.writestr("tls/docker/key.pem", bytes(100_000))
+    assert len(unpacked(out.getvalue())[1]["key.pem"]) == 1000
 
 
 def test_docker_host_wins_and_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
