@@ -129,8 +129,10 @@ def wrap(step: Step, error: MinidockError | OSError) -> MinidockError:
 
     if isinstance(error, MinidockError) and not isinstance(error, SystemCallFailed):
         return error
-    hint = error.hint if isinstance(error, MinidockError) else ""
-    return StepFailed(step.describe(), str(error), hint=hint)
+    if isinstance(error, MinidockError):
+        return StepFailed(step.describe(), str(error), hint=error.hint)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return StepFailed(step.describe(), where + (error.strerror or str(error)).lower())
 
 
 def undo_all(steps: Sequence[Step], live: Live, narrator: Narrator = SILENT) -> list[str]:

@@ -30,7 +30,10 @@ import msgspec
 
 from minidock.engine import Engine
 from minidock.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
     Conflict,
+    DockerfileError,
     InvalidReference,
     MinidockError,
     NotFound,
@@ -47,6 +50,9 @@ STATUS = (
     (NotRunning, 409),
     (Conflict, 409),
     (UsageError, 400),
+    (DockerfileError, 400),
+    (CommandNotFound, 400),
+    (CommandNotExecutable, 400),
     (InvalidReference, 400),
     (Unsupported, 501),
     (MinidockError, 500),

@@ -15,12 +15,15 @@ from pathlib import Path
 import msgspec
 
 from minidock import files
-from minidock.errors import ContainerNotFound, MinidockError, NameInUse
+from minidock.errors import ContainerNotFound, MinidockError, NameInUse, UsageError
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig, MountRequest, PortBinding
 from minidock.model.network import EndpointSettings
 from minidock.model.state import ContainerState, MountPoint
 from minidock.paths import Layout
+
+LONGEST_NAME = 255
+"""Bytes of a name, which is a file's: NAME_MAX of limits.h."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -61,6 +64,11 @@ class Record(msgspec.Struct, frozen=True):
     gid_map: list[tuple[int, int, int]] = []
     hidden: bool = False
     """A RUN of a build: no list shows it."""
+
+
+def _check_length(name: str) -> None:
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise UsageError(f"Invalid container name ({name}), it may have {LONGEST_NAME} characters at most")
 
 
 def replace(record: Record, **changes: object) -> Record:
@@ -120,7 +128,7 @@ class Records:
             from minidock.engine import link_names
 
             return link_names.find(self, ref)
-        if not name or name in (".", ".."):
+        if not name or name in (".", "..") or len(os.fsencode(name)) > LONGEST_NAME:
             raise ContainerNotFound(ref)
         if len(name) == 64 and self.path(name).exists():
             return self.read(name)
@@ -149,7 +157,8 @@ class Records:
         return True
 
     def claim_name(self, name: str, container_id: str) -> None:
-        """Raises NameInUse. A name whose container was never finished (kill -9) is taken over."""
+        """Raises NameInUse, UsageError. A name whose container was never finished (kill -9) is taken over."""
+        _check_length(name)
         self.names.mkdir(parents=True, exist_ok=True)
         if not files.claim(self.names / name, container_id.encode()):
             with files.locked(self.layout.lock("names")):
@@ -160,6 +169,7 @@ class Records:
 
         Under the lock of those who take names over: what a killed rename leaves claimed is theirs after it.
         """
+        _check_length(name)
         renamed = replace(record, name=name)
         with files.locked(self.layout.lock("names")):
             if not files.claim(self.names / name, record.id.encode()):

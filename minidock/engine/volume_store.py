@@ -23,6 +23,8 @@ from minidock.paths import Layout
 ANONYMOUS = "com.docker.volume.anonymous"
 """The label of a volume that nobody has named: Docker's, by which `prune` knows it."""
 OPTIONS = ("type", "o", "device")
+LONGEST = 249
+"""Characters of a name: while it is being removed its directory is called `.NAME.gone`, and NAME_MAX is 255."""
 Filters = dict[str, list[str]]
 
 
@@ -46,6 +48,7 @@ def ensure(layout: Layout, name: str, options: dict[str, str], labels: dict[str,
     """The volume of a mount: made when it is missing; whether it was. The caller holds the lock `creating`."""
     if find(layout, name) is not None:
         return False
+    check_name(name)
     check_options(name, options)
     _write(layout, name, options, {**({ANONYMOUS: ""} if anonymous else {}), **labels})
     return True
@@ -57,6 +60,8 @@ def check_name(name: str) -> None:
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
+    if len(name) > LONGEST:
+        raise UsageError(f"create {name}: volume name is too long, names should be at most {LONGEST} characters")
     if len(name) == 1:
         raise UsageError(
             f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
@@ -178,7 +183,7 @@ def _write(layout: Layout, name: str, options: dict[str, str], labels: dict[str,
 def find(layout: Layout, name: str) -> Volume | None:
     """What is known of it; None when there is no such volume."""
     directory = layout.volumes / name
-    if not directory.is_dir():
+    if len(os.fsencode(name)) > LONGEST or not directory.is_dir():
         return None
     try:
         facts = files.read_json(directory / "volume.json", _Facts)

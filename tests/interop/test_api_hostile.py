@@ -85,6 +85,7 @@ PATHS = [
     "/containers/%2e%2e/json",
     "/containers/%00/json",
     "/containers/" + "a" * 3000 + "/json",
+    "/volumes/" + "a" * 300,
     "/containers/-rf/logs?stdout=1",
     "/containers/one/archive?path=" + quote("../../../../nosuch"),
     "/containers/one/stats?stream=maybe&one-shot=1",
@@ -111,6 +112,25 @@ def test_names_and_queries_that_cannot_be(daemon: Daemon) -> None:
         status, message = ask(daemon, "GET", path)
         assert 400 <= status < 500, (path, status, message)
         assert "Traceback" not in message and "mistake in minidock" not in message, message
+
+
+def test_names_that_no_file_can_have(daemon: Daemon) -> None:
+    """Names are names of files here: what is longer is refused in words, or found nowhere."""
+    long = "a" * 256
+    for path, body, status, words in (
+        (f"/containers/create?name={long}", {"Image": "busybox"}, 400, "Invalid container name"),
+        ("/volumes/create", {"Name": long}, 400, "volume name is too long"),
+        ("/containers/create", {"Image": "busybox", "HostConfig": {"Binds": [f"{long}:/x"]}}, 400, "name is too long"),
+        ("/networks/create", {"Name": long}, 400, "at most 255 bytes"),
+        ("/containers/create?name=" + long[:255], {"Image": "busybox"}, 201, "Id"),
+        ("/volumes/create", {"Name": long[:249]}, 201, "Mountpoint"),
+    ):
+        found = ask(daemon, "POST", path, json.dumps(body).encode())
+        assert found[0] == status and words in found[1], (path, found)
+    assert ask(daemon, "GET", f"/containers/{long}/json") == (404, f"No such container: {long}")
+    assert ask(daemon, "GET", f"/volumes/{long}")[0] == 404
+    assert ask(daemon, "DELETE", f"/volumes/{long[:249]}")[0] == 204
+    assert ask(daemon, "DELETE", f"/containers/{long[:255]}")[0] == 204
 
 
 NO_HTTP = (
