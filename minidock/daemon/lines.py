@@ -12,8 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-import msgspec
-
+from minidock.daemon.encoding import encoded
 from minidock.daemon.spawner import Reply, refusal
 
 
@@ -46,7 +45,7 @@ class Lines:
         self._body = Body(reply)
 
     def say(self, **members: object) -> None:
-        self._body.write(msgspec.json.encode(members) + b"\r\n")
+        self._body.write(encoded(members) + b"\r\n")
 
     def stream(self, text: str) -> None:
         self.say(stream=text)

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from minidock.daemon.encoding import encoded
 from minidock.engine import Engine
 from minidock.errors import (
     CommandNotExecutable,
@@ -82,7 +83,7 @@ class Reply:
 
     def give(self, answer: Answer, body: bytes = b"", descriptors: Sequence[int] = ()) -> None:
         self.given = True
-        line = msgspec.json.encode(answer) + b"\n"
+        line = encoded(answer) + b"\n"
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # whoever asked has gone: nobody wants it
             socket.send_fds(self._socket, [line], list(descriptors))
             self._socket.sendall(body)
@@ -93,7 +94,7 @@ class Reply:
         who follows a silent log would not notice before the next line."""
         fcntl.fcntl(self._socket, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(self._socket, fcntl.F_SETFL, fcntl.fcntl(self._socket, fcntl.F_GETFL) | os.O_ASYNC)
-        self.give(Answer(), msgspec.json.encode(value))
+        self.give(Answer(), encoded(value))
 
 
 def serve(layout: Layout, requests: socket.socket) -> None:
@@ -142,7 +143,7 @@ def _work(engine: Engine, descriptors: list[int]) -> NoReturn:
                 raise Unsupported(f"{call.verb.replace('_', ' ')}: this daemon can't do that yet")
             value = VERBS[call.verb](engine, call.arguments, reply)
             if not reply.given:
-                reply.give(Answer(), msgspec.json.encode(value))
+                reply.give(Answer(), encoded(value))
         except Exception as error:  # noqa: BLE001 - told to whoever asked
             if not reply.given:
                 reply.give(refusal(error))

@@ -119,11 +119,17 @@ def free_address(network: Network, claims: list[Claim], *, six: bool = False) ->
 
 
 def asked_address(network: Network, claims: list[Claim], address: str, *, six: bool = False) -> str:
-    """--ip and --ip6. Raises in Docker's words for one that the network hasn't, or that somebody has."""
+    """--ip and --ip6. Raises in Docker's words for one that the network hasn't, or that somebody has.
+
+    Of a network that was made with a pool of IPv6, but without --ipv6, none is given: as with Docker, that is no error.
+    """
     subnet, gateway = (network.subnet6, network.gateway6) if six else (network.subnet, network.gateway)
     if network.name == "bridge":
         raise UsageError("user specified IP address is supported on user defined networks only")
-    if not subnet or not any(pool.subnet == subnet for pool in (network.asked.pools if network.asked else [])):
+    pools = [pool.subnet for pool in (network.asked.pools if network.asked else [])]
+    if six and not subnet and any(":" in pool for pool in pools):
+        return ""
+    if not subnet or subnet not in pools:
         raise UsageError(
             "user specified IP address is supported only when connecting to networks with user configured subnets"
         )

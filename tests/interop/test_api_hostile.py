@@ -133,6 +133,11 @@ def test_names_that_no_file_can_have(daemon: Daemon) -> None:
     assert ask(daemon, "DELETE", f"/containers/{long[:255]}")[0] == 204
 
 
+def test_a_dockerfile_that_is_no_text(daemon: Daemon) -> None:
+    status, message = ask(daemon, "POST", "/build", b"\x89PNG\r\n\x1a\n" + bytes(60))
+    assert status == 400 and "unknown instruction: \N{REPLACEMENT CHARACTER}PNG" in message, (status, message)
+
+
 NO_HTTP = (
     b"\0" * 4096,
     b"GET\r\n\r\n",

@@ -64,3 +64,21 @@ def test_docker_py_makes_networks_and_volumes(client: docker.DockerClient) -> No
     volume.remove()
     with pytest.raises(docker.errors.NotFound):
         client.volumes.get(volume.id)
+
+
+def test_an_older_client_may_join_ipc_and_ask_for_an_address_that_is_not_given(daemon: Daemon) -> None:
+    """Two things that docker-compose 1.29 does: it speaks 1.38, and says enable_ipv6 where nobody looks."""
+    client = docker.APIClient(base_url=daemon.url, version="1.38", timeout=30)
+    made = client.create_container("busybox", "true", name="one")["Id"]
+    assert client.inspect_container(made)["HostConfig"]["IpcMode"] == "shareable"
+    pools = [docker.types.IPAMPool(subnet=subnet) for subnet in ("10.231.8.0/24", "fd00:7::/64")]
+    client.create_network("both", ipam=docker.types.IPAMConfig(pool_configs=pools))
+    asked = client.create_endpoint_config(ipv4_address="10.231.8.77", ipv6_address="fd00:7::77")
+    client.connect_container_to_network(made, "both", "10.231.8.77", "fd00:7::77")
+    client.start(made)
+    found = client.inspect_container(made)["NetworkSettings"]["Networks"]["both"]
+    assert found["IPAMConfig"] == asked["IPAMConfig"]
+    client.wait(made)
+    client.remove_container(made)
+    client.remove_network("both")
+    client.close()

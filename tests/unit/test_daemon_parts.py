@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from minidock.daemon.encoding import encoded
+from minidock.daemon.spawner import Answer
 from minidock.daemon.verbs.builds import Classic, classic_failure
 from minidock.daemon.verbs.common import members, read
 from minidock.daemon.verbs.containers import CreateBody, ExecBody
@@ -67,3 +69,9 @@ def test_builds_are_told_as_the_classic_builder_does() -> None:
 def test_the_bar_is_as_long_as_dockers() -> None:
     assert bar(0, 2000) == "[>" + " " * 49 + "]      0B/2kB"
     assert bar(2000, 2000) == "[" + "=" * 50 + "]     2kB/2kB"
+
+
+def test_bytes_that_are_no_text_are_told_all_the_same() -> None:
+    odd = b"a\x89b".decode(errors="surrogateescape")
+    assert encoded({odd: [(odd, 1), None]}) == '{"a�b":[["a�b",1],null]}'.encode()
+    assert encoded(Answer(400, odd)) == '{"status":400,"message":"a�b"}'.encode()

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
-from minidock.daemon.app import CONTAINER, Daemon, Route, json, nothing
+from minidock.daemon.app import CONTAINER, Daemon, Route, json, nothing, version
 from minidock.daemon.streams import prepared
 from minidock.daemon.workers import Refused
 from minidock.engine import events
@@ -23,6 +23,7 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
         "body": await query.body(request),
         "name": request.query.get("name", ""),
         "platform": request.query.get("platform", ""),
+        "version": version(request),
     }
     return json((await daemon.workers.call("create", arguments)).body, status=201)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from minidock.daemon.encoding import encoded
 from minidock.daemon.lines import body
 from minidock.daemon.spawner import Answer, Reply
 from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
@@ -34,11 +35,19 @@ class NetworkingConfig(msgspec.Struct, frozen=True, rename="pascal"):
     endpoints_config: dict[str, EndpointSettings] = {}
 
 
+SHAREABLE_UNTIL = (1, 40)
+"""Version before which a container's IPC namespace could be joined when nothing was said of it: docker-compose 1.29
+speaks an older one, and joins them."""
+
+
 def create(engine: Engine, given: Arguments, reply: Reply) -> object:
-    """`body` as of POST /containers/create: the configuration, with HostConfig and NetworkingConfig in it."""
+    """`body` as of POST /containers/create: the configuration, with HostConfig and NetworkingConfig in it; `version` is
+    that of the API which the client speaks."""
     beside = read(given["body"], CreateBody)
     words = {"Cmd": _words(beside.cmd), "Entrypoint": _words(beside.entrypoint)}
     host = read(beside.host_config, HostConfig)
+    if tuple(given["version"]) < SHAREABLE_UNTIL and not host.ipc_mode:
+        host = msgspec.structs.replace(host, ipc_mode="shareable")
     request = CreateRequest(
         config=msgspec.convert({**members(given["body"], ContainerConfig), **words}, ContainerConfig),
         host_config=msgspec.structs.replace(host, runtime=host.runtime or beside.runtime),
@@ -94,7 +103,7 @@ def stats(engine: Engine, given: Arguments, reply: Reply) -> object:
     reply.begin()
     with os.fdopen(reply.descriptors[0], "wb", buffering=0) as out, contextlib.suppress(BrokenPipeError):
         for look in itertools.chain([first], looks):
-            out.write(msgspec.json.encode(look) + b"\n")
+            out.write(encoded(look) + b"\n")
     return None
 
 
