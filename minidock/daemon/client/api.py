@@ -199,6 +199,9 @@ class Api:
     def _lost(self) -> NoDaemon:
         if self._version:
             return NoDaemon(f"lost the connection to the daemon at {self.endpoint.host}")
+        if self.endpoint.kind == "tcp":  # somebody is there: dialling would have failed otherwise
+            hint = "it may not trust our certificate" if self.endpoint.tls else "it may ask for TLS: --tlsverify"
+            return NoDaemon(f"error during connect: {self.endpoint.host} has hung up without an answer", hint=hint)
         return dial.nobody(self.endpoint)
 
 
