@@ -104,15 +104,28 @@ def make_file(root: int, path: str) -> int:
 
 
 def make_entry(root: int, path: str) -> int:
-    """The same, but a symlink that stands there is what is mounted on."""
+    """The same, but a symlink that stands there is what is mounted on. Raises EPERM for one of /proc: self and its like
+    are what everybody looks at to learn of himself."""
     directory, _, name = path.rstrip("/").rpartition("/")
     parent = make_directories(root, directory)
     try:
+        if _on_proc(root, parent):
+            raise OSError(errno.EPERM, "nothing of /proc may be hidden so", path)
         if not _exists_at(parent, name):
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent))
         return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     finally:
         os.close(parent)
+
+
+def _on_proc(root: int, directory: int) -> bool:
+    try:
+        proc = open_in(root, "/proc")
+    except OSError:
+        return False  # none, or a file: nothing is mounted there
+    device = os.fstat(proc).st_dev
+    os.close(proc)
+    return os.fstat(directory).st_dev == device != os.fstat(root).st_dev
 
 
 def _exists_at(directory: int, name: str) -> bool:

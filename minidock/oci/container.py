@@ -76,7 +76,7 @@ class Runtime:
         from minidock.runtime.parent import host_steps
         from minidock.runtime.plan import Extras, plan
 
-        self._warn_of_rights(config)
+        self.warn_of_rights(config.process)
         rootfs = rootfs_of(bundle, config)
         config = absolute(socket_activation(config), bundle, rootfs)
         if os.environ.get("NOTIFY_SOCKET"):
@@ -116,13 +116,13 @@ class Runtime:
                 os.close(fifo)
         return states[0]
 
-    def _warn_of_rights(self, config: spec.Spec) -> None:
+    def warn_of_rights(self, process: spec.Process | None) -> None:
         """config.md: what can't be granted MUST be logged as a warning, and SHOULD NOT fail."""
-        if config.process is None or config.process.capabilities is None:
+        if process is None or process.capabilities is None:
             return
         from minidock.kernel import capabilities
 
-        asked = config.process.capabilities
+        asked = process.capabilities
         granted = capabilities.grantable(asked)
         if missing := [name for name in asked.bounding if name not in granted.bounding]:
             self.warn(f"can't grant {', '.join(missing)}: unknown, or not ours to give")

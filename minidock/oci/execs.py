@@ -33,7 +33,7 @@ def process_of(runtime: Runtime, words: Words) -> spec.Process:
         raise UsageError("process args cannot be empty")
     base = config.process or spec.Process(cwd="/")
     caps = base.capabilities or spec.Capabilities()
-    if more := [_capability(name) for name in words.several("cap")]:
+    if more := [name if name.startswith("CAP_") else f"CAP_{name}" for name in words.several("cap")]:
         sets = {name: [*getattr(caps, name), *more] for name in ("bounding", "effective", "permitted")}
         ambient = [*caps.ambient, *(name for name in more if name in caps.inheritable)]
         caps = msgspec.structs.replace(caps, **sets, ambient=ambient)
@@ -49,16 +49,6 @@ def process_of(runtime: Runtime, words: Words) -> spec.Process:
         apparmor_profile=words.text("apparmor") or base.apparmor_profile,
         selinux_label=words.text("process_label") or base.selinux_label,
     )
-
-
-def _capability(name: str) -> str:
-    """A word of the command line that no kernel knows is a slip, unlike one of config.json (config.md: a warning)."""
-    from minidock.kernel.capabilities import NUMBERS
-
-    full = name if name.startswith("CAP_") else f"CAP_{name}"
-    if full not in NUMBERS:
-        raise UsageError(f"unknown capability: {name}", hint="see capabilities(7)")
-    return full
 
 
 def _user(base: spec.User, words: Words) -> spec.User:
@@ -85,6 +75,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     """The pid of the new process, which runs by then. Raises Conflict when the container doesn't run."""
     from minidock.runtime import support
 
+    runtime.warn_of_rights(process)
     state = runtime.read(words.arguments[0])
     status = runtime.status(state)
     if status == "stopped":

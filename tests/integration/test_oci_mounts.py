@@ -61,6 +61,15 @@ def test_links_are_meant_themselves_where_crun_s_words_say_so(oci: Run, bundle: 
         assert run_with(oci, bundle, change).stdout.split() == ["/to/nowhere"] * 2
     assert os.readlink(bundle / "rootfs" / "two") == "gone"
 
+    def hide(config: dict) -> None:
+        options = ["bind", "src-nofollow", "dest-nofollow"]
+        config["mounts"].append({"destination": "/way/self", "source": str(source), "options": options})
+
+    (bundle / "rootfs" / "way").symlink_to("/proc")
+    refused = run_with(oci, bundle, hide)
+    assert refused.returncode == 1
+    assert "nothing of /proc may be hidden so" in refused.stderr
+
 
 def test_an_idmapped_mount_shows_other_owners(oci: Run, bundle: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
