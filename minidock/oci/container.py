@@ -286,9 +286,9 @@ def _loopback(config: spec.Spec) -> list[Step]:
     network = config.linux.namespace("network")
     if network is None or network.path:
         return []
-    from minidock.kernel.link import LinkUp
+    from minidock.kernel.namespaces import LoopbackUp
 
-    return [LinkUp("lo")]
+    return [LoopbackUp()]
 
 
 def _still(bundle: str) -> str:
