@@ -134,6 +134,8 @@ def import_(arguments: list[str], change: list[str], message: str, platform: str
     if source.startswith(WEB):
         message = message or f"Imported from {source}"
     with _source(source) as file:
+        if source.startswith(WEB):
+            print(f"Downloading from {source}", flush=True)
         print(
             context.engine().import_image(file, reference=reference, message=message, changes=change, platform=platform)
         )

@@ -10,6 +10,7 @@ from minidock import files
 from minidock.build import cache
 from minidock.engine import events
 from minidock.engine.durations import timestamp
+from minidock.engine.image_remove import layers_in_use
 from minidock.image import buildcache
 from minidock.image.store import ImageStore
 from minidock.image.trees import tree_size
@@ -76,7 +77,7 @@ def prune(layout: Layout, *, everything: bool, older_than: float | None, keep_by
             if _forget_mount(path):
                 gone.append(path.name)
                 freed += before.get(path.name, 0)
-    freed += store.gc()
+    freed += store.gc(keep=lambda: layers_in_use(layout))
     events.emit(layout, "builder", "prune", "", {"reclaimed": str(freed)})
     return gone, freed
 

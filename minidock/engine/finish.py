@@ -211,3 +211,12 @@ def remove_files(layout: Layout, record: Record) -> None:
         volumes.remove_anonymous(layout, record)
     events.container(layout, record, "destroy")
     layout.lock(f"container-{record.id[:12]}").unlink(missing_ok=True)
+    _let_go_of_layers(layout, record.image_id)
+
+
+def _let_go_of_layers(layout: Layout, image_id: str) -> None:
+    """What `rmi -f` has left for the container's sake. Nearly always the image is there: one look, no import."""
+    if image_id and not (layout.images / "records" / f"{image_id.removeprefix('sha256:')}.json").exists():
+        from minidock.engine.image_remove import let_go
+
+        let_go(layout, image_id)

@@ -44,14 +44,22 @@ def _remove(layout: Layout, ref: str, force: bool, prune: bool) -> Rows:
             f"is using its referenced image {_short(image)}"
         )
     rows = _untag(layout, store, image, [ref])
+    rows += _untag(layout, store, image, _orphans(rows[0][1], store.find(image.id)))
     left = store.find(image.id)
-    if left.tags:
+    if left.tags or left.digests:
         return rows
-    rows += _untag(layout, store, left, left.digests)  # they came with the name that has gone
     try:
         return rows + _delete(layout, store, store.find(image.id), force=force, prune=prune)
     except Conflict:
         return rows  # the name was what was asked for
+
+
+def _orphans(gone: str, left: Image) -> list[str]:
+    """Names by digest that came with the tag that has gone, when it was the last one of its repository."""
+    repository = gone.rpartition(":")[0]
+    if "@" in gone or any(tag.rpartition(":")[0] == repository for tag in left.tags):
+        return []
+    return [name for name in left.digests if name.partition("@")[0] == repository]
 
 
 def _untag(layout: Layout, store: ImageStore, image: Image, names: list[str]) -> Rows:
@@ -107,7 +115,7 @@ def _delete(layout: Layout, store: ImageStore, image: Image, *, force: bool, pru
     """The image with all its names; then what it was made from, as far as that has no name and no use."""
     _refuse(layout, store, image, force=force, named=False)
     rows = _untag(layout, store, image, [*image.tags, *image.digests])
-    rows += [("Deleted", digest) for digest in store.delete(image.id, keep=layers_in_use(layout))]
+    rows += [("Deleted", digest) for digest in store.delete(image.id, keep=lambda: layers_in_use(layout))]
     events.image(layout, "delete", image.id)
     if prune and image.parent:
         try:
@@ -125,6 +133,13 @@ def layers_in_use(layout: Layout) -> set[str]:
     return {f"sha256:{path.parent.name}" for path in paths if path.parent.parent == layout.images / "layers"}
 
 
+def let_go(layout: Layout, image_id: str) -> None:
+    """Called when a container has gone: where its image went before it, its layers go now."""
+    store = ImageStore(layout)
+    if image_id not in store.ids():
+        store.gc(keep=lambda: layers_in_use(layout))
+
+
 def prune(layout: Layout, filters: Filters) -> tuple[Rows, int]:
     """All images without a name, or with dangling=false all that no container is made from; and the bytes freed."""
     unknown = set(filters) - {"dangling", "label", "label!", "until"}
@@ -138,7 +153,7 @@ def prune(layout: Layout, filters: Filters) -> tuple[Rows, int]:
         if row.containers or (dangling and (row.repo_tags or row.repo_digests)):
             continue
         rows += _prune_one(layout, [*row.repo_tags, *row.repo_digests] or [row.id])
-    space = before - layers_size(layout)
+    space = before - layers_size(layout) + ImageStore(layout).gc(keep=lambda: layers_in_use(layout))
     events.emit(layout, "image", "prune", "", {"reclaimed": str(space)})
     return rows, space
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,16 +68,27 @@ def referenced(store: ImageStore) -> Referenced:
     return Referenced(blobs, layers, chains)
 
 
-def collect(store: ImageStore, keep: Collection[str]) -> int:
-    """Remove what nothing refers to; returns bytes freed. Does nothing while an image is being brought in."""
+def released(diff_ids: list[str], left: Collection[str], kept: Collection[str]) -> list[str]:
+    """Chain ids of an image's layers that nobody has any more, top first."""
+    chains = zip(chain_ids(diff_ids), diff_ids, strict=True)
+    return [chain for chain, diff_id in chains if chain not in left and diff_id not in kept][::-1]
+
+
+def collect(store: ImageStore, keep: Callable[[], Collection[str]]) -> int:
+    """Remove what nothing refers to; returns bytes freed. Does nothing while an image is being brought in.
+
+    `keep` is asked after the images have been looked at: an image that somebody removes in between was seen, and one
+    that had gone before has left its container to be seen now.
+    """
     with alone(store) as sure:
         if not sure:
             return 0
         needed = referenced(store)
+        kept = keep()
         freed = sum(_size(path) for path in abandoned(store))
         for path in _entries(store.layers):
             diff_id = f"sha256:{path.name}"
-            if diff_id not in needed.layers and diff_id not in keep:
+            if diff_id not in needed.layers and diff_id not in kept:
                 freed += _remove_layer(store, path)
         for path in _entries(store.blobs):
             if f"sha256:{path.name}" not in needed.blobs:

@@ -21,7 +21,27 @@ MACHINES = {
 }
 """uname(2) machine → the names of Go, which OCI uses: GOARCH and variant."""
 
-ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm", "armel": "arm"}
+# fmt: off
+ARCHITECTURES = frozenset((
+    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "ppc", "ppc64", "ppc64le", "loong64",
+    "mips", "mipsle", "mips64", "mips64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64", "wasm",
+))
+SYSTEMS = frozenset((
+    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl",
+    "netbsd", "openbsd", "plan9", "solaris", "windows", "zos",
+))
+# fmt: on
+"""What Go knows (containerd/platforms, database.go)."""
+
+ALIASES = {
+    "macos": "darwin",
+    "x86_64": "amd64",
+    "x86-64": "amd64",
+    "aarch64": "arm64",
+    "i386": "386",
+    "armhf": "arm",
+    "armel": "arm",
+}
 
 
 def host_platform() -> Platform:
@@ -37,10 +57,18 @@ def parse_platform(text: str) -> Platform:
         raise UsageError(f'"{text}": invalid platform: write it as linux/amd64 or linux/arm/v7')
     host = host_platform()
     if len(parts) == 1:
-        name = ALIASES.get(parts[0], parts[0])
-        known = {architecture for architecture, _ in MACHINES.values()}
-        return Platform(name, "linux") if name in known else Platform(host.architecture, parts[0], variant=host.variant)
+        return _parse_one(text, parts[0], host)
     return Platform(ALIASES.get(parts[1], parts[1]), parts[0], variant=parts[2] if len(parts) == 3 else "")
+
+
+def _parse_one(text: str, word: str, host: Platform) -> Platform:
+    """The other half is the host's. As by Docker, only here an unknown word is refused."""
+    name = ALIASES.get(word, word)
+    if name in ARCHITECTURES:
+        return Platform(name, "linux")
+    if name not in SYSTEMS:
+        raise UsageError(f'"{text}": unknown operating system or architecture: invalid argument')
+    return Platform(host.architecture, name, variant=host.variant)
 
 
 def choose(descriptors: list[Descriptor], wanted: Platform) -> Descriptor | None:

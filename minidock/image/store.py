@@ -274,12 +274,12 @@ class ImageStore:
     def _record_path(self, image_id: str) -> Path:
         return self.records / f"{image_id.removeprefix('sha256:')}.json"
 
-    def delete(self, image_id: str, *, keep: Collection[str] = ()) -> list[str]:
-        """Forget an image with all its names, and what no other image needs; `keep`: diff ids that containers use.
+    def delete(self, image_id: str, *, keep: Callable[[], Collection[str]] = frozenset) -> list[str]:
+        """Forget an image with all its names, and what neither another image needs nor a container (`keep`: diff ids).
 
         Returns what `docker rmi` lists as deleted: the id, and the chain ids of layers that are gone, top first.
         """
-        from .garbage import chain_ids, collect, referenced
+        from .garbage import collect, referenced, released
 
         image = self.find(image_id)
         with self.tags.changing() as tags:
@@ -288,10 +288,10 @@ class ImageStore:
             self._record_path(image.id).unlink(missing_ok=True)
         left = referenced(self).chains
         collect(self, keep)
-        return [image.id, *(chain for chain in reversed(chain_ids(image.diff_ids)) if chain not in left)]
+        return [image.id, *released(image.diff_ids, left, keep())]
 
-    def gc(self, *, keep: Collection[str] = ()) -> int:
-        """Remove blobs and layers that no image refers to, but layers in `keep`, and unfinished work of the dead.
+    def gc(self, *, keep: Callable[[], Collection[str]] = frozenset) -> int:
+        """Remove blobs and layers that no image refers to, but layers of `keep`, and unfinished work of the dead.
 
         Returns how many bytes that freed; 0 while somebody brings an image in, for then nothing is garbage for sure.
         """

@@ -120,3 +120,27 @@ def test_an_image_stays_while_somebody_makes_a_container_of_it(minidock: Minidoc
             removal.wait(1)
         assert engine.images()[0].repo_tags == ["busybox:latest"]
     assert removal.communicate(timeout=30)[1] == b"" and engine.images(all=True) == []
+
+
+def test_a_tag_takes_its_digest_along_though_another_repository_has_the_image(engine: Engine) -> None:
+    """As Docker does; so the image is of one repository again, and who uses it keeps its last name."""
+    for name in ("here.example.org/one:1", "here.example.org/one:2"):
+        engine.tag("busybox", name)
+    tag_digest(engine, "here.example.org/one")
+    assert engine.remove_image("here.example.org/one:1") == [("Untagged", "here.example.org/one:1")]
+    rows = engine.remove_image("here.example.org/one:2")
+    assert rows == [("Untagged", "here.example.org/one:2"), ("Untagged", f"here.example.org/one@{DIGEST}")]
+    assert engine.images()[0].repo_tags == ["busybox:latest"]
+
+
+def test_layers_outlive_their_image_as_long_as_a_container_lies_on_them(minidock: Minidock, engine: Engine) -> None:
+    minidock("create", "--name", "last", "--network", "none", "busybox", "true", check=True)
+    layers = minidock.layout.images / "layers"
+    before = sorted(layers.iterdir())
+    assert [what for what, _ in engine.remove_image("busybox", force=True)] == ["Untagged", "Deleted"]
+    minidock("builder", "prune", "-af", check=True)
+    minidock("image", "prune", "-af", check=True)
+    assert sorted(layers.iterdir()) == before
+    assert minidock("start", "-a", "last").returncode == 0
+    minidock("rm", "last", check=True)
+    assert list(layers.iterdir()) == []

@@ -63,7 +63,14 @@ def test_platforms_as_people_write_them() -> None:
     assert str(platforms.parse_platform("Linux/x86_64")) == "linux/amd64"
     assert str(platforms.parse_platform("linux/arm/v7")) == "linux/arm/v7"
     assert str(platforms.parse_platform("arm64")) == "linux/arm64"
+    assert platforms.parse_platform("windows").os == "windows"
     assert platforms.parse_platform("linux").architecture == platforms.host_platform().architecture
+
+
+def test_half_a_platform_must_be_known() -> None:
+    with pytest.raises(UsageError, match='"foo": unknown operating system or architecture'):
+        platforms.parse_platform("foo")
+    assert str(platforms.parse_platform("foo/bar")) == "foo/bar"  # Docker has it so
 
 
 @pytest.mark.parametrize("text", ["", "/", "linux/", "a/b/c/d", "linux/am d64", "../x"])
