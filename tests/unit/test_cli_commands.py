@@ -772,15 +772,19 @@ def test_an_import_from_no_address_is_one_line(engine: Engine, address: str, rea
 
 
 @pytest.mark.parametrize(
-    "answer", [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"]
+    ("answer", "begun"),
+    [
+        (b"SSH-2.0-x\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc", True),
+    ],
 )
-def test_an_import_from_what_speaks_no_http_is_one_line(engine: Engine, answer: bytes) -> None:
+def test_an_import_from_what_speaks_no_http_is_one_line(engine: Engine, answer: bytes, begun: bool) -> None:
     from tests.support.odd_answers import answering
 
     engine.answers["import_image"] = lambda file, **_: file.read(10)
     with answering(answer) as address:
         result = minidock("import", address)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (1, f"Downloading from {address}\n" if begun else "")
     assert result.stderr.startswith(f'Error: Get "{address}": ') and result.stderr.count("\n") == 1
 
 

@@ -23,9 +23,12 @@ UNKNOWN_AUTHORITY = (18, 19, 20, 21)
 EXPIRED, NOT_YET, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64
 
 
-def failure(error: BaseException, method: str, url: str) -> RegistryError:
-    """The error to raise for one of urllib3, ssl or the kernel."""
-    sentence, kind, hint = _reason(error, url)
+def failure(error: BaseException, method: str, url: str, proxy: str = "") -> RegistryError:
+    """The error to raise for one of urllib3, ssl or the kernel. `proxy`: the address of the one on the way."""
+    if isinstance(error, urllib3.exceptions.ProxyError | urllib3.exceptions.ProxySchemeUnknown):
+        sentence, kind, hint = _of_proxy(error, proxy)
+    else:
+        sentence, kind, hint = _reason(error, url)
     return kind(f'{method.title()} "{url}": {sentence}', hint=hint)
 
 
@@ -68,6 +71,16 @@ def _reason(error: BaseException, url: str) -> tuple[str, type[RegistryError], s
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return f"dial tcp {host}:{port}: i/o timeout", Unreachable, ""
     return " ".join(str(chain[-1]).split())[:200] or "unexpected EOF", Cut, ""
+
+
+def _of_proxy(error: BaseException, proxy: str) -> tuple[str, type[RegistryError], str]:
+    """It couldn't be reached, or didn't let us through; its password stays out of the message."""
+    hint = "HTTP_PROXY, HTTPS_PROXY and NO_PROXY say whom to ask through one"
+    if isinstance(error, urllib3.exceptions.ProxySchemeUnknown):
+        return f"a proxy of an unknown kind: {proxy.partition(':')[0]}", Unreachable, hint
+    refusal = next((str(one) for one in _chain(error) if str(one).startswith("Tunnel connection failed")), "")
+    sentence, kind, _ = (refusal, Unreachable, "") if refusal else _reason(error, proxy)
+    return f"proxyconnect tcp: {sentence}", kind, hint
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

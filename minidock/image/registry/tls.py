@@ -6,7 +6,9 @@ import ssl
 import urllib.request
 from urllib.parse import urlsplit
 
-from minidock.errors import MinidockError
+import urllib3
+
+from minidock.errors import MinidockError, Unreachable
 
 from .names import Server, is_insecure
 
@@ -37,12 +39,20 @@ def _load(act: object, path: str) -> None:
 
 
 def proxy_for(url: str) -> str:
-    """HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go reads them: never to this machine itself; empty for none."""
+    """HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go reads them: never to this machine itself; empty for none.
+
+    Raises Unreachable for what is no address.
+    """
     parts = urlsplit(url)
     if is_insecure(parts.netloc, []) or _bypassed(parts.netloc):
         return ""
     found = urllib.request.getproxies_environment().get(parts.scheme, "")
-    return found if not found or "://" in found else f"http://{found}"
+    proxy = found if not found or "://" in found else f"http://{found}"
+    try:
+        urllib3.util.parse_url(proxy)
+    except urllib3.exceptions.LocationParseError as error:  # it names the host, never the password
+        raise Unreachable(f"{parts.scheme.upper()}_PROXY: {error.location[:100]}") from error
+    return proxy
 
 
 def _bypassed(host: str) -> bool:

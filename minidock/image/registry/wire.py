@@ -253,7 +253,7 @@ class Wire:
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise failure(error, request.method, request.url) from error
+            raise failure(error, request.method, request.url, proxy_for(request.url)) from error
         answer = Answer(response, request.url)
         self._live.add(answer)
         return answer
