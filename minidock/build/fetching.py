@@ -57,12 +57,17 @@ def clone(wanted: Repository, place: Path, *, keep_git: bool = False) -> Path:
     ref = wanted.ref or "HEAD"
     try:
         _git(place, "fetch", "--quiet", "--depth", "1", "origin", "--", ref)
+        fetched = "FETCH_HEAD"
     except MinidockError:
         # Servers may refuse single commits, and depth: then all of it.
         _git(place, "fetch", "--quiet", "--tags", "origin")
-        _git(place, "-c", "advice.detachedHead=false", "checkout", "--quiet", ref)
-    else:
-        _git(place, "-c", "advice.detachedHead=false", "checkout", "--quiet", "FETCH_HEAD")
+        if not wanted.ref:
+            _git(place, "fetch", "--quiet", "origin", "--", ref)
+        fetched = wanted.ref or "FETCH_HEAD"
+    try:
+        _git(place, "checkout", "--quiet", fetched)
+    except MinidockError as error:
+        raise MinidockError(f"repository does not contain ref {ref}: {error.message}") from None
     if (place / ".gitmodules").is_file():
         _git(place, "submodule", "update", "--quiet", "--init", "--recursive", "--depth", "1")
     commit = _git(place, "rev-parse", "HEAD").strip()
@@ -82,7 +87,8 @@ def _git(place: Path, *words: str) -> str:
     import subprocess
 
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-    command = ["git", "-C", os.fspath(place), "-c", "protocol.file.allow=user", *words]
+    settings = ["-c", "protocol.file.allow=user", "-c", "advice.detachedHead=false"]
+    command = ["git", "-C", os.fspath(place), *settings, *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
     except FileNotFoundError:

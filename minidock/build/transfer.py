@@ -52,11 +52,12 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
     parents = at.is_on("parents")
     exclude = copying.excluded([scope.expand(command, Word(flag.value, flag.at)) for flag in at.values("exclude")])
     tree, ignore = _where(job, command, others)
+    flags = {name: _expanded(command, scope, name) for name in ("chown", "chmod", "checksum")}
     pieces: list[Piece] = []
     for word in command.sources:
         text = scope.expand(command, word)
         try:
-            pieces += _pieces(job, command, text, tree, ignore, exclude, parents)
+            pieces += _pieces(job, command, text, tree, ignore, exclude, parents, flags["checksum"])
         except MinidockError as error:
             hint = error.hint or _hint(job, command, text, tree)
             raise at.error(f"{at.keyword} failed: {error.message}", word, hint=hint, parsed=True) from error
@@ -64,7 +65,6 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
     if not target.is_directory and len(pieces) > 1:
         what = f"When using {at.keyword} with more than one source file, the destination must be a directory"
         raise at.error(f"{what} and end with a /", command.target)
-    flags = {name: _expanded(command, scope, name) for name in ("chown", "chmod", "checksum")}
     keep = at.keyword == "COPY" and bool(at.flag("from")) and not tree.plain
     key: list[object] = [target.path, target.is_directory, flags, parents, at.is_on("link"), keep]
     key.append(copying.checksum(pieces, owners=keep))
@@ -128,7 +128,14 @@ def source_files(job: Job, name: str, others: dict[int, State]) -> tuple[Tree, I
 
 
 def _pieces(
-    job: Job, command: Copy, text: str, tree: Tree, ignore: Ignore, exclude: Ignore, parents: bool
+    job: Job,
+    command: Copy,
+    text: str,
+    tree: Tree,
+    ignore: Ignore,
+    exclude: Ignore,
+    parents: bool,
+    checksum: str,
 ) -> Iterator[Piece]:
     at = command.at
     if at.keyword == "ADD":
@@ -137,15 +144,18 @@ def _pieces(
             place = fetching.clone(
                 remote, fetching.scratch(job.scratch) / "repository", keep_git=at.is_on("keep-git-dir")
             )
+            commit = fetching.commit_of(place)
+            if not commit.startswith(checksum):
+                raise MinidockError(f"expected checksum to match {checksum}, got {commit}")
             inside = Tree([place], plain=True).resolve(remote.directory)
-            label = f"git {fetching.commit_of(place)} {remote.directory}"
+            label = f"git {commit} {remote.directory}"
             yield Piece(Tree([place], plain=True), inside, True, exclude=exclude, label=label)
             return
         if fetching.is_address(text):
-            yield _download(job, command, text)
+            yield _download(job, command, text, checksum)
             return
-    if at.flag("checksum"):
-        raise MinidockError("--checksum is for addresses only")
+    if checksum:
+        raise MinidockError("--checksum is for addresses and git repositories only")
     for piece in copying.find(tree, text, ignore, exclude, parents=parents):
         archive = at.keyword == "ADD" and not piece.is_directory and at.flag("unpack") != "false" and is_archive(piece)
         if archive:
@@ -154,10 +164,9 @@ def _pieces(
             yield piece
 
 
-def _download(job: Job, command: Copy, address: str) -> Piece:
+def _download(job: Job, command: Copy, address: str, wanted: str) -> Piece:
     place = fetching.scratch(job.scratch)
     got = fetching.download(address, place)
-    wanted = command.at.flag("checksum")
     if wanted and wanted != got.digest:
         raise MinidockError(f"digest mismatch of {address}: {got.digest} instead of {wanted}")
     piece = Piece(Tree([place], plain=True), (got.path.name,), False, name=got.path.name)

@@ -140,7 +140,7 @@ def test_git_context(build: Build, minidock: Minidock, repository: str) -> None:
         minidock("build", "-t", "out", f"{repository}{fragment}", check=True)
         assert shell(minidock, "cat /inside") == text
     wrong = {
-        "#nosuch": "git ",
+        "#nosuch": "repository does not contain ref nosuch: git checkout: ",
         "#:nosuch": "no directory of the repository",
         "#:../../../etc": "no directory",
         "#--x": "not a git reference",
@@ -148,6 +148,22 @@ def test_git_context(build: Build, minidock: Minidock, repository: str) -> None:
     for fragment, said in wrong.items():
         told = minidock("build", f"{repository}{fragment}")
         assert told.returncode in (1, 125) and said in told.stderr
+
+
+def test_git_without_depth(
+    build: Build, minidock: Minidock, repository: str, served: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Plain files on a web server, from which git can't take single commits."""
+    root, address = served
+    for words in (
+        ["clone", "-q", "--bare", str(tmp_path / "git/app.git"), str(root / "a.git")],
+        ["update-server-info"],
+    ):
+        place = ["-C", str(root / "a.git")] if words[0] != "clone" else []
+        subprocess.run(["git", *place, *words], check=True)
+    for fragment, text in {"": "in the directory\n", "#side:": "on the side\n"}.items():
+        minidock("build", "-t", "out", f"{address}/a.git{fragment}", check=True)
+        assert shell(minidock, "cat /c/sub/inside") == text
 
 
 def test_named_contexts(build: Build, minidock: Minidock, served: tuple[Path, str], repository: str) -> None:
@@ -163,3 +179,14 @@ def test_add_git(build: Build, minidock: Minidock, repository: str) -> None:
     build(f"FROM busybox\nADD {repository}#side:sub /sub/\nADD --keep-git-dir=true {repository} /all/\n")
     told = shell(minidock, "cat /sub/inside; test -d /all/.git && echo kept; ls -A /sub")
     assert told == "on the side\nkept\nDockerfile\ninside\n"
+
+
+def test_checksum_of_git(build: Build, minidock: Minidock, repository: str, tmp_path: Path) -> None:
+    """It is the commit's, and may be cut short or come from a variable, as BuildKit's."""
+    words = ["git", "-C", str(tmp_path / "git" / "app.git"), "rev-parse", "side"]
+    commit = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    dockerfile = f"FROM busybox\nARG SUM\nADD --checksum=$SUM {repository}#side:sub /sub/\n"
+    for right in (commit, commit[:12]):
+        build(dockerfile, "--build-arg", f"SUM={right}")
+    wrong = build(dockerfile, "--build-arg", f"SUM={'0' * 40}", check=False)
+    assert wrong.returncode == 1 and f"expected checksum to match {'0' * 40}, got {commit}" in wrong.stderr
