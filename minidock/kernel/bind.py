@@ -133,8 +133,10 @@ class BindMount(Step, frozen=True):
     def lend(self, live: Live) -> int:
         """The parent's: it may see what a user namespace's root may not, and map ids."""
         copy = self._take_with_our_rights(live.pid)
-        if self.uids:
-            idmap.shift(copy, self.uids, self.gids, of=self.source)
+        options = parse(self.options)
+        if self.uids or options.mapped:  # without maps: as in the user namespace that the container has entered
+            owners = idmap.namespace(self.uids, self.gids) if self.uids else idmap.namespace_of(live.pid)
+            idmap.shift(copy, owners, of=self.source, recursive=options.mapped_recursively)
         return copy
 
     def _take_with_our_rights(self, child: int) -> int:

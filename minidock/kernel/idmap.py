@@ -57,7 +57,7 @@ class MountIdmappedOverlay(Step, frozen=True):
             os.close(fd)
 
     def lend(self, live: Live) -> int:
-        owners = os.open(f"/proc/{live.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        owners = namespace_of(live.pid)
         try:
             return _from_helper(lambda: self._make(owners))
         finally:
@@ -91,11 +91,11 @@ def _become_keeping_rights(uid: int, gid: int) -> None:
     syscalls.setresuid(uid)
 
 
-def shift(mounted: int, uids: list[IdMapping], gids: list[IdMapping], *, of: str) -> None:
-    """Make a detached mount show other owners. `of` is what it is a mount of, for the error."""
-    owners = namespace(uids, gids)
+def shift(mounted: int, owners: int, *, of: str, recursive: bool = False) -> None:
+    """Make a detached mount show other owners, with `recursive` what hangs below it too. `owners` is a descriptor of a
+    user namespace with the maps, and closed; `of` is what it is a mount of, for the error."""
     try:
-        _set_owners(mounted, owners, of=of)
+        _set_owners(mounted, owners, of=of, recursive=recursive)
     finally:
         os.close(owners)
 
@@ -128,9 +128,10 @@ def exchange(owner: int, inside: int, known: list[IdMapping]) -> list[IdMapping]
     return lines
 
 
-def _set_owners(mounted: int, owners: int, *, of: str) -> None:
+def _set_owners(mounted: int, owners: int, *, of: str, recursive: bool = False) -> None:
+    flags = syscalls.AT_EMPTY_PATH | (syscalls.AT_RECURSIVE if recursive else 0)
     try:
-        syscalls.mount_setattr(mounted, "", syscalls.AT_EMPTY_PATH, attr_set=MOUNT_ATTR_IDMAP, userns_fd=owners)
+        syscalls.mount_setattr(mounted, "", flags, attr_set=MOUNT_ATTR_IDMAP, userns_fd=owners)
     except SystemCallFailed as error:
         if error.number not in (errno.EINVAL, errno.EPERM):
             raise
@@ -155,6 +156,11 @@ def namespace(uids: list[IdMapping], gids: list[IdMapping]) -> int:
         os.close(told)
         os.close(ready)
         os.waitpid(pid, 0)
+
+
+def namespace_of(pid: int) -> int:
+    """A descriptor of the user namespace that a process is in."""
+    return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _from_helper(work: Callable[[], int]) -> int:
@@ -191,7 +197,7 @@ def demo() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as base:
         Path(base, "file").touch()
         mounted = syscalls.open_tree(syscalls.AT_FDCWD, base, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
-        shift(mounted, [IdMapping(0, 1000, 1)], [IdMapping(0, 1000, 1)], of=base)
+        shift(mounted, namespace([IdMapping(0, 1000, 1)], [IdMapping(0, 1000, 1)]), of=base)
         print("on disk:     ", os.stat(f"{base}/file").st_uid)
         print("in the mount:", os.stat("file", dir_fd=mounted).st_uid)
         os.close(mounted)

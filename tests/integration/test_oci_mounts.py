@@ -273,3 +273,34 @@ def test_masked_directories_share_one_empty_file_system(oci: Run, bundle: Path) 
     first, second = result.stdout.split()
     assert first == second
     assert "Read-only file system" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["idmap", "ridmap"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_other_owners_below_a_mount_and_by_an_entered_user_namespace(
+    oci: Run, bundle: Path, guarded: Path, word: str, joined: bool
+) -> None:
+    """`ridmap` means what hangs below, too; where no map is written, the user namespace's own counts."""
+    upper = guarded.parent / "upper"
+    (upper / "below").mkdir(parents=True)
+    subprocess.run(["mount", "--bind", str(guarded), str(upper / "below")], check=True)
+
+    def change(config: dict) -> None:
+        add_user_namespace(config, bundle)
+        if joined:
+            pid = json.loads(oci("state", "first").stdout)["pid"]
+            config["linux"]["namespaces"][-1]["path"] = f"/proc/{pid}/ns/user"
+            del config["linux"]["uidMappings"], config["linux"]["gidMappings"]
+        config["mounts"].append(
+            {"destination": "/data", "type": "bind", "source": str(upper), "options": ["rbind", word]}
+        )
+        config["process"]["args"] = ["stat", "-c", "%u", "/data", "/data/below"]
+
+    try:
+        if joined:
+            configure(oci, bundle, lambda config: (add_user_namespace(config, bundle), args("sleep", "99")(config))[0])
+            oci("run", "-d", "-b", str(bundle), "first")
+        result = run_with(oci, bundle, change)
+    finally:
+        subprocess.run(["umount", str(upper / "below")], check=True)
+    assert result.stdout.split() == ["0", "0" if word == "ridmap" else "65534"], result.stderr

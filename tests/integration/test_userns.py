@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     tree = syscalls.open_tree(syscalls.AT_FDCWD, tmp_path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
     try:
         one = [IdMapping(0, FIRST, 1)]
-        idmap.shift(tree, one, one, of=str(tmp_path))
+        idmap.shift(tree, idmap.namespace(one, one), of=str(tmp_path))
     except MinidockError:
         make = require_tool("mkfs.ext4")
         (tmp_path / "image").touch()
