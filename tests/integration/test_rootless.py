@@ -74,6 +74,13 @@ def test_root_inside_is_the_user_outside(user: Ordinary) -> None:
     assert (shared.stat().st_uid, shared.stat().st_gid) == (user.first + 999, user.first + 4)
 
 
+def test_2023_25809_what_is_shown_of_cgroups_cant_be_written(user: Ordinary) -> None:
+    """runc without root showed the user's own cgroups of the host, writable."""
+    ran = user("run", "--rm", *NONE, "busybox", "sh", "-c", "grep cgroup /proc/mounts; mkdir /sys/fs/cgroup/new")
+    assert (ran.stdout, ran.returncode) == ("", 1)  # nothing of them is shown
+    assert "can't create directory" in ran.stderr
+
+
 def test_a_containers_whole_life(user: Ordinary) -> None:
     script = "trap 'exit 3' TERM; echo started; while :; do sleep 0.05; done"
     user("run", "-d", "--name", "life", *NONE, "busybox", "sh", "-c", script, check=True)
