@@ -173,12 +173,21 @@ def _claims(
 ) -> list[Endpoint]:
     found: list[Endpoint] = []
     way_out = gateway_of(asked)
-    for index, (network, settings) in enumerate(asked):
+    for network, settings in asked:
         # On a wire of the host's own (macvlan) there is nothing to publish: whoever sees the wire sees the container.
         here = way_out and network.name == way_out.name and not network.parent
         published = ports.wanted(config, host) if here else []
         called = endpoint.called(network, settings, container, name, config.hostname)
-        claim = claim_in(layout, network, called, container, name, published, inside=f"eth{index}", dry_run=dry_run)
+        claim = claim_in(
+            layout,
+            network,
+            called,
+            container,
+            name,
+            published,
+            inside=endpoint.inside_name(network, {end.claim.inside for end in found}),
+            dry_run=dry_run,
+        )
         found.append(Endpoint(network, called, claim))
     return found
 

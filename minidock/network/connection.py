@@ -43,7 +43,7 @@ def join(
         subnets.ready(layout, network)
     with files.locked(layout.lock("network")):
         held = addresses.of_container(layout, container)
-        inside = _free_name({claim.inside for claim in held.values()})
+        inside = endpoint.inside_name(network, {claim.inside for claim in held.values()})
         asked = endpoint.called(network, asked, container, name, hostname)
         claim = attachment.claim_in(layout, network, asked, container, name, published, inside=inside, dry_run=False)
     end = Endpoint(network, asked, claim)
@@ -81,10 +81,6 @@ def to_publish(
         return []
     already = any(claim.ports for claim in addresses.of_container(layout, container).values())
     return [] if already else ports.wanted(config, host)
-
-
-def _free_name(taken: set[str]) -> str:
-    return next(name for name in (f"eth{number}" for number in range(100)) if name not in taken)
 
 
 def leave(layout: Layout, network: Network, container: str, pid: int) -> Claim | None:

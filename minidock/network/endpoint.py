@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import zlib
 from typing import Any
 
 import msgspec
@@ -142,7 +143,16 @@ def mac_of(address: str) -> str:
     return (b"\x02\x42" + socket.inet_aton(address)).hex(":")
 
 
+def inside_name(network: Network, taken: set[str]) -> str:
+    """What the interface is called in the container: eth0, eth1 …, or as the network's own option begins it."""
+    prefix = network.option("container_iface_prefix") or "eth"
+    return next(name for name in (f"{prefix}{number}" for number in range(100)) if name not in taken)
+
+
 def host_end(container: str, inside: str = INSIDE) -> str:
     """Name of the cable's end on the host: 15 bytes at most (IFNAMSIZ), and after four of them the container's id."""
+    if inside == INSIDE:
+        return f"veth{container[:11]}"
     number = inside.removeprefix("eth")
-    return f"veth{container[:11]}" if inside == INSIDE else f"v{number:_>3}{container[:10]}"
+    short = f"{number:_>3}" if number.isdecimal() else f"{zlib.crc32(inside.encode()) & 0xFFF:03x}"
+    return f"v{short}{container[:10]}"

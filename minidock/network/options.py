@@ -48,6 +48,11 @@ def _interface(value: str) -> str:
     return "an interface's name has no / and no blank" if "/" in value or value.split() != [value] else ""
 
 
+def _prefix(value: str) -> str:
+    """Two digits follow it."""
+    return _interface(f"{value}00") if value else ""
+
+
 READERS: dict[str, Callable[[str], str]] = {
     "bridge.default_bridge": _truth,
     "bridge.enable_icc": _truth,
@@ -55,6 +60,7 @@ READERS: dict[str, Callable[[str], str]] = {
     "bridge.inhibit_ipv4": _truth,
     "bridge.host_binding_ipv4": _address,
     "bridge.name": _interface,
+    "container_iface_prefix": _prefix,
     "driver.mtu": _number,
 }
 """Option → what is wrong with a value; empty when nothing is."""

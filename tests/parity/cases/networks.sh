@@ -33,6 +33,15 @@ docker network create --ingress $C
 docker network create --scope swarm $C
 docker network create -d macvlan -o parent=lo $C
 
+### network-interface-names: as the network's option begins them, from zero for each beginning
+docker network create -o com.docker.network.container_iface_prefix=lan $C >/dev/null
+docker network create -o com.docker.network.container_iface_prefix=lan $C-b >/dev/null
+docker run -d --name $C --network $C busybox sleep 1000 >/dev/null
+docker network connect $C-b $C; docker network connect bridge $C
+docker exec $C sh -c 'cd /sys/class/net; echo *'
+docker network disconnect $C-b $C; docker exec $C sh -c 'cd /sys/class/net; echo *'
+docker rm -f $C >/dev/null; docker network rm $C $C-b
+
 ### network-create-bad-option: values that an option can't have
 for option in bridge.host_binding_ipv4=zz bridge.enable_icc=x bridge.enable_ip_masquerade=2 bridge.inhibit_ipv4= \
     driver.mtu=zz driver.mtu= driver.mtu=-1 driver.mtu=1e3; do
