@@ -116,8 +116,10 @@ def test_update_changes_the_limits(oci: Run, box: str) -> None:
     stats = json.loads(oci("events", "--stats", box).stdout)
     assert stats["data"]["pids"]["limit"] == 42
     assert stats["data"]["memory"]["usage"]["limit"] == 64 << 20
-    assert set(stats["data"]["cpuset"]["cpus"]) >= os.sched_getaffinity(0)
-    assert 0 in stats["data"]["cpuset"]["mems"]
+    # On version 2 a cgroup has the files only when somebody limits processors.
+    if Path("/sys/fs/cgroup/cpuset").is_dir():
+        assert set(stats["data"]["cpuset"]["cpus"]) >= os.sched_getaffinity(0)
+        assert 0 in stats["data"]["cpuset"]["mems"]
     oci("update", "--memory", "128M", "--memory-swap", "256M", box)
     assert json.loads(oci("events", "--stats", box).stdout)["data"]["memory"]["usage"]["limit"] == 128 << 20
     assert oci("update", "--memory", "lots", box, check=False).returncode == 1

@@ -414,3 +414,25 @@ def test_who_gets_no_filter() -> None:
     assert seccomp.for_container("", capabilities.NAMES, privileged=True) is None
     assert seccomp.for_container("builtin", capabilities.NAMES, privileged=True) is not None
     assert seccomp.for_container("{}", []) is None
+
+
+@pytest.mark.parametrize(
+    "action, number, kernel",
+    [  # linux/seccomp.h, SECCOMP_RET_*
+        ("SCMP_ACT_KILL", None, 0x00000000),
+        ("SCMP_ACT_KILL_THREAD", None, 0x00000000),
+        ("SCMP_ACT_KILL_PROCESS", None, 0x80000000),
+        ("SCMP_ACT_TRAP", None, 0x00030000),
+        ("SCMP_ACT_ERRNO", None, 0x00050001),
+        ("SCMP_ACT_ERRNO", 18, 0x00050012),
+        ("SCMP_ACT_NOTIFY", None, 0x7FC00000),
+        ("SCMP_ACT_TRACE", 7, 0x7FF00007),
+        ("SCMP_ACT_LOG", None, 0x7FFC0000),
+        ("SCMP_ACT_ALLOW", None, 0x7FFF0000),
+    ],
+)
+def test_every_action_of_the_specification_is_the_kernel_s(action: str, number: int | None, kernel: int) -> None:
+    rule = spec.SeccompRule(["sync"], action, errno_ret=number)
+    program = seccomp_bpf.compile_profile(spec.Seccomp("SCMP_ACT_LOG", syscalls=[rule]), "x86_64")
+    assert run(program, X86_64, NUMBERS["x86_64"]["sync"]) == kernel
+    assert run(program, X86_64, NUMBERS["x86_64"]["getpid"]) == 0x7FFC0000
