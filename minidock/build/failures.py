@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.errors import BuildFailed
+from minidock.errors import BuildFailed, MinidockError
 
 from .commands import Command
 from .state import RunFailed
@@ -11,6 +11,14 @@ from .state import RunFailed
 def shown(command: Command) -> str:
     """The instruction as it is written, on one line."""
     return " ".join(command.at.original.split())
+
+
+def failed(error: MinidockError | OSError, command: Command) -> BuildFailed:
+    """What went wrong otherwise: a full disk is the system's word, ours or not."""
+    if isinstance(error, MinidockError):
+        return BuildFailed(error.message, excerpt=command.at.excerpt(), hint=error.hint)
+    where = f"{error.filename}: " if error.filename else ""
+    return BuildFailed(f"{where}{(error.strerror or str(error)).lower()}", excerpt=command.at.excerpt())
 
 
 def failure(command: Command, argv: list[str], failed: RunFailed) -> BuildFailed:

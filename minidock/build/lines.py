@@ -42,7 +42,10 @@ class Source(msgspec.Struct, frozen=True):
         """The lines and their neighbours, those meant marked, with a caret below when there is a column."""
         rows = [f"{self.name}:{first}", "-" * 20]
         for number in range(max(1, first - AROUND), min(len(self.lines), last + AROUND) + 1):
-            text = self.lines[number - 1].rstrip()
+            # A stranger's Dockerfile must not move the cursor.
+            text = "".join(
+                char if char.isprintable() or char == "\t" else "?" for char in self.lines[number - 1].rstrip()
+            )
             rows.append(f"{number:4} | {'>>>' if first <= number <= last else '   '} {text}".rstrip())
             if number == first and column:
                 # Tabs before the place are kept, so that the caret stands below it whatever their width is.

@@ -24,7 +24,7 @@ from . import commands, config, grammar, transfer
 from .cache import INLINE, Cache, key_of
 from .commands import Arg, Command, Copy, One, Run, ShellOrExec
 from .context import Context
-from .failures import failure, shown
+from .failures import failed, failure, shown
 from .named import Files
 from .runs import Prepared, prepared, script_of
 from .stages import PREDEFINED, Plan, Scope, Stage
@@ -105,8 +105,8 @@ class Building:
                 self._one(command)
             except (DockerfileError, BuildFailed):
                 raise
-            except MinidockError as error:
-                raise BuildFailed(error.message, excerpt=command.at.excerpt(), hint=error.hint) from error
+            except (MinidockError, OSError) as error:
+                raise failed(error, command) from error
         if self.stage.index == self.job.plan.target.index:
             self._label()
         return replace(self.state, used_args=sorted({*self.state.used_args, *self.scope.used}))
@@ -204,13 +204,13 @@ class Building:
             record = self.job.store.layer(layer.diff_id)
             # Nothing has changed: no layer says so.
             kept = None if record is not None and not record.entries else self._fitting(layer)
-        except RunFailed as failed:
+        except RunFailed as ended:
             assert isinstance(command, Run)
-            error = failure(command, script_of(command, self.state.config), failed)
-            self.job.tell.done(step, error=error.message)
-            raise error from None
-        except MinidockError as known:
-            self.job.tell.done(step, error=known.message)
+            told = failure(command, script_of(command, self.state.config), ended)
+            self.job.tell.done(step, error=told.message)
+            raise told from None
+        except (MinidockError, OSError) as error:
+            self.job.tell.done(step, error=failed(error, command).message)
             raise
         created = rfc3339(time.time_ns())
         self.job.cache.write(key, CacheEntry(said, created, kept, record.size if record else 0))

@@ -51,6 +51,12 @@ def test_excerpt() -> None:
     ]
 
 
+def test_an_excerpt_moves_no_cursor() -> None:
+    with pytest.raises(DockerfileError) as caught:
+        grammar.parse("FROM a\n\x1b[2J\x9b1A\x07é\u202e\n".encode())
+    assert "   2 | >>> ?[2J?1A?é?\n" in caught.value.excerpt and "\x1b" not in caught.value.excerpt
+
+
 # Lines
 
 
