@@ -145,8 +145,13 @@ def _work(engine: Engine, descriptors: list[int]) -> NoReturn:
             if not reply.given:
                 reply.give(Answer(), encoded(value))
         except Exception as error:  # noqa: BLE001 - told to whoever asked
+            answer = refusal(error)  # and told to the log, when it is a mistake of ours: also in midst of a stream
             if not reply.given:
-                reply.give(refusal(error))
+                reply.give(answer)
+    except Exception:  # noqa: BLE001 - the client hears that its worker has died; why, only the daemon's log can say
+        import traceback
+
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(0)
