@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from minidock import files
 from minidock.engine import repair
 from minidock.engine.durations import human_duration, unix
 from minidock.engine.record import Record, Records, refresh
@@ -27,8 +28,16 @@ def containers(layout: Layout, *, everything: bool, last: int, filters: Filters,
         chosen = [record for record in records if record in chosen][:last]
     elif not everything and not {"status", "exited"} & set(filters):
         chosen = [record for record in chosen if record.state.running]
-    called = _linked(records)
-    return [summary(layout, record, size=size, called=called.get(record.id, [])) for record in chosen]
+    called, tags = _linked(records), _tags(layout)
+    return [summary(layout, record, tags, size=size, called=called.get(record.id, [])) for record in chosen]
+
+
+def _tags(layout: Layout) -> dict[str, str]:
+    """What names of images mean: the store's file, without the store, which would cost each `ps` its import."""
+    try:
+        return files.read_json(layout.images / "tags.json", dict[str, str])
+    except FileNotFoundError:
+        return {}
 
 
 def _linked(records: list[Record]) -> dict[str, list[str]]:
@@ -39,14 +48,16 @@ def _linked(records: list[Record]) -> dict[str, list[str]]:
     return link_names.given(records)
 
 
-def summary(layout: Layout, record: Record, *, size: bool = False, called: Sequence[str] = ()) -> ContainerSummary:
+def summary(
+    layout: Layout, record: Record, tags: dict[str, str], *, size: bool = False, called: Sequence[str] = ()
+) -> ContainerSummary:
     """API row; `called`: what others that link to it call it."""
     written = directory_size(f"{layout.container(record.id)}/upper") if size else 0
     root = written + _image_size(layout, record) if size else 0
     return ContainerSummary(
         id=record.id,
         names=[f"/{record.name}", *called],
-        image=record.image,
+        image=_made_from(record, tags),
         image_id=record.image_id,
         command=" ".join([record.path, *(f"'{word}'" if " " in word else word for word in record.args)]),
         created=unix(record.created),
@@ -59,6 +70,18 @@ def summary(layout: Layout, record: Record, *, size: bool = False, called: Seque
         size_rw=written,
         size_root_fs=root,
     )
+
+
+def _made_from(record: Record, tags: dict[str, str]) -> str:
+    """What was asked for; the image's id where that means another image by now, or none."""
+    name, identity = record.image, record.image_id
+    if not identity or identity.removeprefix("sha256:").startswith(name.removeprefix("sha256:")):
+        return name
+    place, at, digest = name.partition("@")
+    if at and ":" in place.rpartition("/")[2]:  # name:tag@digest is known by its digest alone
+        name = f"{place.rpartition(':')[0]}@{digest}"
+    full = (front + name + end for front in ("docker.io/library/", "docker.io/", "") for end in ("", ":latest"))
+    return record.image if any(tags.get(one) == identity for one in full) else identity
 
 
 def _image_size(layout: Layout, record: Record) -> int:

@@ -144,3 +144,19 @@ def test_layers_outlive_their_image_as_long_as_a_container_lies_on_them(minidock
     assert minidock("start", "-a", "last").returncode == 0
     minidock("rm", "last", check=True)
     assert list(layers.iterdir()) == []
+
+
+def test_a_container_is_listed_by_its_images_id_when_the_name_has_gone(minidock: Minidock, engine: Engine) -> None:
+    """As Docker lists it: the name would tell of an image that it was never made from."""
+    engine.tag("busybox", "here.example.org/other")
+    image_id = engine.images()[0].id
+    for asked in ("busybox", "docker.io/library/busybox:latest", "here.example.org/other", image_id[7:19]):
+        minidock("create", "--network", "none", asked, "true", check=True)
+
+    def listed() -> list[str]:
+        return [row.image for row in engine.containers(all=True)][::-1]
+
+    assert listed() == ["busybox", "docker.io/library/busybox:latest", "here.example.org/other", image_id[7:19]]
+    ImageStore(engine.layout).untag("busybox")
+    assert listed() == [image_id, image_id, "here.example.org/other", image_id[7:19]]
+    minidock("rm", *minidock("ps", "-aq").stdout.split(), check=True)
