@@ -129,6 +129,11 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
     if request.type == "tmpfs":
         return MountPoint(type="tmpfs", source="", destination=destination, rw=not request.read_only)
     if request.type == "volume":
+        inside = request.volume_options.subpath if request.volume_options else ""
+        if inside.startswith("/") or os.path.normpath(inside).split("/")[0] == "..":
+            raise UsageError(
+                'invalid mount config for type "volume": subpath must be a relative path within the volume'
+            )
         name = request.source or os.urandom(32).hex()
         driver = (request.volume_options.driver_config if request.volume_options else {}).get("Name", "")
         volume_store.check_options(name, driver_options(request))

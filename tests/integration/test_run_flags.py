@@ -207,12 +207,9 @@ def test_a_part_of_a_volume(box: Minidock) -> None:
     script = "mkdir -p /d/a/b && echo deep >/d/a/b/file && ln -s /etc /d/out"
     inside(box, "-v", "data:/d", "busybox", "sh", "-c", script)
     assert inside(box, "--mount", "src=data,dst=/v,volume-subpath=a/b", "busybox", "cat", "/v/file") == "deep\n"
-    for path in ("out", "../..", "nosuch"):
+    for path in ("out", "nosuch"):  # `..` is refused before: test_volumes.py
         result = box("run", "--rm", "--mount", f"src=data,dst=/v,volume-subpath={path}", "busybox", "ls", "/v")
-        if path == "../..":  # the volume's own top: `..` of a root is the root
-            assert "a\n" in result.stdout
-        else:
-            assert f"cannot access path {box.layout.volumes}/data/_data/{path}" in result.stderr
+        assert f"cannot access path {box.layout.volumes}/data/_data/{path}" in result.stderr
 
 
 def test_an_inherited_volume_goes_with_its_last_user(box: Minidock) -> None:

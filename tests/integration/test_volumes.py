@@ -164,6 +164,14 @@ def test_a_missing_source_is_made_for_v_and_bind_create_src_only(loaded: Minidoc
     assert all((place / "file").exists() and place.stat().st_uid == 0 for place in missing[1:])
 
 
+@pytest.mark.parametrize("inside", ["..", "../other", "a/../../other", "/a"])
+def test_a_subpath_that_leads_out_of_its_volume_is_refused(loaded: Minidock, inside: str) -> None:
+    words = f"type=volume,src=data,dst=/x,volume-subpath={inside}"
+    refused = loaded("run", "--rm", "--mount", words, "busybox", "true")
+    assert refused.returncode == 125 and "subpath must be a relative path within the volume" in refused.stderr
+    assert loaded("volume", "ls", "-q", check=True).stdout == ""
+
+
 def test_nfs_is_refused_where_the_kernel_has_none(loaded: Minidock) -> None:
     if any(line.split()[-1] == "nfs" for line in Path("/proc/filesystems").read_text().splitlines()):
         pytest.skip("needs the feature no-nfs")
