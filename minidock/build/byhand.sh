@@ -168,7 +168,7 @@ memory() { # TARGET SIZE
 bind() { # SOURCE TARGET ro|rw|copy
     to=$(inside "$2") from=$1
     if [ "$3" = copy ]; then # what the RUN writes there is gone afterwards
-        from=$(mktemp -d)/copy
+        from=$(mktemp -d -p "$WORK")/copy
         cp -a "$1" "$from"
     fi
     mount --bind "$from" "$to"
