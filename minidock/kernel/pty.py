@@ -140,7 +140,6 @@ def demo() -> None:
     """A child with a terminal of its own: what it says about it, and what typing ^C into the master does."""
     import signal
     import socket
-    import time
 
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -151,8 +150,10 @@ def demo() -> None:
         os.execvp("sh", ["sh", "-c", "tty; stty size; exec sleep 10"])
     theirs.close()
     master = receive_master(ours.fileno())
-    time.sleep(0.2)
-    print(f"the child in its terminal: {os.read(master, 100).decode().split()}")
+    said = b""
+    while said.count(b"\n") < 2:
+        said += os.read(master, 100)
+    print(f"the child in its terminal: {said.decode().split()}")
     os.write(master, b"\x03")
     status = os.waitpid(pid, 0)[1]
     print(f"after ^C on the master, it died of {signal.Signals(os.WTERMSIG(status)).name}")
