@@ -136,19 +136,16 @@ def plan(
     path: str,
     resources: Resources | None,
     *,
-    systemd: bool = False,
     child_joins: bool = False,
+    scope: Step | None = None,
 ) -> CgroupPlan:
     """The steps for a container's cgroup. `path` is OCI's cgroupsPath, relative to each hierarchy's mount.
+
+    `scope` has systemd make it (kernel/scope.py), which takes a process: so all of it comes once there is one.
 
     Raises Unsupported for a limit that this host can't keep, UsageError for a path or value that can't be right,
     Conflict when processes live in the cgroup already: undoing would kill them.
     """
-    if systemd:
-        raise Unsupported(
-            "can't let systemd make the cgroup: minidock makes cgroups itself, without D-Bus",
-            hint="choose the cgroupfs driver: dockerd: native.cgroupdriver=cgroupfs; podman: --cgroup-manager=cgroupfs",
-        )
     cgroup = Cgroup(path=checked_path(path), hierarchies=hierarchies)
     if not cgroup.directories:
         raise Unsupported(
@@ -162,6 +159,8 @@ def plan(
     before = [make, *_enable(cgroup, limits), *cpuset.inherit(cgroup), *limits]
     before += device_filter.limits(cgroup, wanted.devices)
     there = membership(hierarchies, cgroup.path, child_joins=child_joins)
+    if scope:
+        return msgspec.structs.replace(there, clone_dir="", joined=[scope, *before, *there.joined])
     return msgspec.structs.replace(there, before=before)
 
 

@@ -24,7 +24,7 @@ GLOBALS = [
     Flag("--log", "file for errors, instead of standard error"),
     Flag("--log-format", "text or json", default="text"),
     Flag("--root", "directory for the state of containers", default=DEFAULT_ROOT),
-    Flag("--systemd-cgroup", "refused: minidock makes cgroups itself", "yes"),
+    Flag("--systemd-cgroup", "let systemd make the cgroup: cgroupsPath is SLICE:PREFIX:NAME", "yes"),
     Flag("--cgroup-manager", "crun's word for the same: cgroupfs or disabled", default="cgroupfs"),
     Flag("--criu", "ignored: there is no checkpoint"),
     Flag("--rootless", "ignored: minidock-oci needs root", default="auto"),

@@ -32,6 +32,7 @@ from minidock.oci.state import State, check_id, now, ticks
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
+    from minidock.kernel.cgroup_join import CgroupPlan
     from minidock.oci.birth import Creation
     from minidock.oci.log import Log
     from minidock.oci.notify import Notifier
@@ -70,7 +71,6 @@ class Runtime:
             raise
 
     def _create(self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation) -> State:
-        from minidock.kernel import cgroups
         from minidock.kernel.scheduling import ResetAffinity
         from minidock.oci.birth import DirectBirth, stdio
         from minidock.runtime.parent import host_steps
@@ -84,8 +84,7 @@ class Runtime:
 
             config = notify.bound(config, directory)
             self.notifier = notify.Notifier(directory)
-        group = cgroups.checked_path(config.linux.cgroups_path or f"/minidock-oci/{container_id}")
-        limits = cgroups.plan(cgroups.discover(), group, config.linux.resources, systemd=self.systemd, child_joins=True)
+        group, limits = self._cgroup(container_id, config)
         told = hook_state(config, container_id, bundle, "creating")
         inside = [ResetAffinity(), *_loopback(config)]
         extras = Extras(child=inside, state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
@@ -115,6 +114,26 @@ class Runtime:
             if fifo >= 0:
                 os.close(fifo)
         return states[0]
+
+    def _cgroup(self, container_id: str, config: spec.Spec) -> tuple[str, CgroupPlan]:
+        """Where it lies, and the steps that make it: by ourselves, or through systemd."""
+        from minidock.kernel import cgroups
+
+        path, resources = config.linux.cgroups_path, config.linux.resources
+        hierarchies = cgroups.discover()
+        if not self.systemd:
+            group = cgroups.checked_path(path or f"/minidock-oci/{container_id}")
+            return group, cgroups.plan(hierarchies, group, resources, child_joins=True)
+        from minidock.kernel import scope, systemd
+
+        with systemd.Manager():  # where it doesn't run the machine, that is said before anything is done
+            pass
+        found = scope.scope_of(path, container_id)
+        told = scope.properties(
+            cgroups.Cgroup(found.path, hierarchies), resources or spec.Resources(), config.annotations
+        )
+        start = scope.StartScope(found.slice, found.unit, told)
+        return found.path, cgroups.plan(hierarchies, found.path, resources, child_joins=True, scope=start)
 
     def warn_of_rights(self, process: spec.Process | None) -> None:
         """config.md: what can't be granted MUST be logged as a warning, and SHOULD NOT fail."""

@@ -20,7 +20,7 @@ def features() -> int:
         "linux": {
             "namespaces": sorted(support.KINDS),
             "capabilities": capabilities.NAMES,
-            "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True},
+            "cgroup": {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True},
             "seccomp": {
                 "enabled": True,
                 "actions": sorted(seccomp_bpf.ACTIONS),

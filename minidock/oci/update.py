@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from pathlib import Path
@@ -40,11 +41,28 @@ def update(runtime: Runtime, words: Words) -> int:
     # Limits that bind each other (a shorter period makes the old quota too large) are taken in one order only.
     for step in late:
         step.apply(Live())
+    if os.path.basename(state.cgroup).endswith(".scope"):
+        _tell_systemd(state.cgroup, asked)
     after = _merged(before, asked)
     linux = msgspec.structs.replace(config.linux, resources=after)
     changed = msgspec.structs.replace(config, linux=linux)
     files.write_atomic(runtime.root / state.id / "config.json", spec.to_json(changed), mode=0o600, durable=False)
     return 0
+
+
+def _tell_systemd(group: str, asked: spec.Resources) -> None:
+    """Where systemd has made the cgroup it would write its own numbers over ours at the next reload."""
+    from minidock.kernel import cgroups, scope, systemd
+
+    if not os.path.isdir(systemd.BOOTED):
+        return
+    with systemd.Manager() as manager:
+        try:
+            told = scope.limits(cgroups.Cgroup(group, cgroups.discover()), asked)
+            manager.change(os.path.basename(group), told)
+        except systemd.Refused as refused:
+            if not refused.name.endswith(".NoSuchUnit"):  # the path only looks like a scope's
+                raise
 
 
 def _from_file(name: str) -> spec.Resources:

@@ -11,6 +11,7 @@ from minidock.kernel import cgroup_tree, cgroups, cpuset
 from minidock.kernel.cgroup_files import Cgroup, Hierarchies
 from minidock.kernel.cgroup_join import BornInCgroup, EnterCgroup, JoinCgroup
 from minidock.kernel.cgroups import EnableControllers, MakeCgroup
+from minidock.kernel.scope import StartScope
 from minidock.spec import Cpu, DeviceRule, Memory, Pids, Resources
 from minidock.steps import Live, Step, from_journal, to_journal
 from tests.support import cgroups as fake
@@ -112,10 +113,15 @@ def test_an_inhabited_cgroup_is_refused_before_undo_could_kill(tmp_path: Path) -
         cgroups.plan(hierarchies, "/user.slice", None)
 
 
-def test_systemd_and_hosts_without_cgroups_are_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="systemd") as caught:
-        cgroups.plan(fake.v2(tmp_path), "system.slice:minidock:x", None, systemd=True)
-    assert "cgroupfs" in caught.value.hint
+def test_a_scope_comes_once_there_is_a_process_and_before_all_else(tmp_path: Path) -> None:
+    scope = StartScope("system.slice", "minidock-x.scope", [])
+    plan = cgroups.plan(fake.v2(tmp_path), "/system.slice/minidock-x.scope", LIMITS, scope=scope)
+    assert (plan.before, plan.clone_dir, plan.joined[0]) == ([], "", scope)
+    kinds = [type(step).__name__ for step in plan.joined]
+    assert kinds.index("MakeCgroup") < kinds.index("WriteCgroupFile") < kinds.index("BornInCgroup")
+
+
+def test_hosts_without_cgroups_are_refused_with_advice() -> None:
     with pytest.raises(Unsupported, match="no cgroups mounted"):
         cgroups.plan(Hierarchies(), "/minidock/x", None)
 
