@@ -184,7 +184,8 @@ def planned(layout: Layout, record: Record, config: spec.Spec, request: ExecRequ
     process = _process(layout, record, config, request)
     group = cgroup_join.NONE
     if layout.user is None:
-        group = cgroup_join.membership(discover(), config.linux.cgroups_path, child_joins=True)
+        first, path = record.state.pid, config.linux.cgroups_path
+        group = cgroup_join.membership(discover(), path, child_joins=True, beside=first)
     return enter.plan(config, process, record.state.pid, group, layout.run), process
 
 

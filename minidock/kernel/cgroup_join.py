@@ -110,16 +110,30 @@ def _put(pid: int, directory: str) -> None:
         raise MinidockError(f"the cgroup {directory} is gone: the container has been removed meanwhile") from error
 
 
-def membership(hierarchies: Hierarchies, path: str, *, child_joins: bool = False) -> CgroupPlan:
-    """How one more process gets into a cgroup that exists: `exec`. Nothing is made, so nothing is undone."""
+def membership(hierarchies: Hierarchies, path: str, *, child_joins: bool = False, beside: int = 0) -> CgroupPlan:
+    """How one more process gets into a cgroup that exists: `exec`, `beside` the container's first process. Nothing is
+    made, so nothing is undone."""
     cgroup = Cgroup(path=checked_path(path), hierarchies=hierarchies)
-    joined: list[Step] = [BornInCgroup(cgroup.v2, cgroup.path)] if cgroup.v2 else []
+    home = _home(cgroup, beside)
+    joined: list[Step] = [BornInCgroup(f"{hierarchies.v2_mount}{home}", home)] if cgroup.v2 else []
     child: list[Step] = []
     if cgroup.v1 and child_joins:
         child = [EnterCgroup(cgroup.path, cgroup.v1)]
     elif cgroup.v1:
         joined.append(JoinCgroup(cgroup.path, cgroup.v1))
-    return CgroupPlan(before=[], clone_dir=cgroup.v2 or "", joined=joined, child=child, path=cgroup.path)
+    born = f"{hierarchies.v2_mount}{home}" if cgroup.v2 else ""
+    return CgroupPlan(before=[], clone_dir=born, joined=joined, child=child, path=cgroup.path)
+
+
+def _home(cgroup: Cgroup, first: int) -> str:
+    """Where on version 2 one more process may live. A program in the container that makes cgroups itself, such as
+    systemd, has moved out of the container's own and handed its controllers on: who would live there now meets EBUSY.
+    The first process's is the place then, as with runc."""
+    if first and (read_text(f"{cgroup.v2}/cgroup.subtree_control") or "").strip():
+        inner = str(read(first).get("cgroup2", ""))
+        if inner.startswith(f"{cgroup.path}/"):
+            return inner
+    return cgroup.path
 
 
 def checked_path(path: str) -> str:

@@ -86,7 +86,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     support.check(msgspec.structs.replace(config, process=process, mounts=[]))
     if not process.rlimits and config.process:
         process = msgspec.structs.replace(process, rlimits=config.process.rlimits)
-    group = _group(state.cgroup, words.several("cgroup"))
+    group = _group(state.cgroup, words.several("cgroup"), state.pid)
     told = {**hook_state(config, state.id, Path(state.bundle), status), "pid": state.pid}
     made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp", told)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
@@ -96,10 +96,10 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     return DirectBirth(made, Inherited(console), -1, preserved, before_exec=lambda _: None, narrator=narrator).start()
 
 
-def _group(path: str, asked: list[str]) -> cgroups.CgroupPlan:
+def _group(path: str, asked: list[str], first: int) -> cgroups.CgroupPlan:
     """--cgroup: one below the container's, for all hierarchies or by controller. Raises UsageError in runc's words."""
     found = cgroups.discover()
-    there = cgroups.membership(found, path, child_joins=True)
+    there = cgroups.membership(found, path, child_joins=True, beside=first)
     if not asked:
         return there
     wanted = _by_controller(asked, path)

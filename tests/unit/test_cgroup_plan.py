@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minidock.errors import Conflict, MinidockError, Unsupported, UsageError
-from minidock.kernel import cgroup_tree, cgroups, cpuset
+from minidock.kernel import cgroup_join, cgroup_tree, cgroups, cpuset
 from minidock.kernel.cgroup_files import Cgroup, Hierarchies
 from minidock.kernel.cgroup_join import BornInCgroup, EnterCgroup, JoinCgroup
 from minidock.kernel.cgroups import EnableControllers, MakeCgroup
@@ -266,3 +266,21 @@ def test_read_tells_where_a_process_is() -> None:
 def read_back() -> set[str]:
     lines = Path("/proc/self/cgroup").read_text().splitlines()
     return {line.split(":", 2)[1] or "cgroup2" for line in lines}
+
+
+def test_beside_a_first_process_that_has_handed_its_controllers_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd in a container does so: the kernel lets nobody live in the container's own cgroup then (EBUSY)."""
+    hierarchies = fake.v2(tmp_path)
+    (tmp_path / "minidock" / "x").mkdir(parents=True)
+    control = tmp_path / "minidock" / "x" / "cgroup.subtree_control"
+    monkeypatch.setattr(cgroup_join, "read", lambda pid: {"cgroup2": "/minidock/x/init.scope"})
+    control.write_text("\n")
+    assert cgroups.membership(hierarchies, "/minidock/x", beside=7).clone_dir == f"{tmp_path}/minidock/x"
+    control.write_text("memory pids\n")
+    there = cgroups.membership(hierarchies, "/minidock/x", beside=7)
+    assert there.clone_dir == f"{tmp_path}/minidock/x/init.scope"
+    assert there.joined == [BornInCgroup(f"{tmp_path}/minidock/x/init.scope", "/minidock/x/init.scope")]
+    monkeypatch.setattr(cgroup_join, "read", lambda pid: {"cgroup2": "/elsewhere"})
+    assert cgroups.membership(hierarchies, "/minidock/x", beside=7).clone_dir == f"{tmp_path}/minidock/x"
