@@ -76,6 +76,7 @@ static bool init_alive(void) { return exit_code < 0; }
 static void clients_send(unsigned char type, const void *payload, size_t length);
 static bool dns_open(int udp, int tcp);
 static bool port_take(int fd, const unsigned char *told);
+static void ports_drop(void);
 static void set_nonblocking(int fd);
 static void become(char **command);
 

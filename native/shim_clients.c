@@ -12,6 +12,7 @@ enum frame {
     FRAME_OWNER = 12,
     FRAME_NAMES = 13,
     FRAME_PORT = 14,
+    FRAME_NO_PORTS = 15,
     FRAME_EXIT = 20
 };
 enum { MAX_CLIENTS = 128, QUEUE_LIMIT = 1024 * 1024, HEADER = 8, PORT_SIZE = 7 };
@@ -116,7 +117,8 @@ static bool frame_allowed(const struct client *client)
     if (header[1] != 0 || header[2] != 0 || header[3] != 0)
         return false;
     return header[0] == FRAME_STDIN || (header[0] == FRAME_CLOSE_STDIN && client->size == 0)
-        || (header[0] == FRAME_NAMES && client->size == 0) || (header[0] == FRAME_PORT && client->size == PORT_SIZE)
+        || (header[0] == FRAME_NAMES && client->size == 0) || (header[0] == FRAME_NO_PORTS && client->size == 0)
+        || (header[0] == FRAME_PORT && client->size == PORT_SIZE)
         || (header[0] == FRAME_RESIZE && client->size == 4) || (header[0] == FRAME_OWNER && client->size == 1);
 }
 
@@ -134,6 +136,8 @@ static void frame_complete(struct client *client)
         passed[0] = passed[1] = -1;
     else if (client->header[0] == FRAME_PORT && port_take(passed[0], payload))
         passed[0] = -1;
+    else if (client->header[0] == FRAME_NO_PORTS)
+        ports_drop();
 }
 
 /* Bytes from a client, in whatever pieces they come. False: they aren't frames, or there is no memory for them. */

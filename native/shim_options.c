@@ -93,6 +93,8 @@ static void parse(char **argument)
             door_open(*++argument);
         else if (strcmp(*argument, "--proxy-udp") == 0 && argument[1] != NULL)
             gate_open(*++argument);
+        else if (strcmp(*argument, "--port-fd") == 0 && argument[1] != NULL)
+            port_keep(*++argument);
         else if (strcmp(*argument, "--log-local") == 0)
             the_log.local = true;
         else if (strcmp(*argument, "--log-compress") == 0)

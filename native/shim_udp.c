@@ -8,7 +8,10 @@ enum { MAX_FLOWS = 128, SILENT_S = 90, DATAGRAM = 64 * 1024, AT_ONCE = 16 };
 struct gate {
     struct source source;
     struct sockaddr_in to;
+    struct gate *next;
 };
+
+static struct gate *gates;
 
 struct flow {
     struct source source; /* towards the container */
@@ -74,6 +77,17 @@ static void flows_forget(bool one_more)
         free(flow);
         flow_count--;
     }
+}
+
+static void flows_end(void)
+{
+    while (flows != NULL) {
+        struct flow *flow = flows;
+        flows = flow->next;
+        close(flow->source.fd);
+        free(flow);
+    }
+    flow_count = 0;
 }
 
 static struct flow *flow_new(struct gate *gate, const struct sockaddr_in6 *from, const struct in6_pktinfo *at)
@@ -148,7 +162,8 @@ static bool gate_add(int fd, const struct sockaddr_in *to)
 
     if (gate == NULL)
         return false;
-    *gate = (struct gate){{fd, gate_ready}, *to};
+    *gate = (struct gate){{fd, gate_ready}, *to, gates};
+    gates = gate;
     return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) == 0 && net_watch(&gate->source, EPOLLIN);
 }
 
@@ -162,6 +177,32 @@ static void gate_open(char *text)
         usage_error("can't watch the socket of ", "--proxy-udp");
 }
 
+/* A port of the host that is only kept from others: the kernel rewrites what comes for it. */
+struct port {
+    int fd;
+    struct port *next;
+};
+
+static struct port *ports;
+
+static bool port_hold(int fd)
+{
+    struct port *port = calloc(1, sizeof *port);
+
+    if (port == NULL)
+        return false;
+    *port = (struct port){fd, ports};
+    ports = port;
+    return true;
+}
+
+/* --port-fd FD: such a socket. */
+static void port_keep(const char *text)
+{
+    if (!port_hold(descriptor("--port-fd", text)))
+        usage_error("no memory for ", "--port-fd");
+}
+
 /* A port that is published while the container runs. What to do with it, then IPv4 address and port, as on the wire:
  * nothing but hold it (0), or pass on what comes over TCP (1) or UDP (2). True when the socket is ours. */
 static bool port_take(int fd, const unsigned char *told)
@@ -170,5 +211,30 @@ static bool port_take(int fd, const unsigned char *told)
 
     memcpy(&to.sin_addr, told + 1, 4);
     memcpy(&to.sin_port, told + 5, 2);
-    return fd >= 0 && (told[0] == 0 || (told[0] == 1 && door_add(fd, &to)) || (told[0] == 2 && gate_add(fd, &to)));
+    return fd >= 0 && ((told[0] == 0 && port_hold(fd)) || (told[0] == 1 && door_add(fd, &to)) || (told[0] == 2 && gate_add(fd, &to)));
+}
+
+/* The container has left the network on which they were published: the host may have them again. What is linked stays
+ * linked, as connections that the kernel rewrites do, and breaks by itself. */
+static void ports_drop(void)
+{
+    while (doors != NULL) {
+        struct door *door = doors;
+        doors = door->next;
+        close(door->source.fd);
+        free(door);
+    }
+    flows_end();
+    while (gates != NULL) {
+        struct gate *gate = gates;
+        gates = gate->next;
+        close(gate->source.fd);
+        free(gate);
+    }
+    while (ports != NULL) {
+        struct port *port = ports;
+        ports = port->next;
+        close(port->fd);
+        free(port);
+    }
 }

@@ -51,7 +51,8 @@ def open_context(source: str, *, file: str, stdin: BinaryIO, scratch: Path) -> C
             return _from_stream(answer.read, file, stdin, scratch)
     path = Path(source)
     if not path.exists():
-        raise MinidockError(f'unable to prepare context: path "{source}" not found')
+        hint = "the build cache is emptied by: minidock builder prune" if source == "prune" else ""
+        raise MinidockError(f'unable to prepare context: path "{source}" not found', hint=hint)
     if not path.is_dir():
         raise MinidockError(f"unable to prepare context: context must be a directory: {os.path.abspath(source)}")
     return _local(path.resolve(), file, stdin)

@@ -11,6 +11,7 @@ from minidock.engine.record import Record, Records, alive, refresh, replace
 from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
 from minidock.model.network import EndpointSettings
 from minidock.network import addresses, attachment, connection, names, ports, store
+from minidock.network.addresses import Published
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Live
@@ -100,10 +101,11 @@ def disconnect(layout: Layout, ref: str, container: str, *, force: bool) -> None
         if alive(record) and found.name != "none":
             left = {name: end for name, end in record.endpoints.items() if name != found.name}
             changed = replace(changed, endpoints=left)
-            _leave(layout, record, changed, found)
+            had = _leave(layout, record, changed, found)
             networks.tell(layout, found, "disconnect", record.id)
-            if not left:
-                changed = replace(changed, ports=dict.fromkeys(changed.ports))
+            if had:
+                records.write(replace(changed, ports=dict.fromkeys(changed.ports)))
+                changed = _republish(layout, changed, had)
         records.write(changed)
 
 
@@ -117,15 +119,31 @@ def _find_or_gone(layout: Layout, ref: str, record: Record) -> Network:
         raise
 
 
-def _leave(layout: Layout, record: Record, changed: Record, found: Network) -> None:
+def _leave(layout: Layout, record: Record, changed: Record, found: Network) -> list[Published]:
+    """Off the network; the ports that were published there, which are the host's again."""
     claim = connection.leave(layout, found, record.id, record.state.pid)
     journal = _journal(layout, record)
     if claim is not None:
         journal = [step for step in journal if not connection.belongs(step, layout, found, claim)]
-        way_out = attachment.gateway_of(_connected(layout, changed))
-        journal += connection.move_ports(layout, record.id, claim.ports, way_out)
+        if claim.ports:
+            services.drop_ports(layout.container_run(record.id))
     _write_journal(layout, record, journal)
     _settle(layout, record, changed)
+    return claim.ports if claim else []
+
+
+def _republish(layout: Layout, record: Record, published: list[Published]) -> Record:
+    """The ports on the network that is the way out now; without one they are published nowhere.
+
+    Raises PortInUse when somebody was quicker: the container then runs on without them.
+    """
+    way_out = attachment.gateway_of(_connected(layout, record))
+    if way_out is None:
+        return replace(record, ports=dict.fromkeys(record.ports))
+    hold = functools.partial(services.hold_ports, layout.container_run(record.id))
+    moved = connection.move_ports(layout, record.id, published, way_out, hold)
+    _write_journal(layout, record, [*_journal(layout, record), *moved])
+    return record
 
 
 def _settle(layout: Layout, before: Record, record: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -24,13 +25,16 @@ class Services:
         self.run_dir = run_dir
         held = network.reserve_ports(attachment.hold)
         self.proxies: dict[int, list[str]] = {}
-        """By the descriptor, where what comes in there goes, as the shim is told: `--proxy 7=172.18.0.2:80`."""
+        """By the descriptor, what the shim is told of it: `--proxy 7=172.18.0.2:80` to pass on, `--port-fd 7`
+        where the kernel sees to that."""
         for one in held:
             if target := _target(one, attachment.proxied):
                 option = "--proxy-udp" if one.type == socket.SOCK_DGRAM else "--proxy"
                 if one.type == socket.SOCK_STREAM:
                     reserve.listen(one)
                 self.proxies[one.fileno()] = [option, f"{one.fileno()}={target[0]}:{target[1]}"]
+            else:
+                self.proxies[one.fileno()] = ["--port-fd", str(one.fileno())]
         self.descriptors = [one.detach() for one in held]
         self.fds: dict[str, int] = {}
         """For the steps, by name: a pipe whose other end the shim has, and with it is closed."""
@@ -78,6 +82,15 @@ def hold_ports(run_dir: Path, published: list[Published], proxied: list[tuple[Pu
     finally:
         for one in held:
             one.close()
+
+
+def drop_ports(run_dir: Path) -> None:
+    """Let the host have back what the shim holds. One that was killed holds nothing any more."""
+    with contextlib.suppress(OSError), attach.connect(attach_socket(run_dir)) as shim:
+        attach.drop_ports(shim)
+        shim.shutdown(socket.SHUT_WR)
+        while shim.recv(attach.CHUNK):  # until it has seen all that we said
+            pass
 
 
 def answer_names(run_dir: Path, pid: int) -> None:

@@ -107,13 +107,19 @@ def choose_way_out(pid: int, connected: list[tuple[Network, EndpointSettings]]) 
             ignoring(error, *GONE)
 
 
-def move_ports(layout: Layout, container: str, published: list[Published], to: Network | None) -> list[Step]:
+def move_ports(
+    layout: Layout,
+    container: str,
+    published: list[Published],
+    to: Network,
+    hold: Callable[[list[Published], list[tuple[Published, str]]], None],
+) -> list[Step]:
     """Let published ports lead to the container's address on another of its networks: the one that was left had them.
 
-    The steps that did it. The shim holds the host's ports all the time.
+    The steps that did it. `hold` is as for join(). Raises PortInUse when somebody was quicker.
     """
-    claim = addresses.of_container(layout, container).get(to.name) if to else None
-    if to is None or claim is None or not published:
+    claim = addresses.of_container(layout, container).get(to.name)
+    if claim is None:
         return []
     moved = [
         Published(
@@ -140,6 +146,7 @@ def move_ports(layout: Layout, container: str, published: list[Published], to: N
                 claim.inside,
             ),
         )
+    hold(moved, ports.proxied(moved, claim.address))
     step = PublishPorts(layout.nft_table, moved)
     apply_all([step], Live())
     return [step]

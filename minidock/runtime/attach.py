@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 HEADER = struct.Struct(">B3xI")
-STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, NAMES, PORT, EXIT = 0, 1, 2, 10, 11, 12, 13, 14, 20
+STDIN, STDOUT, STDERR, CLOSE_STDIN, RESIZE, OWNER, NAMES, PORT, NO_PORTS, EXIT = 0, 1, 2, 10, 11, 12, 13, 14, 15, 20
 
 CHUNK = 256 * 1024
 """Bytes read from the socket at once."""
@@ -81,6 +81,11 @@ def hold_port(shim: socket.socket, held: socket.socket, to: tuple[str, int] | No
     how = 0 if to is None else 1 if held.type == socket.SOCK_STREAM else 2
     payload = struct.pack(">B4sH", how, socket.inet_aton(address), number)
     socket.send_fds(shim, [frame(PORT, payload)], [held.fileno()])
+
+
+def drop_ports(shim: socket.socket) -> None:
+    """Let it hold no port of the host any more."""
+    shim.sendall(frame(NO_PORTS))
 
 
 def resize(shim: socket.socket, rows: int, columns: int) -> None:

@@ -101,7 +101,7 @@ def argv(
     `pid` is a child of the calling process. `listen_fd` is bound to `attach_socket(run_dir)` and listens; `client_fd`
     is the shim's end of a socket pair whose other end is the first client. `hold_fds` are only kept open. With
     `stdin_once` the container's stdin ends when the client that gave it goes. `services` are the options for the
-    network: --hold-fd, --proxy, --proxy-udp, --dns-… `cleanup` is a command with an
+    network: --hold-fd, --port-fd, --proxy, --proxy-udp, --dns-… `cleanup` is a command with an
     absolute path.
     """
     words: list[object] = [PROGRAM, "--id", container_id, "--pid", pid, "--dir", run_dir]

@@ -144,13 +144,16 @@ def test_the_highest_priority_gives_the_way_out(loaded: Minidock) -> None:
 def test_ports_follow_when_the_network_that_had_them_is_left(loaded: Minidock) -> None:
     loaded("network", "create", "aa", check=True)
     loaded("network", "create", "bb", check=True)
-    start(loaded, "server", "--network", "aa", "-p", "127.0.0.1::80", command=LISTEN)
-    template = '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}'
-    port = int(loaded("inspect", "-f", template, "server", check=True).stdout)
+    start(loaded, "server", "--network", "aa", "-p", "127.0.0.1::80", "-p", "[::1]::80", command=LISTEN)
+    told = loaded("port", "server", "80", check=True).stdout.split()
+    port, six = (int(line.rpartition(":")[2]) for line in sorted(told))
     assert eventually_says_hello(0, "127.0.0.1", port)
     loaded("network", "connect", "bb", "server", check=True)
     loaded("network", "disconnect", "aa", "server", check=True)
     assert says_hello(0, "127.0.0.1", port)
+    assert says_hello(0, "::1", six)  # what the shim passes on by hand, it passes to the new address
+    with pytest.raises(OSError, match="Address already in use"):
+        socket.create_server(("127.0.0.1", port))
     loaded("rm", "-f", "server", check=True)
     assert not says_hello(0, "127.0.0.1", port)
 
@@ -175,6 +178,9 @@ def test_ports_are_published_when_the_first_way_out_comes(loaded: Minidock) -> N
     loaded("network", "disconnect", "open", "web", check=True)
     assert not says_hello(0, "127.0.0.1", number, wait=0.3)
     assert Path(f"/proc/{pid}").exists()
+    assert loaded("port", "web", check=True).stdout == ""
+    socket.create_server(("0.0.0.0", number)).close()  # the host's again, though the container runs
+    loaded("run", "--rm", "-p", f"{number}:80", "busybox", "true", check=True)
 
 
 def test_ipv6(loaded: Minidock) -> None:
