@@ -93,11 +93,31 @@ def environment(layout: Layout, record: Record) -> list[str]:
         lines.append(f"{prefix}_NAME=/{record.name}/{alias}")
         if exposed:
             lines.append(f"{prefix}_PORT={exposed[0][1]}://{address}:{exposed[0][0]}")
+            lines += _ranges(prefix, address, exposed)
         for number, protocol in exposed:
             name = f"{prefix}_PORT_{number}_{protocol.upper()}"
             lines += [f"{name}={protocol}://{address}:{number}", f"{name}_ADDR={address}"]
             lines += [f"{name}_PORT={number}", f"{name}_PROTO={protocol}"]
         lines += [f"{prefix}_ENV_{line}" for line in other.config.env if line.partition("=")[0] not in IGNORED]
+    return lines
+
+
+def _ranges(prefix: str, address: str, exposed: list[tuple[int, str]]) -> list[str]:
+    """Three ports or more in a row are told as one range, too: ALIAS_PORT_8000_TCP_START … _END."""
+    lines, first = [], 0
+    while first < len(exposed):
+        last = first
+        while last + 1 < len(exposed) and exposed[last + 1][0] <= exposed[first][0] + last + 1 - first:
+            last += 1
+        if last <= first + 1:
+            first += 1
+            continue
+        (start, protocol), (end, other) = exposed[first], exposed[last]
+        name = f"{prefix}_PORT_{start}_{protocol.upper()}"
+        lines += [f"{name}_START={protocol}://{address}:{start}", f"{name}_ADDR={address}", f"{name}_PROTO={protocol}"]
+        lines += [f"{name}_PORT_START={start}", f"{prefix}_PORT_{start}_{other.upper()}_END={other}://{address}:{end}"]
+        lines.append(f"{prefix}_PORT_{start}_{other.upper()}_PORT_END={end}")
+        first = last + 1
     return lines
 
 

@@ -242,7 +242,7 @@ docker run -d --name $C busybox sleep 100 >/dev/null
 docker run --rm busybox sh -c 'grep -c 127.0.0.11 /etc/resolv.conf'
 
 ### link-default: variables and hosts, on the default network
-docker run -d --name $C --expose 99 -e COLOUR=blue busybox sleep 100 >/dev/null
+docker run -d --name $C --expose 99 --expose 200-203 --expose 300-301/udp -e COLOUR=blue busybox sleep 100 >/dev/null
 docker run --rm --name $C-2 --link $C:al busybox sh -c 'env | grep ^AL_ | sort; grep al /etc/hosts | grep -v -e local -e ip6'
 docker run --rm --link nosuch busybox true
 docker create --name $C-2 --link $C:al busybox true >/dev/null
