@@ -274,7 +274,8 @@ class Seccomp(Oci, frozen=True):
     default_action: str
     default_errno_ret: int | None = None
     architectures: list[str] = []
-    flags: list[str] = []
+    flags: list[str] | None = None
+    """None isn't []: kernel/seccomp.py has a default."""
     listener_path: str = ""
     listener_metadata: str = ""
     syscalls: list[SeccompRule] = []

@@ -118,7 +118,11 @@ def load_filter(profile: spec.Seccomp, cache: Path | None = None, *, at_exec: bo
 
 
 def flags_of(profile: spec.Seccomp) -> int:
-    """The flags of seccomp(2). Raises UsageError for one that is not known."""
+    """The flags of seccomp(2); where the profile says nothing of them, not even that there are none, SPEC_ALLOW as with
+    runc: until Linux 5.16 a filter otherwise switches off a speculation of the processor, which costs all programs.
+    Raises UsageError for one that is not known."""
+    if profile.flags is None:
+        return FLAGS["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
     unknown = [flag for flag in profile.flags if flag not in FLAGS]
     if unknown:
         raise UsageError(f"seccomp flag {unknown[0]!r} not known or not supported")

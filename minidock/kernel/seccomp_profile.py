@@ -103,7 +103,7 @@ def resolve(profile: Profile, capabilities: Iterable[str], machine: str, release
         default_action=profile.default_action,
         default_errno_ret=profile.default_errno_ret,
         architectures=mapped or profile.architectures or [],
-        flags=profile.flags or [],
+        flags=profile.flags or None,
         listener_path=profile.listener_path,
         listener_metadata=profile.listener_metadata,
         syscalls=[

@@ -21,7 +21,7 @@ from minidock.network import subnets
 from tests.support import dns
 from tests.support.dns import AAAA, MX, NOERROR, NXDOMAIN, PTR, SERVFAIL, lookup
 from tests.support.instance import Minidock, settled
-from tests.support.needs import require_root, require_tool
+from tests.support.needs import require_feature, require_root, require_tool
 from tests.support.netlab import inside
 
 SLEEP = ("busybox", "sleep", "1000")
@@ -543,3 +543,32 @@ def test_datagrams_over_ipv6_reach_a_container_that_has_only_ipv4(loaded: Minido
         assert clients[0].recv(100) == b"40000"
     for client in [*clients, early]:
         client.close()
+
+
+@pytest.mark.vm
+def test_associations_of_sctp_reach_a_published_port(loaded: Minidock) -> None:
+    require_feature("sctp")
+    pid = start(loaded, "server", "-p", "127.0.0.1::7000/sctp", "-p", "7001/sctp")
+    own, everywhere = (loaded("port", "server", f"{port}/sctp", check=True).stdout.split()[0] for port in (7000, 7001))
+    outside = address(loaded, "server", "bridge", "Gateway")
+    for port, told, where in ((7000, own, "127.0.0.1"), (7001, everywhere, outside)):
+        with inside(pid):
+            server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+        with server, ThreadPoolExecutor(1) as pool:
+            server.bind(("0.0.0.0", port))
+            server.listen()
+            server.settimeout(30)
+            client = pool.submit(sctp_client, where, int(told.rpartition(":")[2]))
+            connection, _ = server.accept()
+            connection.sendall(b"hello")
+            assert client.result(30) == b"hello"
+            connection.close()
+    refused = loaded("run", "--rm", "-p", f"{own}:7000/sctp", "busybox", "true")
+    assert refused.returncode == 125 and "container server" in refused.stderr
+
+
+def sctp_client(where: str, port: int) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP) as client:
+        client.settimeout(30)
+        client.connect((where, port))
+        return client.recv(5)

@@ -74,6 +74,14 @@ def _link_kind(kind: str) -> bool:
     return made
 
 
+def _sctp() -> bool:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
+
+
 def _resolves() -> bool:
     """Whether the package registry that apt is set up for can be found: containers may use the network then."""
     listed = subprocess.run(
@@ -97,6 +105,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "time-namespace": Path("/proc/self/ns/time").exists,
     "ipv6": Path("/proc/net/if_inet6").exists,
     "dummy-link": lambda: _link_kind("dummy"),
+    "sctp": _sctp,
     "network": _resolves,
     "swap": lambda: Path("/proc/swaps").read_text().count("\n") > 1,
 }
@@ -112,6 +121,7 @@ ALLOWED_SKIPS = {
     "kvm": "CI's /dev/kvm can't boot a kernel",
     "nvidia-gpu": "CI has no GPU",
     "dummy-link": "not in CI's kernel",
+    "sctp": "not in CI's kernel; the test runs in scripts/vm",
     "swap": "CI has none",
     "quick-machine": "24 starts at once take an emulated machine longer than their patience; CI's host does them",
 }

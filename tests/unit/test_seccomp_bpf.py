@@ -390,6 +390,8 @@ def test_what_is_kept_is_made_anew_with_another_table(tmp_path: Path, monkeypatc
 
 
 def test_flags() -> None:
+    assert seccomp.flags_of(spec.Seccomp("SCMP_ACT_ALLOW")) == 4  # as runc: who says nothing gets SPEC_ALLOW
+    assert seccomp.flags_of(spec.Seccomp("SCMP_ACT_ALLOW", flags=[])) == 0
     assert seccomp.flags_of(spec.Seccomp("SCMP_ACT_ALLOW", flags=["SECCOMP_FILTER_FLAG_LOG"] * 2)) == 2
     with pytest.raises(UsageError, match="SECCOMP_FILTER_FLAG_FOO"):
         seccomp.load_filter(spec.Seccomp("SCMP_ACT_ALLOW", flags=["SECCOMP_FILTER_FLAG_FOO"]))
