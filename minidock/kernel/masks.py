@@ -75,7 +75,7 @@ def _hang_nothing(target: int, live: Live) -> None:
     """One empty file system for all of a container's directories. It is copied where it hangs: before Linux 6.15
     open_tree(2) says EINVAL for a mount that hangs nowhere."""
     hung = live.fds.get("nothing", -1)
-    cover = mounts.new_filesystem("tmpfs", "tmpfs", ["ro", "nr_blocks=1", "nr_inodes=1"]) if hung < 0 else clone(hung)
+    cover = mounts.new_filesystem("tmpfs", "tmpfs", ["ro"]) if hung < 0 else clone(hung)
     mounts.hang(cover, target)
     if hung < 0:
         live.fds["nothing"] = cover
