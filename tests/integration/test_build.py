@@ -183,7 +183,10 @@ def test_failing_run(build: Build, minidock: Minidock) -> None:
         ("FROM busybox\nENV A=${B:?missing}\n", "B: missing"),
         ("FROM nosuchimage:1\n", "failed to solve: nosuchimage:1: "),
         ("FROM UPPER\n", "must be lowercase"),
-        ("FROM busybox\nADD --checksum=sha256:0 Dockerfile /x\n", "--checksum is for addresses and git repositories only"),
+        (
+            "FROM busybox\nADD --checksum=sha256:0 Dockerfile /x\n",
+            "--checksum is for addresses and git repositories only",
+        ),
         ("FROM busybox\nADD http://127.0.0.1:1/x /x\n", "failed to load http://127.0.0.1:1/x"),
     ],
 )
