@@ -225,7 +225,8 @@ class Runtime:
             raise Conflict(f"cannot delete container {container_id} that is not stopped: {status}")
         config = self.config(container_id)
         if status != "stopped":
-            self.kill(container_id, signal.SIGKILL)
+            with contextlib.suppress(Conflict):  # it has ended since we looked
+                self.kill(container_id, signal.SIGKILL)
         self._undo(container_id, directory)
         if config.hooks and config.hooks.poststop:
             from minidock.kernel.hooks import run
