@@ -127,7 +127,7 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 UNREADABLE = (
     tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError,
-    RuntimeError, NotImplementedError,  # of zipfile: with a password, packed in a way that it doesn't know
+    RuntimeError,  # of zipfile: with a password, or packed in a way that it doesn't know
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.instance import Minidock, settled
-from tests.support.needs import require_root
+from tests.support.needs import require_feature, require_root
 
 
 @pytest.fixture
@@ -173,8 +173,7 @@ def test_a_subpath_that_leads_out_of_its_volume_is_refused(loaded: Minidock, ins
 
 
 def test_nfs_is_refused_where_the_kernel_has_none(loaded: Minidock) -> None:
-    if any(line.split()[-1] == "nfs" for line in Path("/proc/filesystems").read_text().splitlines()):
-        pytest.skip("needs the feature no-nfs")
+    require_feature("no-nfs")
     options = ["-o", "type=nfs", "-o", "o=addr=127.0.0.1,ro", "-o", "device=:/exported"]
     loaded("volume", "create", *options, "far", check=True)
     refused = loaded("run", "--rm", "-v", "far:/x", "busybox", "true")

@@ -100,6 +100,8 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "apparmor": Path("/sys/kernel/security/apparmor/profiles").exists,
     "selinux": Path("/sys/fs/selinux/enforce").exists,
     "systemd": Path("/run/systemd/system").exists,
+    "no-systemd": lambda: not Path("/run/systemd/system").exists(),
+    "no-nfs": lambda: not re.search(r"\bnfs$", Path("/proc/filesystems").read_text(), re.MULTILINE),
     "kvm": lambda: os.access("/dev/kvm", os.R_OK | os.W_OK),
     "nvidia-gpu": Path("/dev/nvidiactl").exists,
     "time-namespace": Path("/proc/self/ns/time").exists,
