@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.oci import Run, args, bundle, configure, oci, wait_for
+from tests.support.oci import Run, args, bundle, configure, oci, terminal_line, wait_for
 
 pytestmark = pytest.mark.vm
 
@@ -106,7 +106,7 @@ def test_the_terminal_goes_to_the_console_socket(oci: Run, bundle: Path, tmp_pat
     wire, _ = listener.accept()
     _, (master,), _, _ = socket.recv_fds(wire, 100, 1)
     oci("start", "term")
-    assert os.read(master, 100) == b"/dev/pts/0\r\n"
+    assert terminal_line(master) == b"/dev/pts/0\r\n"
 
 
 def test_one_that_was_never_started_can_be_ended_by_a_signal(oci: Run, bundle: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.oci import Run, bundle, configure, oci
+from tests.support.oci import Run, bundle, configure, oci, terminal_line
 
 __all__ = ["bundle", "oci"]
 
@@ -135,6 +135,6 @@ def test_a_terminal_has_the_size_that_is_asked_for(oci: Run, bundle: Path, tmp_p
         oci("run", "-d", "-b", str(bundle), "--console-socket", str(tmp_path / "console"), "box")
         wire, _ = listener.accept()
         _, (master,), _, _ = socket.recv_fds(wire, 100, 1)
-    assert os.read(master, 100) == b"31 99\r\n"
+    assert terminal_line(master) == b"31 99\r\n"
     os.close(master)
     wire.close()

@@ -106,7 +106,8 @@ def test_the_terminal_shows_the_same(minidock: Minidock) -> None:
     wanted = ("seen  running", "of 64.0 MiB", "sleep 999", "$ sudo readlink /proc/", "next pane")
     screen = pyte.Screen(120, 40)
     stream = pyte.Stream(screen)
-    environment = os.environ | {"TERM": "xterm-256color"}
+    # The size is told, too: on a loaded machine textual has once drawn for 80 columns and 24 lines.
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
     words = [*minidock.command[1:], "ui", "--terminal"]
     shell = pexpect.spawn(minidock.command[0], words, encoding="utf-8", dimensions=(40, 120), env=environment)
     deadline = time.monotonic() + PATIENCE

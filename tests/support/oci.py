@@ -84,6 +84,14 @@ def run_with(oci: Run, bundle: Path, change: Change, name: str = "box") -> subpr
     return oci("run", "-b", str(bundle), name, check=False)
 
 
+def terminal_line(master: int) -> bytes:
+    """The next line of a terminal, which a slow machine hands out in pieces."""
+    said = b""
+    while not said.endswith(b"\n"):
+        said += os.read(master, 100)
+    return said
+
+
 def status(oci: Run, name: str) -> str:
     """created, running, paused or stopped."""
     return str(json.loads(oci("state", name).stdout)["status"])
