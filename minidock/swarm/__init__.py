@@ -2,4 +2,13 @@
 
 objects    the nouns: what the store keeps, and the states of a task
 store      the shape of a store, its errors, and one in memory
+
+The services' half, plain functions of the store and the time:
+
+validate, services, defaults    what a service may be, and what the API does with it
+board, loops       one pass of the leader: everything read once, every loop in its turn
+replicated, globals, jobs       how many tasks a service has, and in which slots
+restarts, updates  what takes the place of a task that has ended, or is out of date
+allocator, scheduler, filters, constraints    which ports it has, and which node it goes to
+enforcer, reaper   what doesn't fit any more, and what nobody needs any more
 """
