@@ -20,6 +20,7 @@ from . import manifest as docs
 from .ahead import reading_ahead
 from .compression import CHUNK, Digesting, Hashing, Packing, Read, unpacked
 from .manifest import Descriptor
+from .spread import spread_below
 from .trees import remove_tree
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ def workplace(store: ImageStore) -> Iterator[Path]:
 
 
 def _claim(store: ImageStore) -> tuple[Path, int]:
+    store.tmp.mkdir(parents=True, exist_ok=True)
+    spread_below(store.tmp)
     while True:
         path = store.tmp / f"{os.getpid()}-{os.urandom(4).hex()}"
-        path.mkdir(parents=True, mode=0o700)
+        path.mkdir(mode=0o700)
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # swept away between mkdir and open
