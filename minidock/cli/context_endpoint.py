@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import UsageError
-from .flags import go_bool
+from ..sizes import go_bool
 
 if TYPE_CHECKING:
     from ..daemon.client.contexts import Context, Store

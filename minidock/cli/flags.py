@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
+from ..sizes import go_bool
 
 FlagValue = Any
 """What a flag's `parse` gives: each row of a table knows, and the command that asks for it by key."""
@@ -115,14 +116,6 @@ def refused(name: str, short: str = "", *, kind: str = "string", why: str = "") 
 
 
 # Values of the kinds that Go's strconv reads. Errors carry Go's words: they end up in Docker's messages.
-
-
-def go_bool(raw: str) -> bool:
-    if raw in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    if raw in ("0", "f", "F", "false", "FALSE", "False"):
-        return False
-    raise UsageError(f'strconv.ParseBool: parsing "{raw}": invalid syntax')
 
 
 def go_int(raw: str) -> int:

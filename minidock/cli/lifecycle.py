@@ -108,7 +108,7 @@ def stop(arguments: list[str], signal: str, timeout: int | None) -> None:
 
 
 def _stopping(names: list[str], act: Callable[..., None], signal: str, timeout: int | None) -> None:
-    from .checks import check_signal
+    from ..model.checks import check_signal
 
     check_signal(signal)
     context.fail_after(context.each(names, lambda name: act(name, timeout=timeout, signal=signal)))
@@ -145,7 +145,7 @@ def restart(arguments: list[str], signal: str, timeout: int | None) -> None:
     """,
 )
 def kill(arguments: list[str], signal: str) -> None:
-    from .checks import check_signal
+    from ..model.checks import check_signal
 
     if not signal.strip("0").isdecimal():  # a number that is none of a signal is refused per container
         check_signal(signal)

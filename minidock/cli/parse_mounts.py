@@ -10,8 +10,7 @@ import posixpath
 
 from ..errors import UsageError
 from ..model.host import BindOptions, MountRequest, TmpfsOptions, VolumeOptions
-from .flags import go_bool, go_quote
-from .parse_volumes import PROPAGATIONS, target_problem
+from ..sizes import go_bool
 from .units import size
 
 
@@ -182,22 +181,3 @@ def csv_fields(line: str) -> list[str]:
         fields.append(field)
         at = end + 1
     return fields + ([""] if line.endswith(",") else [])
-
-
-def check_mount(mount: MountRequest) -> None:
-    """What Docker's server refuses in a --mount. Whether a bind's source is there, the engine sees."""
-    problem = ""
-    if mount.type not in ("bind", "volume", "tmpfs"):
-        problem = "mount type unknown"
-    elif target_problem(mount.target):
-        problem = target_problem(mount.target)
-    elif mount.type == "bind" and not mount.source:
-        problem = "field Source must not be empty"
-    elif mount.type == "bind" and not mount.source.startswith("/"):
-        problem = f"invalid mount path: '{mount.source}' mount path must be absolute"
-    elif mount.type == "tmpfs" and mount.source:
-        problem = "field Source must not be specified"
-    elif mount.bind_options and mount.bind_options.propagation not in ("", *PROPAGATIONS):
-        problem = f"invalid propagation mode: {mount.bind_options.propagation}"
-    if problem:
-        raise UsageError(f"invalid mount config for type {go_quote(mount.type)}: {problem}")

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
+from ..model.checks import is_user_defined
 from ..model.network import EndpointSettings, IpamPool
 from .commands import Complaint
 
-BUILT_IN = ("default", "bridge", "host", "none")
 BESIDE = (
     ("network_alias", "aliases", "--network-alias and per-network alias"),
     ("link", "links", "--link and per-network links"),
@@ -106,10 +106,6 @@ def join(flags: Mapping[str, Any], mac_address: str) -> tuple[str, dict[str, End
     if asked == {first.name: EndpointSettings()} and not is_user_defined(first.name):
         asked = {}
     return first.name, asked, links
-
-
-def is_user_defined(name: str) -> bool:
-    return name not in BUILT_IN and not name.startswith("container:")
 
 
 def _with_flags(first: Wanted, flags: Mapping[str, Any], mac_address: str) -> Wanted:

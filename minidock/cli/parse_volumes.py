@@ -11,25 +11,7 @@ import posixpath
 from collections.abc import Sequence
 
 from ..errors import UsageError
-
-PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
-MODES = {
-    **dict.fromkeys(("rw", "ro", "rro"), "access"),
-    **dict.fromkeys(("z", "Z"), "label"),
-    **dict.fromkeys(PROPAGATIONS, "propagation"),
-    **dict.fromkeys(("consistent", "cached", "delegated"), "consistency"),
-    "nocopy": "copy",
-    "idmap": "owners",
-}
-"""Option of -v → its group; of each group at most one. All are Docker's but two: `idmap`, what belongs to the source's
-owner is the container's user's (kernel/idmap.py); and nerdctl's `rro`, with all that is mounted below, as `ro` here."""
-
-BELONGS = (
-    ("copy", "volume", "VolumeOptions"),
-    ("propagation", "bind", "BindOptions"),
-    ("owners", "bind", "BindOptions"),
-)
-"""Group → what it is for, and the API's member that it would be in."""
+from ..model.mount_checks import MODES, check_mode, target_problem
 
 
 def parse_volumes(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -52,7 +34,7 @@ def parse_volumes(words: Sequence[str]) -> tuple[list[str], list[str]]:
         kind = "bind" if source.startswith("/") else "volume"
         target = _target(word, parts[1], kind)
         options = parts[2] if len(parts) == 3 else ""
-        _check_mode(word, kind, options)
+        check_mode(word, kind, options)
         binds.append(":".join(filter(None, (source, target, options))))
     return binds, anonymous
 
@@ -72,32 +54,6 @@ def _target(word: str, target: str, kind: str) -> str:
     if problem:
         raise UsageError(f"invalid volume specification: '{word}': invalid mount config for type \"{kind}\": {problem}")
     return posixpath.normpath(target)
-
-
-def target_problem(target: str) -> str:
-    if not target.startswith("/"):
-        return f"invalid mount path: '{target}' mount path must be absolute"
-    if posixpath.normpath(target) in ("/", "//"):
-        return "invalid specification: destination can't be '/'"
-    return ""
-
-
-def _check_mode(word: str, kind: str, options: str) -> None:
-    """Options of -v: known ones, one of each group, and those that fit the kind."""
-    if not options:
-        return
-    groups: set[str] = set()
-    for option in options.split(","):
-        group = MODES.get(option, "")
-        if not group or group in groups:
-            raise UsageError(f"invalid mode: {options}")
-        groups.add(group)
-    for group, allowed, member in BELONGS:
-        if group in groups and kind != allowed:
-            raise UsageError(
-                f"invalid volume specification: '{word}': invalid mount config for type \"{kind}\": "
-                f"field {member} must not be specified"
-            )
 
 
 def parse_tmpfs(words: Sequence[str]) -> dict[str, str]:

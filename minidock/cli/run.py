@@ -111,7 +111,7 @@ def create(arguments: list[str], **flags: FlagValue) -> None:
 
 
 def _request(arguments: list[str], flags: dict[str, FlagValue]) -> tuple[CreateRequest, list[str]]:
-    from .checks import check
+    from ..model.checks import check
     from .parse_values import pull_policy
     from .request import build
 

@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from minidock import __version__
 from minidock.daemon.happenings import Happenings
 from minidock.daemon.workers import Refused, Workers
+from minidock.errors import UsageError
 from minidock.paths import Layout
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ async def answers(
         response = await handler(request)
     except Refused as refused:
         response = failure(refused.status, refused.message)
+    except UsageError as error:
+        response = failure(400, error.message)
     except web.HTTPNotFound:
         response = failure(404, "page not found")
     except web.HTTPMethodNotAllowed:

@@ -19,9 +19,9 @@ def flag(request: web.Request, name: str, default: bool = False) -> bool:
     return default if found is None else found.strip().lower() not in FALSE
 
 
-def number(request: web.Request, name: str, default: int | None = None) -> int | None:
+def number(request: web.Request, name: str, default: int | None = None, *, needed: bool = False) -> int | None:
     found = request.query.get(name, "")
-    if not found:
+    if not (found or needed):
         return default
     try:
         return int(found)
@@ -84,8 +84,8 @@ def lines(request: web.Request, name: str) -> list[str]:
     return [line for value in request.query.getall(name, []) for line in value.splitlines() if line.strip()]
 
 
-async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]:
-    """A JSON object; nothing is an empty one. Raises Refused.
+async def body(request: web.Request, *, limit: int = 16 << 20, needed: bool = False) -> dict[str, Any]:
+    """A JSON object; nothing is an empty one, unless it is `needed`. Raises Refused.
 
     It must say that it is JSON: a page in a browser may post to everywhere, to the loopback too, but not as that.
     """
@@ -95,6 +95,8 @@ async def body(request: web.Request, *, limit: int = 16 << 20) -> dict[str, Any]
         if len(raw) > limit:
             raise Refused(413, f"the body is larger than {limit} bytes")
     if not raw.strip():
+        if needed:
+            raise Refused(400, "invalid JSON: got EOF while reading request body")
         return {}
     if request.content_type != "application/json":
         said = request.headers.get("Content-Type", "")

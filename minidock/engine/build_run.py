@@ -22,7 +22,7 @@ from minidock.build.entitlements import find_devices
 from minidock.build.state import Log, MountPlan, RunFailed, RunRequest, Take
 from minidock.build.upper import Upper
 from minidock.engine import repair, userns
-from minidock.engine.create import check, defaults
+from minidock.engine.create import defaults
 from minidock.engine.durations import timestamp
 from minidock.engine.finish import finish, remove_files
 from minidock.engine.names import new_id
@@ -33,6 +33,7 @@ from minidock.engine.userns import IdMaps
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.image.store import Layer
 from minidock.kernel import user
+from minidock.model import limit_checks
 from minidock.model.container import ContainerConfig
 from minidock.model.host import DeviceRequest, HostConfig
 from minidock.model.state import MountPoint
@@ -108,7 +109,8 @@ def _write(layout: Layout, container_id: str, limits: HostConfig, request: RunRe
         device_requests=_devices(layout, request),
         tmpfs={plan.target: _tmpfs(plan) for plan in request.mounts if plan.kind == "tmpfs"},
     )
-    check(host)
+    limit_checks.check(host)
+    limit_checks.check_here(host)
     config = ContainerConfig(
         hostname=container_id[:12],
         user=request.user,

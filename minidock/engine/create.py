@@ -18,25 +18,28 @@ from minidock.engine.durations import timestamp
 from minidock.engine.environment import merge_env
 from minidock.engine.names import invent, new_id
 from minidock.engine.record import Record, Records, replace
-from minidock.errors import MinidockError, NameInUse, UsageError
+from minidock.errors import MinidockError, NameInUse, NotFound, UsageError
 from minidock.image.manifest import RunConfig
 from minidock.image.store import Image, ImageStore
 from minidock.kernel.execute import DEFAULT_PATH
+from minidock.model import checks
 from minidock.model.container import ContainerConfig, Healthcheck
 from minidock.model.host import HostConfig
 from minidock.model.requests import Created, CreateRequest
 from minidock.paths import Layout
 
 NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
-LOG_DRIVERS = ("json-file", "local", "none")
-MINIMUM_MEMORY = 6 << 20
-"""Docker's: with less, the container's first process is killed before it runs the command."""
 SHARED_MEMORY = 64 << 20
 LARGE_MEMORY = 2 << 30
 
 
 def create(layout: Layout, request: CreateRequest) -> Created:
-    """Raises ImageNotFound, NameInUse, UsageError; leaves nothing behind then."""
+    """Raises ImageNotFound, NameInUse, UsageError; leaves nothing behind then.
+
+    NotFound means the image alone: after it clients pull that, and ask again.
+    """
+    warnings = checks.check(request)
+    _check_here(layout, request.host_config)
     store = ImageStore(layout)
     # From the look at the image to the written record nobody may remove it: its layers are ours from then on.
     with repair.creating(layout), store.bringing_in():
@@ -47,9 +50,25 @@ def create(layout: Layout, request: CreateRequest) -> Created:
 
             links.check(layout, record.host_config)
         _, left_out = fit.fit(request.host_config)
-        warnings = [*_foreign(image, request.platform), *check(record.host_config), *left_out]
         _write(layout, record)
-    return Created(record.id, warnings)
+    return Created(record.id, [*_foreign(image, request.platform), *warnings, *left_out])
+
+
+def _check_here(layout: Layout, host: HostConfig) -> None:
+    """What only this machine and this instance know: its security, and the containers that are to be shared with."""
+    from minidock.engine import security
+    from minidock.kernel import capabilities
+
+    security.parse(host)
+    capabilities.normalize(host.cap_add, "CapAdd")
+    capabilities.normalize(host.cap_drop, "CapDrop")
+    modes = (host.pid_mode, host.ipc_mode)
+    shared = [mode.removeprefix("container:") for mode in modes if mode.startswith("container:")]
+    for ref in [*shared, *(words.partition(":")[0] for words in host.volumes_from)]:
+        try:
+            Records(layout).find(ref)
+        except NotFound as error:
+            raise UsageError(error.message) from error
 
 
 def _write(layout: Layout, record: Record) -> None:
@@ -114,15 +133,16 @@ def _hostname(layout: Layout, mode: str, container_id: str) -> str:
     if mode == "host":
         return os.uname().nodename
     if mode.startswith("container:"):
-        return Records(layout).find(mode.removeprefix("container:")).config.hostname
+        with contextlib.suppress(NotFound):  # it may be made later: only the start needs it
+            return Records(layout).find(mode.removeprefix("container:")).config.hostname
     return container_id[:12]
 
 
 def merge(asked: ContainerConfig, image: RunConfig, hostname: str) -> ContainerConfig:
     """The caller's configuration completed by the image's."""
     entrypoint, cmd = asked.entrypoint, asked.cmd
-    if entrypoint is None:
-        entrypoint = image.entrypoint
+    if not entrypoint:  # an empty list takes the image's ENTRYPOINT away, and leaves its CMD
+        entrypoint = image.entrypoint if entrypoint is None else None
         cmd = cmd or image.cmd
     elif entrypoint == [""]:
         entrypoint = None
@@ -176,31 +196,6 @@ def _foreign(image: Image, asked: str) -> list[str]:
         f"The requested image's platform ({image.platform}) does not match the detected host platform "
         f"(linux/{here}) and no specific platform was requested"
     ]
-
-
-def check(host: HostConfig) -> list[str]:
-    """Raises UsageError for limits that can't be right; returns warnings."""
-    warnings: list[str] = []
-    if 0 < host.memory < MINIMUM_MEMORY:
-        raise UsageError("Minimum memory limit allowed is 6MB")
-    if host.memory_swap > 0 and not host.memory:
-        raise UsageError("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if host.memory_swap > 0 and host.memory_swap < host.memory:
-        raise UsageError("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if host.memory_reservation and host.memory and host.memory_reservation > host.memory:
-        raise UsageError("Minimum memory limit can not be less than memory reservation limit, see usage")
-    online = os.cpu_count() or 1
-    if host.nano_cpus < 0 or host.nano_cpus > online * 1_000_000_000:
-        raise UsageError(f"Range of CPUs is from 0.01 to {online:d}.00, as there are only {online:d} CPUs available")
-    if host.nano_cpus and (host.cpu_quota or host.cpu_period):
-        raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
-    if host.log_config.type not in LOG_DRIVERS:
-        raise UsageError(f"logger: no log driver named '{host.log_config.type}' is registered")
-    if host.auto_remove and host.restart_policy.name not in ("", "no"):
-        raise UsageError("Conflicting options: --restart and --rm")
-    if host.network_mode == "host" and host.port_bindings:  # with "none" Docker says nothing
-        warnings.append("Published ports are discarded when using host network mode")
-    return warnings
 
 
 def defaults(host: HostConfig) -> HostConfig:

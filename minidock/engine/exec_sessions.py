@@ -16,10 +16,11 @@ import msgspec
 from minidock import files
 from minidock.engine import execs
 from minidock.engine.record import ticks
-from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotFound
+from minidock.errors import CommandNotExecutable, CommandNotFound, Conflict, MinidockError, NotFound, UsageError
 from minidock.model.requests import ExecRequest
 from minidock.paths import Layout
 from minidock.runtime import shim
+from minidock.runtime.terminal import parse_detach_keys
 
 KEPT_SECONDS = 300
 """How long one that has ended can be asked about, as with Docker: a health check must not fill the disk."""
@@ -38,10 +39,11 @@ class Session(msgspec.Struct, frozen=True):
 
 
 def create(layout: Layout, ref: str, request: ExecRequest, outputs: tuple[bool, bool]) -> str:
-    """Its id. Raises Conflict when the container doesn't run, MinidockError without a command."""
+    """Its id. Raises Conflict when the container doesn't run, UsageError without a command."""
     record = execs.running(layout, ref)
     if not request.cmd:
-        raise MinidockError("No exec command specified")
+        raise UsageError("No exec command specified")
+    parse_detach_keys(request.detach_keys)
     _forget_old(layout.container_run(record.id) / "exec")
     exec_id = os.urandom(32).hex()
     directory = execs.session_of(layout, record.id, exec_id)
@@ -55,7 +57,8 @@ def start(layout: Layout, exec_id: str, detach: bool, size: tuple[int, int]) -> 
     """Run it: our connection to its shim, None when detached. Raises Conflict when it was started already."""
     session = _find(layout, exec_id)
     if session.pid or session.refused is not None:
-        raise Conflict(f"Error: Exec command {exec_id} is already running")
+        how = "is already running" if inspect(layout, exec_id)["Running"] else "has already run"
+        raise Conflict(f"Error: Exec command {exec_id} {how}")
     record = execs.running(layout, session.container_id)
     request = msgspec.structs.replace(session.request, detach=detach, console_size=size)
     execs.tell(layout, record, "exec_start", request, exec_id)

@@ -75,7 +75,7 @@ def device_rules(host: HostConfig) -> list[spec.DeviceRule]:
         return [spec.DeviceRule(allow=True)]
     rules = [spec.DeviceRule(allow=False), *device_filter.DEFAULT_DEVICE_RULES]
     for mapping in host.devices:
-        for device in nodes(mapping.path_on_host, mapping.path_in_container):
+        for device in nodes(mapping.path_on_host, mapping.path_in_container or mapping.path_on_host):
             access = mapping.cgroup_permissions or "rwm"
             rules.append(spec.DeviceRule(True, device.type, device.major, device.minor, access))
     return rules + [_rule(line) for line in host.device_cgroup_rules]
@@ -91,7 +91,11 @@ def _rule(line: str) -> spec.DeviceRule:
 def devices(host: HostConfig) -> list[spec.Device]:
     if host.privileged:
         return _all_devices()
-    return [node for mapping in host.devices for node in nodes(mapping.path_on_host, mapping.path_in_container)]
+    return [
+        node
+        for mapping in host.devices
+        for node in nodes(mapping.path_on_host, mapping.path_in_container or mapping.path_on_host)
+    ]
 
 
 def nodes(source: str, destination: str) -> list[spec.Device]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ def containers(layout: Layout, *, everything: bool, last: int, filters: Filters,
     repair.repair(layout)
     records = [refresh(layout, record) for record in Records(layout).all()]
     records = [record for record in records if record.state.status != "removing"]
+    if "ancestor" in filters:
+        filters = {**filters, "ancestor": _descendants(layout, filters["ancestor"])}
     chosen = [record for record in records if _matches(record, filters, records)]
     if last > 0:
         chosen = [record for record in records if record in chosen][:last]
@@ -136,15 +139,32 @@ def _by_label(record: Record, value: str) -> bool:
     return key in record.config.labels and (not equals or record.config.labels[key] == wanted)
 
 
-def _by_ancestor(record: Record, value: str) -> bool:
-    names = {record.image, record.image.removesuffix(":latest"), f"{record.image}:latest"}
-    return value in names or record.image_id.removeprefix("sha256:").startswith(value.removeprefix("sha256:"))
+def _descendants(layout: Layout, names: list[str]) -> list[str]:
+    """The ids of these images, and of all made from them here. What no image is called, Docker passes over."""
+    from minidock.errors import ImageNotFound, InvalidReference
+    from minidock.image.store import ImageStore
+
+    store = ImageStore(layout)
+    found: set[str] = set()
+    for name in names:
+        with contextlib.suppress(ImageNotFound, InvalidReference):
+            found.add(store.find(name).id)
+    images = store.images()
+    more = True
+    while more:
+        children = {image.id for image in images if image.parent in found}
+        more = not children <= found
+        found |= children
+    return sorted(found)
 
 
 def _by_name(record: Record, value: str) -> bool:
+    """A regular expression; one that is none fits nothing."""
     import re
 
-    return re.search(value, f"/{record.name}") is not None or re.search(value, record.name) is not None
+    with contextlib.suppress(re.error):
+        return re.search(value, f"/{record.name}") is not None or re.search(value, record.name) is not None
+    return False
 
 
 def _by_publish(record: Record, value: str) -> bool:
@@ -194,7 +214,7 @@ FILTERS: dict[str, Callable[[Record, str], bool]] = {
     "label": _by_label,
     "status": lambda record, value: record.state.status == value,
     "exited": _by_exit_code,
-    "ancestor": _by_ancestor,
+    "ancestor": lambda record, value: record.image_id == value,
     "volume": _by_volume,
     "network": _by_network,
     "publish": _by_publish,
@@ -205,6 +225,7 @@ FILTERS: dict[str, Callable[[Record, str], bool]] = {
 }
 KNOWN = {
     "status": ("created", "restarting", "running", "removing", "paused", "exited", "dead"),
+    "is-task": ("true", "false", "1", "0"),
     "health": ("none", "starting", "healthy", "unhealthy"),
 }
 
@@ -222,8 +243,10 @@ def _matches(record: Record, filters: Filters, records: list[Record]) -> bool:
         if key not in FILTERS:
             raise UsageError(f"invalid filter '{key}'")
         wrong = [value for value in values if key in KNOWN and value not in KNOWN[key]]
+        if wrong and key == "health":
+            raise UsageError(f"unrecognized filter value for health: {wrong[0]}")
         if wrong:
-            raise UsageError(f"Unrecognised filter value for {key}: {wrong[0]}")
+            raise UsageError(f"invalid filter '{key}={wrong[0]}'")
         # Several labels must all be there; of other filters one has to fit.
         every = all if key == "label" else any
         if not every(FILTERS[key](record, value) for value in values):

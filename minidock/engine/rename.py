@@ -20,7 +20,7 @@ def rename(layout: Layout, ref: str, name: str) -> None:
     with records.locked(found.id):
         record = records.read(found.id)
         if name == record.name:
-            raise Conflict("Renaming a container with the same name as its current name")
+            raise UsageError("Renaming a container with the same name as its current name")
         if not re.fullmatch(NAME, name):
             raise UsageError(
                 f"Error when allocating new name: Invalid container name (/{name}), "

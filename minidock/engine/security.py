@@ -54,7 +54,8 @@ def parse(host: HostConfig) -> Security:
                 continue
             raise UsageError(f"--security-opt {option} can't be honoured: this build has no {name} support")
         else:
-            raise UsageError(f'invalid --security-opt 2: "{option}"')
+            place = 2 if "=" in option or ":" in option else 1  # where Docker's code complains; scripts know the words
+            raise UsageError(f'invalid --security-opt {place}: "{option}"')
     return Security(host.cap_add, host.cap_drop, host.privileged, no_new_privileges, profile, unmasked)
 
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.engine import bundle, init_layer, userns, volume_mounts
+from minidock.engine import bundle, events, init_layer, userns, volume_mounts
 from minidock.engine.record import Record, Records, alive, refresh
 from minidock.kernel import freezer, view
 from minidock.kernel.bind import BindMount
@@ -89,16 +89,18 @@ def _binds(layout: Layout, record: Record, place: str) -> list[Step]:
 
 @contextlib.contextmanager
 def still(layout: Layout, record: Record, *, pause: bool) -> Iterator[None]:
-    """Its processes stand still within, unless they do already, or the container doesn't run."""
+    """Its processes stand still within, and events say so, unless they do already, or the container doesn't run."""
     path = f"{record.host_config.cgroup_parent or layout.cgroup_parent}/{record.id}"
     if not pause or not alive(record) or record.state.paused or freezer.state(path) != "running":
         yield
         return
     freezer.freeze(path)
+    events.container(layout, record, "pause")
     try:
         yield
     finally:
         freezer.thaw(path)
+        events.container(layout, record, "unpause")
 
 
 def find(layout: Layout, ref: str) -> Record:

@@ -9,18 +9,17 @@ import msgspec
 
 from minidock import spec
 from minidock.engine import events, limits, limits_view
-from minidock.engine.create import check
 from minidock.engine.record import Records, cgroup_of, refresh, replace
 from minidock.errors import Conflict, MinidockError, UsageError
 from minidock.kernel import cgroups
+from minidock.model import limit_checks
+from minidock.model.checks import check_restart
 from minidock.model.host import HostConfig, RestartPolicy
 from minidock.paths import Layout
 from minidock.steps import Live, apply_all
 
 Changes = dict[str, int | str | RestartPolicy]
 """Members of HostConfig by the name of their field; zero and empty are "not given"."""
-
-POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
 
 def update(layout: Layout, ref: str, changes: Changes) -> list[str]:
@@ -55,16 +54,11 @@ def _check(changes: Changes) -> None:
     """What is wrong whatever the container has."""
     given = msgspec.structs.replace(HostConfig(), **changes)
     lone_swap = given.memory_swap > 0 and not given.memory  # of a container that has a limit already, perhaps
-    check(msgspec.structs.replace(given, memory_swap=0) if lone_swap else given)
+    limit_checks.check(msgspec.structs.replace(given, memory_swap=0) if lone_swap else given)
+    limit_checks.check_here(given)
     if given.blkio_weight and not 10 <= given.blkio_weight <= 1000:
         raise UsageError("Range of blkio weight is from 10 to 1000")
-    policy = given.restart_policy
-    if policy.name not in POLICIES:
-        raise UsageError(f"invalid restart policy '{policy.name}'")
-    if policy.maximum_retry_count and policy.name != "on-failure":
-        raise UsageError(f"maximum retry count cannot be used with restart policy '{policy.name}'")
-    if policy.maximum_retry_count < 0:
-        raise UsageError("maximum retry count cannot be negative")
+    check_restart(given.restart_policy)
 
 
 def _conflicts(now: HostConfig, changes: Changes) -> None:

@@ -18,11 +18,10 @@ from minidock.engine.record import Record, Records
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel.shared_mount import ShareMount
 from minidock.model.host import HostConfig, MountRequest, VolumeOptions
+from minidock.model.mount_checks import PROPAGATIONS, check_mode, check_mount, target_problem
 from minidock.model.state import MountPoint
 from minidock.paths import Layout
 from minidock.steps import Step
-
-PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -110,11 +109,15 @@ def _inherit(layout: Layout, words: str, points: dict[str, MountPoint], requests
 
 
 def _from_bind(layout: Layout, bind: str, driver: str) -> MountPoint:
-    """`source:destination[:options]`; a source without a slash names a volume."""
-    source, destination, *rest = bind.split(":", 2)
-    options = rest[0] if rest else ""
+    """`source:destination[:options]`; a source without a slash names a volume, and a destination alone a new one."""
+    source, _, rest = bind.partition(":") if ":" in bind else (os.urandom(32).hex(), "", bind)
+    destination, _, options = rest.partition(":")
     words = [word for word in options.split(",") if word]
-    destination = _absolute(destination, bind)
+    if not source:
+        raise UsageError(f"invalid volume specification: '{bind}'")
+    kind = "bind" if source.startswith("/") else "volume"
+    destination = _absolute(destination, bind, kind)
+    check_mode(bind, kind, options)
     writable = not {"ro", "rro"} & {*words}
     if not source.startswith("/"):
         return _volume(layout, source, destination, options, driver, rw=writable)
@@ -125,7 +128,8 @@ def _from_bind(layout: Layout, bind: str, driver: str) -> MountPoint:
 
 
 def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
-    destination = _absolute(request.target, request.target)
+    check_mount(request)
+    destination = os.path.normpath(request.target)
     if request.type == "tmpfs":
         return MountPoint(type="tmpfs", source="", destination=destination, rw=not request.read_only)
     if request.type == "volume":
@@ -138,8 +142,6 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
         driver = (request.volume_options.driver_config if request.volume_options else {}).get("Name", "")
         volume_store.check_options(name, driver_options(request))
         return _volume(layout, name, destination, "z" if request.source else "", driver, rw=not request.read_only)
-    if request.type != "bind":
-        raise UsageError(f'invalid mount config: mount type "{request.type}" unknown')
     options = request.bind_options
     if not os.path.lexists(request.source) and not (options and options.create_mountpoint):
         raise UsageError(f'invalid mount config for type "bind": bind source path does not exist: {request.source}')
@@ -149,13 +151,11 @@ def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
     )
 
 
-def _absolute(destination: str, shown: str) -> str:
-    if not destination.startswith("/"):
-        raise UsageError(f"invalid volume specification: '{shown}': mount path must be absolute")
-    clean = os.path.normpath(destination)
-    if clean == "/":
-        raise UsageError(f"invalid volume specification: '{shown}': invalid specification: destination can't be '/'")
-    return clean
+def _absolute(destination: str, shown: str, kind: str) -> str:
+    if problem := target_problem(destination):
+        wrong = f'invalid mount config for type "{kind}": {problem}'
+        raise UsageError(f"invalid volume specification: '{shown}': {wrong}")
+    return os.path.normpath(destination)
 
 
 def _volume(layout: Layout, name: str, destination: str, mode: str, driver: str, *, rw: bool = True) -> MountPoint:

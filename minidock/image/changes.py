@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from minidock.errors import MinidockError
+from minidock.errors import UsageError
 from minidock.model.container import Healthcheck
 
 from .manifest import RunConfig
@@ -25,17 +25,17 @@ replace = msgspec.structs.replace
 
 
 def apply_changes(config: RunConfig, changes: list[str]) -> RunConfig:
-    """The config after the instructions, in order. Raises MinidockError with Docker's words."""
+    """The config after the instructions, in order. Raises UsageError with Docker's words."""
     lines = [line.strip() for change in changes for line in change.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if changes and not lines:
-        raise MinidockError("file with no instructions")
+        raise UsageError("file with no instructions")
     command_given = False
     for line in lines:
         keyword, _, rest = line.replace("\t", " ", 1).partition(" ")
         instruction = INSTRUCTIONS.get(keyword.lower())
         if instruction is None:
-            raise MinidockError(f"{keyword.lower()} is not a valid change command")
+            raise UsageError(f"{keyword.lower()} is not a valid change command")
         config = instruction(config, rest.strip())
         if keyword.lower() == "entrypoint" and not command_given:
             config = replace(config, cmd=None)  # a command of the image below meant that image's entrypoint
@@ -82,19 +82,19 @@ def _label(config: RunConfig, rest: str) -> RunConfig:
 
 def _onbuild(config: RunConfig, rest: str) -> RunConfig:
     if not rest:
-        raise MinidockError("ONBUILD requires at least one argument")
+        raise UsageError("ONBUILD requires at least one argument")
     trigger = rest.split()[0].upper()
     if trigger == "ONBUILD":
-        raise MinidockError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+        raise UsageError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
     if trigger in ("FROM", "MAINTAINER"):
-        raise MinidockError(f"{trigger} isn't allowed as an ONBUILD trigger")
+        raise UsageError(f"{trigger} isn't allowed as an ONBUILD trigger")
     return replace(config, on_build=[*config.on_build, rest])
 
 
 def _stopsignal(config: RunConfig, rest: str) -> RunConfig:
     word = expand(_one("STOPSIGNAL", rest), config.env)
     if not is_signal(word):
-        raise MinidockError(f"Invalid signal: {word}")
+        raise UsageError(f"Invalid signal: {word}")
     return replace(config, stop_signal=word)
 
 
@@ -105,10 +105,10 @@ def _user(config: RunConfig, rest: str) -> RunConfig:
 def _volume(config: RunConfig, rest: str) -> RunConfig:
     listed = _json_list(rest)
     if listed == [] or not rest:
-        raise MinidockError("VOLUME requires at least one argument")
+        raise UsageError("VOLUME requires at least one argument")
     words = [expand(word, config.env) for word in (listed if listed is not None else rest.split())]
     if not all(word.strip() for word in words):
-        raise MinidockError("VOLUME specified can not be an empty string")
+        raise UsageError("VOLUME specified can not be an empty string")
     return replace(config, volumes={**config.volumes, **{word: {} for word in words}})
 
 
@@ -122,21 +122,21 @@ def _healthcheck(config: RunConfig, rest: str) -> RunConfig:
     flags, rest = _flags(rest)
     kind, _, command = rest.partition(" ")
     if not kind:
-        raise MinidockError("HEALTHCHECK requires at least one argument")
+        raise UsageError("HEALTHCHECK requires at least one argument")
     if kind.upper() == "NONE":
         if command.strip():
-            raise MinidockError("HEALTHCHECK NONE takes no arguments")
+            raise UsageError("HEALTHCHECK NONE takes no arguments")
         return replace(config, healthcheck=Healthcheck(test=["NONE"]))
     if kind.upper() != "CMD":
-        raise MinidockError(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
+        raise UsageError(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
     if not command.strip():
-        raise MinidockError("Missing command after HEALTHCHECK CMD")
+        raise UsageError("Missing command after HEALTHCHECK CMD")
     listed = _json_list(command.strip())
     test = ["CMD", *listed] if listed is not None else ["CMD-SHELL", command.strip()]
     tries = retries(flags.pop("retries", ""))
     durations = {name: duration(name, flags.pop(name.replace("_", "-"), "")) for name in DURATIONS}
     if flags:
-        raise MinidockError(f"Unknown flag: {next(iter(flags))}")
+        raise UsageError(f"Unknown flag: {next(iter(flags))}")
     return replace(config, healthcheck=Healthcheck(test=test, retries=tries, **durations))
 
 
@@ -177,33 +177,33 @@ def _json_list(text: str) -> list[str] | None:
 
 def _one(name: str, rest: str) -> str:
     if not rest:
-        raise MinidockError(f"{name} requires exactly one argument")
+        raise UsageError(f"{name} requires exactly one argument")
     return rest
 
 
 def _some(name: str, rest: str, env: list[str]) -> list[str]:
     if not rest:
-        raise MinidockError(f"{name} requires at least one argument")
+        raise UsageError(f"{name} requires at least one argument")
     return [word for raw in split_words(rest) for word in expand(raw, env).split()]
 
 
 def _pairs(name: str, rest: str, env: list[str]) -> list[tuple[str, str]]:
     """NAME=VALUE …, or the old form NAME VALUE with one value up to the end of the line."""
     if not rest:
-        raise MinidockError(f"{name} requires at least one argument")
+        raise UsageError(f"{name} requires at least one argument")
     words = split_words(rest)
     if "=" not in words[0]:
         key, _, value = rest.partition(" ")
         if not value.strip():
-            raise MinidockError(f"{name} must have two arguments")
+            raise UsageError(f"{name} must have two arguments")
         return [(expand(key, env), expand(value.strip(), env))]
     pairs = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise MinidockError(f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value')
+            raise UsageError(f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value')
         if not key:
-            raise MinidockError(f"{name} names can not be blank")
+            raise UsageError(f"{name} names can not be blank")
         pairs.append((expand(key, env), expand(value, env)))
     return pairs
 
@@ -213,12 +213,12 @@ def ports_of(word: str) -> list[str]:
     ports, _, protocol = word.partition("/")
     protocol = (protocol or "tcp").lower()
     if protocol not in ("tcp", "udp", "sctp"):
-        raise MinidockError(f"Invalid proto: {protocol}")
+        raise UsageError(f"Invalid proto: {protocol}")
     ports = ports.rpartition(":")[2]  # a host's part, as in -p, is allowed and means nothing
     first, _, last = ports.partition("-")
     last = last or first
     if not (first.isdigit() and last.isdigit() and int(first) <= int(last) <= 65535):
-        raise MinidockError(f"Invalid containerPort: {ports}")
+        raise UsageError(f"Invalid containerPort: {ports}")
     return [f"{port}/{protocol}" for port in range(int(first), int(last) + 1)]
 
 
@@ -228,7 +228,7 @@ def _flags(rest: str) -> tuple[dict[str, str], str]:
         word, _, rest = rest.partition(" ")
         name, equals, value = word[2:].partition("=")
         if not equals or not value:
-            raise MinidockError(f"Missing a value on flag: {name}")
+            raise UsageError(f"Missing a value on flag: {name}")
         flags[name] = value
         rest = rest.strip()
     return flags, rest
@@ -237,7 +237,7 @@ def _flags(rest: str) -> tuple[dict[str, str], str]:
 def retries(text: str) -> int:
     """0 when not given: the engine's default."""
     if text and (not text.isdigit() or int(text) < 1):
-        raise MinidockError(f"--retries must be at least 1 (not {text})")
+        raise UsageError(f"--retries must be at least 1 (not {text})")
     return int(text or 0)
 
 
@@ -246,10 +246,10 @@ def duration(name: str, text: str) -> int:
     if not text:
         return 0
     if not re.fullmatch(f"(?:{DURATION.pattern})+", text):
-        raise MinidockError(f'time: invalid duration "{text}"')
+        raise UsageError(f'time: invalid duration "{text}"')
     total = sum(int(float(number) * UNITS[unit]) for number, unit in DURATION.findall(text))
     if total < UNITS["ms"]:
-        raise MinidockError(f'Interval "{name.replace("_", "-")}" cannot be less than 1ms')
+        raise UsageError(f'Interval "{name.replace("_", "-")}" cannot be less than 1ms')
     return total
 
 

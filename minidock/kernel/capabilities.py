@@ -69,7 +69,7 @@ def tweak(basics: Sequence[str], add: Sequence[str], drop: Sequence[str], privil
         return available()
     if not add and not drop:
         return list(basics)
-    added, dropped = _normalize(add, "CapAdd"), _normalize(drop, "CapDrop")
+    added, dropped = normalize(add, "CapAdd"), normalize(drop, "CapDrop")
     if "ALL" in added:
         return [name for name in available() if name not in dropped]
     if added:
@@ -78,7 +78,7 @@ def tweak(basics: Sequence[str], add: Sequence[str], drop: Sequence[str], privil
     return sorted({*start, *added}, key=NAMES.index)
 
 
-def _normalize(names: Iterable[str], option: str) -> list[str]:
+def normalize(names: Iterable[str], option: str) -> list[str]:
     """`net_admin`, `NET_ADMIN` and `CAP_NET_ADMIN` are the same capability; `all` is every one."""
     result = []
     for raw in names:

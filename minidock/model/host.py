@@ -34,7 +34,7 @@ class Ulimit(Api, frozen=True):
 
 class DeviceMapping(Api, frozen=True):
     path_on_host: str
-    path_in_container: str
+    path_in_container: str = ""
     cgroup_permissions: str = "rwm"
 
 

@@ -48,6 +48,31 @@ def test_the_life_of_a_container(engine: Minidock) -> None:
     ]
 
 
+def test_a_commit_says_that_the_container_stands_still_for_it(engine: Minidock) -> None:
+    engine("run", "-d", "--name", "one", "--network", "none", "busybox", "sleep", "1000", check=True)
+    kinds = [word for event in ("pause", "unpause", "commit") for word in ("--filter", f"event={event}")]
+    engine("commit", "one", "mine", check=True)
+    assert past(engine, *kinds) == ["container pause", "container unpause", "container commit"]
+    engine("commit", "--pause=false", "one", "mine", check=True)
+    assert past(engine, *kinds)[3:] == ["container commit"]
+
+
+def test_containers_are_found_by_what_their_image_was_made_from(engine: Minidock) -> None:
+    engine("create", "--name", "old", "--network", "none", "busybox", check=True)
+    engine("commit", "old", "mine", check=True)
+    engine("tag", "mine", "other:name", check=True)
+    engine("create", "--name", "new", "--network", "none", "mine", check=True)
+
+    def made_from(*names: str) -> list[str]:
+        words = [word for name in names for word in ("--filter", f"ancestor={name}")]
+        return engine("ps", "-a", "--format", "{{.Names}}", *words, check=True).stdout.split()
+
+    assert made_from("busybox") == made_from("mine", "busybox:latest") == ["new", "old"]
+    assert made_from("other:name") == ["new"]
+    assert made_from(engine("images", "-q", "mine", check=True).stdout.strip()) == ["new"]
+    assert made_from("nosuch") == made_from("NO:SUCH:NAME") == []
+
+
 def test_a_follower_hears_of_the_end_that_only_a_shim_saw(engine: Minidock) -> None:
     engine("run", "-d", "--name", "short", "--network", "none", "busybox", "sh", "-c", "exit 3", check=True)
     listener = follow(engine, "--filter", "event=die", "--filter", "event=start")

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.cli.flags import boolean, go_bool, go_int, go_quote, many, number, parse, refused, spelling, text, value
+from minidock.cli.flags import boolean, go_int, go_quote, many, number, parse, refused, spelling, text, value
 from minidock.cli.units import size
 from minidock.errors import UsageError
+from minidock.sizes import go_bool
 
 FLAGS = [
     boolean("detach", "d", ""),

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from minidock.cli.checks import check
 from minidock.cli.flags import parse
 from minidock.cli.request import build
 from minidock.cli.run_flags import CREATE_FLAGS, RUN_FLAGS
 from minidock.errors import UsageError
+from minidock.model.checks import check
 from minidock.model.container import ContainerConfig
 from minidock.model.host import DeviceMapping, HostConfig, LogConfig, MountRequest, PortBinding, RestartPolicy, Ulimit
 from minidock.model.requests import CreateRequest

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from minidock.cli import parse_env, parse_mounts, parse_ports, parse_values, parse_volumes
 from minidock.errors import UsageError
 from minidock.model.host import BindOptions, DeviceMapping, PortBinding, TmpfsOptions, Ulimit, VolumeOptions
+from minidock.model.mount_checks import check_mount
 
 
 def refusal(function: Any, *arguments: Any) -> str:
@@ -251,7 +252,7 @@ def test_bad_mounts(raw: str, message: str) -> None:
     ],
 )  # fmt: skip
 def test_mounts_that_the_server_refuses(raw: str, message: str) -> None:
-    assert refusal(parse_mounts.check_mount, parse_mounts.parse_mount(raw)) == message
+    assert refusal(check_mount, parse_mounts.parse_mount(raw)) == message
 
 
 @given(st.text(alphabet='typebindsourcarg=/,"\\ 0', max_size=40))

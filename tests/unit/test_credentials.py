@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.errors import MinidockError, NotFound, UsageError
+from minidock.errors import MinidockError, UsageError
 from minidock.kernel.credentials import FoundUser, SetUser, find_user, home_of, with_home
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/sh
@@ -62,7 +62,7 @@ def test_groups_that_are_added() -> None:
 def test_an_image_without_the_files() -> None:
     assert find_user(None, None, "") == FoundUser(0, 0, [0], "/")
     assert find_user(None, None, "5:6") == FoundUser(5, 6, [6], "/")
-    with pytest.raises(NotFound):
+    with pytest.raises(MinidockError):
         find_user(None, None, "bob")
 
 
@@ -78,7 +78,7 @@ def test_an_image_without_the_files() -> None:
     ],
 )
 def test_unknown_names(user: str, add: list[str], message: str) -> None:
-    with pytest.raises(NotFound) as raised:
+    with pytest.raises(MinidockError) as raised:
         find_user(PASSWD, GROUP, user, add)
     assert raised.value.message == message
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from minidock.cli.parse_logs import check_log_config, log_config
+from minidock.cli.parse_logs import log_config
 from minidock.engine import log_config as settings
 from minidock.engine import log_files, logs
 from minidock.engine.record import Record
 from minidock.errors import UsageError
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig, LogConfig
+from minidock.model.log_options import check_log_config
 from minidock.paths import Layout
 from tests.unit.test_logs import record as json_record
 

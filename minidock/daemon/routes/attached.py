@@ -114,7 +114,7 @@ async def resize(daemon: Daemon, request: web.Request) -> web.Response:
 
 def size_of(request: web.Request) -> bytes:
     """Rows and columns, as the shim's frame has them."""
-    sides = [query.number(request, name, 0) or 0 for name in ("h", "w")]
+    sides = [query.number(request, name, needed=True) or 0 for name in ("h", "w")]
     if any(not 0 <= side < 1 << 16 for side in sides):
         raise Refused(400, f"invalid size: {sides[0]} rows, {sides[1]} columns")
     return b"".join(side.to_bytes(2, "big") for side in sides)

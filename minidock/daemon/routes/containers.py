@@ -20,7 +20,7 @@ from minidock.model.events import Event
 
 async def create(daemon: Daemon, request: web.Request) -> web.Response:
     arguments = {
-        "body": await query.body(request),
+        "body": await query.body(request, needed=True),
         "name": request.query.get("name", ""),
         "platform": request.query.get("platform", ""),
         "version": version(request),

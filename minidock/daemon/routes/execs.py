@@ -30,7 +30,7 @@ class StartBody(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 async def create(daemon: Daemon, request: web.Request) -> web.Response:
-    arguments = {"ref": request.match_info["ref"], "body": await query.body(request)}
+    arguments = {"ref": request.match_info["ref"], "body": await query.body(request, needed=True)}
     return json((await daemon.workers.call("exec_create", arguments)).body, status=201)
 
 
@@ -42,8 +42,6 @@ async def start(daemon: Daemon, request: web.Request) -> web.StreamResponse:
         raise Refused(400, f"invalid JSON: {error}") from None
     identity = request.match_info["id"]
     facts = msgspec.json.decode((await daemon.workers.call("exec_inspect", {"id": identity})).body)
-    if facts["Running"] or facts["ExitCode"] is not None:
-        raise Refused(409, f"Error: Exec command {identity} is already running")
     arguments = {"id": identity, "detach": body.detach, "size": body.console_size or (0, 0)}
     if arguments["detach"]:
         await daemon.workers.call("exec_start", arguments)
@@ -86,12 +84,15 @@ async def _served(
 
 
 async def resize(daemon: Daemon, request: web.Request) -> web.Response:
-    shim = _running.get(request.match_info["id"])
-    if shim is None:
-        await daemon.workers.call("exec_inspect", {"id": request.match_info["id"]})
+    """Of one that runs without a client nothing is told: it has no terminal that somebody looks at."""
+    size, shim = size_of(request), _running.get(request.match_info["id"])
+    if shim is not None:
+        shim.send(wire.RESIZE, size)
+        await asyncio.sleep(0)
+        return web.Response()
+    facts = msgspec.json.decode((await daemon.workers.call("exec_inspect", {"id": request.match_info["id"]})).body)
+    if not facts["Running"]:
         raise Refused(409, f"Exec {request.match_info['id']} is not running")
-    shim.send(wire.RESIZE, size_of(request))
-    await asyncio.sleep(0)
     return web.Response()
 
 

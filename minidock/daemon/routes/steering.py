@@ -38,7 +38,7 @@ async def rename(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def update(daemon: Daemon, request: web.Request) -> web.Response:
-    arguments = {"ref": request.match_info["ref"], "body": await query.body(request)}
+    arguments = {"ref": request.match_info["ref"], "body": await query.body(request, needed=True)}
     return json((await daemon.workers.call("update", arguments)).body)
 
 

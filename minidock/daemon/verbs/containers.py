@@ -14,6 +14,7 @@ from minidock.daemon.lines import body
 from minidock.daemon.spawner import Answer, Reply
 from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
 from minidock.engine import Engine
+from minidock.errors import UsageError
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig
 from minidock.model.network import EndpointSettings
@@ -43,19 +44,32 @@ speaks an older one, and joins them."""
 def create(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` as of POST /containers/create: the configuration, with HostConfig and NetworkingConfig in it; `version` is
     that of the API which the client speaks."""
-    beside = read(given["body"], CreateBody)
+    config, beside = members(given["body"], ContainerConfig), read(given["body"], CreateBody)
+    if not config.keys() & {*ContainerConfig.__struct_encode_fields__}:
+        raise UsageError("Config cannot be empty in order to create a container")
     words = {"Cmd": _words(beside.cmd), "Entrypoint": _words(beside.entrypoint)}
     host = read(beside.host_config, HostConfig)
     if tuple(given["version"]) < SHAREABLE_UNTIL and not host.ipc_mode:
         host = msgspec.structs.replace(host, ipc_mode="shareable")
     request = CreateRequest(
-        config=msgspec.convert({**members(given["body"], ContainerConfig), **words}, ContainerConfig),
+        config=msgspec.convert({**config, **words}, ContainerConfig),
         host_config=msgspec.structs.replace(host, runtime=host.runtime or beside.runtime),
         name=given["name"].removeprefix("/"),
         platform=given["platform"],
-        endpoints=read(beside.networking_config, NetworkingConfig).endpoints_config,
+        endpoints=_endpoints(beside.networking_config, tuple(given["version"])),
     )
     return engine.create(request)
+
+
+SEVERAL_SINCE = (1, 44)
+"""Version since which a container is created on several networks at once."""
+
+
+def _endpoints(networking: dict[str, Any], version: tuple[int, ...]) -> dict[str, EndpointSettings]:
+    found = read(networking, NetworkingConfig).endpoints_config
+    if len(found) > 1 and version < SEVERAL_SINCE:
+        raise UsageError(f"Container cannot be connected to network endpoints: {', '.join(sorted(found))}")
+    return found
 
 
 def _words(command: list[str] | str | None) -> list[str] | None:
@@ -200,6 +214,8 @@ def export(engine: Engine, given: Arguments, reply: Reply) -> object:
 def commit(engine: Engine, given: Arguments, reply: Reply) -> object:
     """`body` is a configuration, whose members win over the container's where they are given."""
     config = read(given.pop("body"), ContainerConfig)
+    if not given["ref"]:
+        raise UsageError('invalid name or ID supplied: ""')
     return {"Id": engine.commit(given.pop("ref"), Commit(**given, config=config))}
 
 

@@ -1,6 +1,7 @@
-"""What Docker's server refuses in a request to create a container, before anything is done: limits, names, conflicts.
+"""What Docker's server refuses in a request to create a container, before anything is done: names, values, conflicts.
 
-Some of it needs facts of the host (how many processors), nothing needs root. Texts are Docker's.
+The engine checks every request, whoever sends it; the command line does so before it pulls an image. Nothing here needs
+root. Texts are Docker's; limits of memory and processors are in limit_checks.py.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from typing import Any
 
 import msgspec
 
-from ..errors import UsageError
-from ..model.container import ContainerConfig, Healthcheck
-from ..model.host import HostConfig, RestartPolicy
-from ..model.requests import CreateRequest
-from .parse_logs import check_log_config
-from .parse_mounts import check_mount
-from .parse_networks import is_user_defined
+from minidock.errors import UsageError
+from minidock.model import limit_checks
+from minidock.model.container import ContainerConfig, Healthcheck
+from minidock.model.host import HostConfig, RestartPolicy
+from minidock.model.log_options import check_log_config
+from minidock.model.mount_checks import check_mount, target_problem
+from minidock.model.requests import CreateRequest
 
-LEAST_MEMORY = 6 << 20
 NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+"
+BUILT_IN = ("default", "bridge", "host", "none")
 
 
 def check(request: CreateRequest, *, here: bool = True) -> list[str]:
@@ -31,14 +32,15 @@ def check(request: CreateRequest, *, here: bool = True) -> list[str]:
     config, host = request.config, request.host_config
     _check_text(request)
     check_name(request.name)
-    _check_memory(host)
-    _check_processors(host)
-    _check_process(config, host)
+    limit_checks.check(host)
+    _check_process(config)
+    _check_host(host)
     if here:
-        _check_what_is_here(host)
+        limit_checks.check_here(host)
+        check_log_config(host.log_config)
     _check_namespaces(config, host)
     _check_addresses(request)
-    _check_targets(config, host)
+    _check_targets(host)
     warnings = [f"Localhost DNS ({server}) may fail in containers." for server in host.dns if _is_loopback(server)][:1]
     if host.network_mode == "host" and host.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
@@ -63,85 +65,47 @@ def check_name(name: str) -> None:
         raise UsageError(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
 
 
-def _check_memory(host: HostConfig) -> None:
-    memory, swap, reservation = host.memory, host.memory_swap, host.memory_reservation
-    if 0 < memory < LEAST_MEMORY:
-        raise UsageError("Minimum memory limit allowed is 6MB")
-    if memory > 0 and 0 < swap < memory:
-        raise UsageError("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if memory == 0 and swap > 0:
-        raise UsageError("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if 0 < reservation < LEAST_MEMORY:
-        raise UsageError("Minimum memory reservation allowed is 6MB")
-    if 0 < memory < reservation:
-        raise UsageError("Minimum memory limit can not be less than memory reservation limit, see usage")
-
-
-def _check_processors(host: HostConfig) -> None:
-    if host.nano_cpus and host.cpu_period:
-        raise UsageError("Conflicting options: Nano CPUs and CPU Period cannot both be set")
-    if host.nano_cpus and host.cpu_quota:
-        raise UsageError("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
-    if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
-        raise UsageError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
-    if 0 < host.cpu_quota < 1000:
-        raise UsageError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    if host.cpu_shares < 0:
-        raise UsageError(f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer")
-
-
-def _check_what_is_here(host: HostConfig) -> None:
-    there = os.cpu_count() or 1
-    if host.nano_cpus < 0 or host.nano_cpus > there * 10**9:
-        raise UsageError(f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available")
-    check_log_config(host.log_config)
-    _check_set("cpuset cpus", host.cpuset_cpus, "Requested CPUs are not available", "/sys/devices/system/cpu/online")
-    _check_set(
-        "cpuset mems", host.cpuset_mems, "Requested memory nodes are not available", "/sys/devices/system/node/online"
-    )
-
-
-def _check_set(what: str, raw: str, absent: str, online: str) -> None:
-    """A cpuset(7) list: well formed, and a part of what this host has (a list in the same form)."""
-    if not raw:
-        return
-    wanted = _members(raw)
-    if wanted is None:
-        raise UsageError(f"Invalid value {raw} for {what}: invalid format: {raw}")
-    try:
-        with open(online) as file:
-            available = file.read().strip()
-    except FileNotFoundError:  # a kernel without NUMA has one node
-        available = "0"
-    if not wanted <= (_members(available) or set()):
-        raise UsageError(f"{absent} - requested {raw}, available: {available}")
-
-
-def _members(raw: str) -> set[int] | None:
-    found: set[int] = set()
-    for part in raw.split(","):
-        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part, re.ASCII)
-        if match is None:
-            return None
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            return None
-        found.update(range(first, last + 1))
-    return found
-
-
-def _check_process(config: ContainerConfig, host: HostConfig) -> None:
-    if not -1000 <= host.oom_score_adj <= 1000:
-        raise UsageError(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+def _check_process(config: ContainerConfig) -> None:
     if config.working_dir and not config.working_dir.startswith("/"):
         raise UsageError(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
     check_signal(config.stop_signal)
+    for line in config.env:
+        if not line.partition("=")[0]:
+            raise UsageError(f"invalid environment variable: {line}")
     _check_health(config)
-    _check_restart(host.restart_policy)
 
 
-def _check_restart(policy: RestartPolicy) -> None:
-    if policy.name not in ("no", "always", "unless-stopped", "on-failure"):
+def _check_host(host: HostConfig) -> None:
+    if host.auto_remove and host.restart_policy.name not in ("", "no"):
+        raise UsageError("can't create 'AutoRemove' container with restart policy")
+    if host.shm_size < 0:
+        raise UsageError("SHM size can not be less than 0")
+    if not -1000 <= host.oom_score_adj <= 1000:
+        raise UsageError(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    for entry in host.extra_hosts:
+        _check_extra_host(entry)
+    ports = [binding.host_port for bindings in host.port_bindings.values() for binding in bindings or []]
+    for port in ports:
+        if not re.fullmatch(r"(\d{1,5}(-\d{1,5})?)?", port, re.ASCII):
+            raise UsageError(f'invalid port specification: "{port}"')
+    check_restart(host.restart_policy)
+
+
+def _check_extra_host(entry: str) -> None:
+    import ipaddress
+
+    name, separator, address = entry.partition("=") if "=" in entry else entry.partition(":")
+    if not (name and separator):
+        raise UsageError(f'bad format for add-host: "{entry}"')
+    try:
+        if address != "host-gateway":
+            ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise UsageError(f'invalid IP address in add-host: "{address}"') from None
+
+
+def check_restart(policy: RestartPolicy) -> None:
+    if policy.name not in ("", "no", "always", "unless-stopped", "on-failure"):
         raise UsageError(f"invalid restart policy '{policy.name}'")
     if policy.maximum_retry_count and policy.name != "on-failure":
         raise UsageError(f"maximum retry count cannot be used with restart policy '{policy.name}'")
@@ -155,6 +119,8 @@ def _check_health(config: ContainerConfig) -> None:
         if 0 < getattr(check, name) < 1_000_000:
             member = "".join(word.capitalize() for word in name.split("_"))
             raise UsageError(f"{member} in Healthcheck cannot be less than 1ms")
+    if check.retries < 0:
+        raise UsageError("Retries in Healthcheck cannot be negative")
 
 
 def check_signal(raw: str) -> None:
@@ -195,10 +161,15 @@ def _check_namespaces(config: ContainerConfig, host: HostConfig) -> None:
     known = ("", "none", "private", "shareable", "host")
     if ipc not in known and not (ipc.startswith("container:") and ipc != "container:"):
         raise UsageError(f"Invalid IPC mode: {ipc}")
+    if host.cgroupns_mode not in ("", "private", "host"):
+        raise UsageError(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
 
 
 def _check_addresses(request: CreateRequest) -> None:
-    """--ip and --ip6: well formed, and on networks that somebody made."""
+    """--ip, --ip6 and --mac-address: well formed, and the former on networks that somebody made."""
+    for mac in (request.config.mac_address, *(asked.mac_address for asked in request.endpoints.values())):
+        if mac and not re.fullmatch(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", mac, re.ASCII | re.IGNORECASE):
+            raise UsageError(f"address {mac}: invalid MAC address")
     for name, asked in request.endpoints.items():
         ipam = asked.ipam_config or {}
         if not (ipam.get("IPv4Address") or ipam.get("IPv6Address")):
@@ -219,11 +190,18 @@ def check_ip(ipam: dict[str, Any]) -> None:
                 raise UsageError(f"invalid {shown} address: {raw}") from None
 
 
-def _check_targets(config: ContainerConfig, host: HostConfig) -> None:
+def _check_targets(host: HostConfig) -> None:
     """Every mount is well formed, and no two have the same place."""
     for mount in host.mounts:
         check_mount(mount)
-    targets = [*config.volumes, *(bind.split(":")[1] for bind in host.binds), *(mount.target for mount in host.mounts)]
-    for target in targets:
+    for target in host.tmpfs:
+        if problem := target_problem(target):
+            raise UsageError(problem)
+    targets = [*(":".join(bind.split(":")[1:2]) for bind in host.binds), *(mount.target for mount in host.mounts)]
+    for target in filter(None, targets):
         if targets.count(target) > 1:
             raise UsageError(f"Duplicate mount point: {target}")
+
+
+def is_user_defined(network: str) -> bool:
+    return network not in BUILT_IN and not network.startswith("container:")
