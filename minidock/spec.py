@@ -190,9 +190,9 @@ class Cpu(Oci, frozen=True):
 
 
 class Pids(Oci, omit_defaults=False, frozen=True):
-    """At most so many processes and threads; -1 and 0 are unlimited."""
+    """At most so many processes and threads; -1 and 0 are unlimited: see oci/bundle.py for 0."""
 
-    limit: int
+    limit: int = -1
 
 
 class WeightDevice(Oci, frozen=True):

@@ -22,9 +22,27 @@ def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Sp
         raise UsageError(f"JSON specification file {name} not found") from None
     except msgspec.MsgspecError as error:
         raise UsageError(f"{bundle}/{name}: {error}") from error
-    config = with_mappings(config)
+    config = completed(config)
     support.check(config)
     return raw, config
+
+
+def completed(config: spec.Spec) -> spec.Spec:
+    """With what is meant by members that are not there, or that changed their meaning."""
+    config = with_mappings(config)
+    limits = config.linux.resources
+    if limits is None or limits.pids is None:
+        return config
+    limits = msgspec.structs.replace(limits, pids=explicit(limits.pids, config.oci_version))
+    return msgspec.structs.replace(config, linux=msgspec.structs.replace(config.linux, resources=limits))
+
+
+def explicit(pids: spec.Pids, version: str) -> spec.Pids:
+    """Since 1.3 the specification has a `limit` of 0 mean what it says; as in runc it is 1 then, the process that there
+    is, since systemd knows no 0. Before, 0 was Go's word for a member that nobody set, and podman 4.3 still writes it
+    for any number, in a config of version 1.0.2: its containers could not fork."""
+    counts = [int(word) for word in version.split("-")[0].split("+")[0].split(".") if word.isdigit()]
+    return spec.Pids(limit=1) if pids.limit == 0 and counts >= [1, 3] else pids
 
 
 def with_mappings(config: spec.Spec) -> spec.Spec:

@@ -12,12 +12,12 @@ import sys
 from typing import NoReturn
 
 from minidock.errors import MinidockError, UsageError
-from minidock.oci import texts, verbs
+from minidock.oci import dialect, texts, verbs
 from minidock.oci.log import Log
 from minidock.oci.words import Command, Flag, Words, check_count, flag_rows, read, table
 
 DEFAULT_ROOT = "/run/minidock-oci"
-SPEC_VERSION = "1.2.0"
+SPEC_VERSION = "1.3.0"
 
 GLOBALS = [
     Flag("--debug", "tell more", "yes"),
@@ -107,7 +107,7 @@ COMMANDS = {
             Flag("--memory", "bytes, or 64M"),
             Flag("--memory-reservation", "bytes"),
             Flag("--memory-swap", "memory and swap together; -1 for any"),
-            Flag("--pids-limit", "processes; -1 for any", "number"),
+            Flag("--pids-limit", "processes; -1 for any"),
             Flag("--l3-cache-schema", "refused: no Intel RDT"),
             Flag("--mem-bw-schema", "refused: no Intel RDT"),
         ], verbs.update),
@@ -181,27 +181,26 @@ def _version() -> int:
 
     # Three lines as runc's: dockerd shows the first two. The last is crun's way to say what it was built with: here,
     # that NOTIFY_SOCKET is served.
-    print(f"{_name()} version {__version__}\ncommit: v{__version__}\nspec: {SPEC_VERSION}")
+    print(f"{dialect.name()} version {__version__}\ncommit: v{__version__}\nspec: {SPEC_VERSION}")
     print("+SYSTEMD_NOTIFY +SECCOMP +CAP +EBPF")
     return 0
-
-
-def _name() -> str:
-    """As which we were called: as runc, for whoever wants to know the difference."""
-    return os.environ.get("MINIDOCK_OCI_NAME") or "minidock-oci"
 
 
 def _help(topic: list[str]) -> int:
     if not topic:
         rows = table([(command.name, command.help) for command in COMMANDS.values()])
-        print(f"NAME:\n   {_name()} - Open Container Initiative runtime\n\nUSAGE:\n   {_name()} [global flags] command")
+        name = dialect.name()
+        print(f"NAME:\n   {name} - Open Container Initiative runtime\n\nUSAGE:\n   {name} [global flags] command")
         print(f"\nCOMMANDS:\n{rows}\n\nGLOBAL FLAGS:\n{table(flag_rows(GLOBALS))}")
         return 0
     command = COMMANDS.get(topic[0])
     if command is None:
         return _unknown(topic[0])
-    print(f"NAME:\n   {_name()} {command.name} - {command.help}\n")
-    print(f"USAGE:\n   {_name()} {command.name} [flags] {command.usage}")
+    if dialect.is_crun():
+        print(f"{dialect.usage(command.name)}\n{command.help}")
+    else:
+        print(f"NAME:\n   {dialect.name()} {command.name} - {command.help}\n")
+        print(f"USAGE:\n   {dialect.name()} {command.name} [flags] {command.usage}")
     print(f"\nFLAGS:\n{table(flag_rows([*command.flags, HELP]))}")
     return 0
 

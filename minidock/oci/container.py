@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
-from minidock.oci import texts
+from minidock.oci import dialect, texts
 from minidock.oci.bundle import (
     absolute,
+    completed,
     hook_state,
     listening,
     read_bundle,
     rootfs_of,
     socket_activation,
-    with_mappings,
 )
 from minidock.oci.state import State, check_id, now, ticks
 from minidock.steps import Live, Step
@@ -46,6 +46,7 @@ class Runtime:
         self.root = root
         self.warn = log.warn
         self.narrator = log.narrator()
+        self.entering = log.narrator(entering=True)
         self.systemd = systemd
         self.notifier: Notifier | None = None
         """Once a container was made or started for somebody who waits to hear that it is ready."""
@@ -87,7 +88,13 @@ class Runtime:
         group, limits = self._cgroup(container_id, config)
         told = hook_state(config, container_id, bundle, "creating")
         inside = [ResetAffinity(), *_loopback(config)]
-        extras = Extras(child=inside, state=told, keyring=not asked.no_new_keyring, pivot=not asked.no_pivot)
+        extras = Extras(
+            child=inside,
+            state=told,
+            keyring=not asked.no_new_keyring,
+            hooks_in=str(bundle) if dialect.is_crun() else "",
+            pivot=not asked.no_pivot,
+        )
         made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
         # Before anything is done: a create that is killed leaves what a later delete can undo.
         undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
@@ -122,7 +129,7 @@ class Runtime:
         path, resources = config.linux.cgroups_path, config.linux.resources
         hierarchies = cgroups.discover()
         if not self.systemd:
-            group = cgroups.checked_path(path or f"/minidock-oci/{container_id}")
+            group = cgroups.checked_path(path or f"/minidock-oci-{container_id}")
             return group, cgroups.plan(hierarchies, group, resources, child_joins=True)
         from minidock.kernel import scope, systemd
 
@@ -258,7 +265,7 @@ class Runtime:
 
     def config(self, container_id: str) -> spec.Spec:
         """config.json as it was when the container was created."""
-        return with_mappings(spec.from_json((self.root / container_id / "config.json").read_bytes()))
+        return completed(spec.from_json((self.root / container_id / "config.json").read_bytes()))
 
     def status(self, state: State) -> str:
         """created, running, paused or stopped."""

@@ -40,7 +40,7 @@ def example() -> spec.Spec:
     kinds = [kind for kind in bundle.NAMESPACES if kind != "cgroup" or not cgroups.discover().v1]
     shm = spec.Mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])
     return spec.Spec(
-        oci_version="1.2.0",
+        oci_version="1.3.0",
         root=spec.Root(path="rootfs", readonly=True),
         process=spec.Process(
             cwd="/",

@@ -11,6 +11,7 @@ from minidock import spec
 from minidock.errors import Conflict, UsageError
 from minidock.kernel import cgroups
 from minidock.kernel.scheduling import ResetAffinity
+from minidock.oci import dialect
 from minidock.oci.birth import DirectBirth, Inherited
 from minidock.oci.bundle import hook_state
 from minidock.oci.container import Runtime
@@ -45,10 +46,17 @@ def process_of(runtime: Runtime, words: Words) -> spec.Process:
         terminal=words.yes("tty"),
         user=_user(base.user, words),
         capabilities=caps,
-        no_new_privileges=words.yes("no_new_privs") or base.no_new_privileges,
+        no_new_privileges=_no_new_privs(base, words),
         apparmor_profile=words.text("apparmor") or base.apparmor_profile,
         selinux_label=words.text("process_label") or base.selinux_label,
     )
+
+
+def _no_new_privs(base: spec.Process, words: Words) -> bool:
+    """`--no-new-privs=false` takes back what the container's own process has, as in runc."""
+    if dialect.is_crun() or words.given("no_new_privs"):
+        return words.yes("no_new_privs")
+    return base.no_new_privileges
 
 
 def _user(base: spec.User, words: Words) -> spec.User:
@@ -92,7 +100,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
         place = next((made.child.index(step) + 1 for step in reversed(group.child)), 0)
         made = msgspec.structs.replace(made, child=[*made.child[:place], ResetAffinity(), *made.child[place:]])
-    preserved, narrator = words.number("preserve_fds"), runtime.narrator
+    preserved, narrator = words.number("preserve_fds"), runtime.entering
     return DirectBirth(made, Inherited(console), -1, preserved, before_exec=lambda _: None, narrator=narrator).start()
 
 

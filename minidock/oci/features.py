@@ -14,7 +14,7 @@ HOOKS = ["prestart", "createRuntime", "createContainer", "startContainer", "post
 def features() -> int:
     told = {
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.2.0",
+        "ociVersionMax": "1.3.0",
         "hooks": HOOKS,
         "mountOptions": mount_options.known(),
         "linux": {

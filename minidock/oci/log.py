@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from minidock.steps import SILENT, Narrator, Silent, Step
+from minidock.steps import SILENT, Narrator
 
 
 class Log:
@@ -38,9 +38,13 @@ class Log:
         if self.chatty:
             self._write("debug", message)
 
-    def narrator(self) -> Narrator:
-        """Who is told of the steps that are taken."""
-        return Narration(self) if self.chatty else SILENT
+    def narrator(self, *, entering: bool = False) -> Narrator:
+        """Who is told of the steps that are taken; `entering` is for `exec`."""
+        if not self.chatty:
+            return SILENT
+        from minidock.oci.narration import Narration
+
+        return Narration(self, entering=entering)
 
     def _write(self, level: str, message: str) -> None:
         line = _json(level, message) if self.form == "json" else _text(level, message)
@@ -56,22 +60,6 @@ class Log:
             os.write(fd, data)
         finally:
             os.close(fd)
-
-
-class Narration(Silent):
-    """With --debug: each step as it begins, and who takes it."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-        self.where = ""
-
-    def moved(self, where: str) -> None:
-        self.where = where
-
-    def started(self, step: Step) -> None:
-        self.log.debug(f"{self.where}: {step.describe()}")
-        if (flags := getattr(step, "flags", None)) is not None:  # of seccomp(2); in runc's words
-            self.log.debug(f"seccomp filter flags: {flags}")
 
 
 def _json(level: str, message: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from minidock import files, spec
 from minidock.errors import SystemCallFailed, Unsupported, UsageError
+from minidock.oci.bundle import explicit
 from minidock.oci.container import Runtime
 from minidock.oci.words import Words
 
@@ -29,6 +30,8 @@ def update(runtime: Runtime, words: Words) -> int:
         raise Unsupported("Intel RDT is not supported here")
     before = config.linux.resources or spec.Resources()
     asked = _from_file(words.text("resources")) if words.text("resources") else _from_flags(words)
+    if asked.pids:
+        asked = msgspec.structs.replace(asked, pids=explicit(asked.pids, config.oci_version))
     asked = _completed(asked, before)
     late = []
     for step in cgroups.changes(cgroups.discover(), state.cgroup, asked, before):
@@ -101,7 +104,8 @@ def _from_flags(words: Words) -> spec.Resources:
             cpus=words.text("cpuset_cpus"),
             mems=words.text("cpuset_mems"),
         ),
-        pids=spec.Pids(limit=words.number("pids_limit")) if words.number("pids_limit") else None,
+        # Who writes 0 on a command line means it.
+        pids=None if (limit := number("pids_limit")) is None else spec.Pids(limit=limit or 1),
         block_io=spec.BlockIo(weight=words.number("blkio_weight")) if words.number("blkio_weight") else None,
     )
 

@@ -61,6 +61,10 @@ class Words(msgspec.Struct):
     def yes(self, key: str) -> bool:
         return bool(self.values.get(key, False))
 
+    def given(self, key: str) -> bool:
+        """Whether a flag of `yes` was written at all: `--flag=false` is."""
+        return self.values.get(key) is not None
+
     def several(self, key: str) -> list[str]:
         return list(self.values.get(key, []))
 
@@ -93,7 +97,7 @@ def read(flags: Sequence[Flag], words: Sequence[str], *, stop: bool) -> tuple[di
 
 
 def _empty(flag: Flag) -> object:
-    return {"yes": False, "list": [], "number": 0}.get(flag.kind, flag.default)
+    return {"yes": None, "list": [], "number": 0}.get(flag.kind, flag.default)
 
 
 def _store(values: dict[str, Any], flag: Flag, value: str) -> None:

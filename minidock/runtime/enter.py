@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.kernel import namespaces, user
 from minidock.kernel.execute import Execute
-from minidock.runtime.planned import Plan, Spawn
+from minidock.runtime.planned import Plan, Spawn, mounts_own
 from minidock.runtime.rights import agent, held, rights
 from minidock.spec import CpuAffinity, Process, Spec
 from minidock.steps import Step
@@ -39,7 +39,7 @@ def plan(
     kinds = sorted(namespaces.KINDS.values(), key=lambda facts: late.index(facts.name) if facts.name in late else -1)
     for facts in kinds:
         kind, theirs = facts.name, f"/proc/{pid}/ns/{facts.file}"
-        if kind != "pid" and not _same(theirs, f"/proc/self/ns/{facts.file}"):
+        if kind != "pid" and (kind != "mount" or mounts_own(spec)) and not _same(theirs, f"/proc/self/ns/{facts.file}"):
             child.append(namespaces.JoinNamespace(kind, theirs))
             if kind == "user":
                 child.append(user.BecomeRoot())
@@ -48,6 +48,10 @@ def plan(
 
         size = process.console_size
         child.append(pty.OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid))
+    if not mounts_own(spec):
+        from minidock.kernel import shared_root
+
+        child.append(shared_root.EnterRoot(pid))
     child.append(workdir.OwnStandardStreams(process.user.uid))
     child.append(workdir.EnterDirectory(process.cwd, make=False))
     child += [*_affinity(affinity.final), *rights(spec, process, cache)]

@@ -42,6 +42,8 @@ class Extras(msgspec.Struct, frozen=True):
     """False for --no-new-keyring: the container shares its caller's session keyring."""
     bind_devices: bool = False
     """The host's device nodes are shown: we are root of a user namespace, where nobody can make one."""
+    hooks_in: str = ""
+    """Where createContainer hooks stand, if not in the root file system."""
     pivot: bool = True
     """False for --no-pivot: a root on the initial ramdisk can't be pivoted away from."""
 
@@ -57,13 +59,11 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
     if process is None or not process.args:
         raise UsageError("the bundle's process has no args")
     new = [entry.type for entry in spec.linux.namespaces if not entry.path]
-    if "mount" not in new:
-        raise UsageError("a container needs a mount namespace of its own")
     pid, joined_user = (spec.linux.namespace(kind) for kind in ("pid", "user"))
     own_user = "user" in new or bool(joined_user and joined_user.path)
     hooks = spec.hooks or Hooks()
     return Plan(
-        before=[*extras.before, *cgroups.before],
+        before=[*extras.before, *cgroups.before, *tree.hung(spec, rootfs)],
         spawn=Spawn(
             # cgroup and time namespaces can't be flags of this clone: see kernel/namespaces.py.
             kinds=[kind for kind in namespaces.KINDS if kind in new and kind not in ("cgroup", "time")],

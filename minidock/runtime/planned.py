@@ -8,7 +8,7 @@ import msgspec
 
 from minidock.kernel import namespaces
 from minidock.kernel.execute import Execute
-from minidock.spec import TimeOffset
+from minidock.spec import Spec, TimeOffset
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
@@ -82,3 +82,9 @@ class Plan(msgspec.Struct, frozen=True):
             ("on the host", [*self.before, self.spawn, *self.joined]),
             ("in the container", [*self.child, self.execute]),
         ]
+
+
+def mounts_own(spec: Spec) -> bool:
+    """Whether the container gets a mount namespace of its own."""
+    entry = spec.linux.namespace("mount")
+    return entry is not None and not entry.path

@@ -63,6 +63,10 @@ def _namespaces(spec: Spec) -> None:
     times = linux.namespace("time")
     if linux.time_offsets and (times is None or times.path):
         raise UsageError("time namespace offsets specified, but no new time namespace is made")
+    if linux.namespace("mount") is None and (linux.masked_paths or linux.readonly_paths):
+        raise UsageError("unable to restrict sys entries without a private MNT namespace")
+    if linux.namespace("user") and linux.namespace("mount") is None:
+        raise UsageError("a user namespace without a mount namespace may mount nothing, not even its own root")
     if (linux.uid_mappings or linux.gid_mappings) and not linux.namespace("user"):
         raise UsageError("user namespace mappings specified, but user namespace isn't enabled in the config")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import structs
 
-from minidock.kernel import bind, devices, mounts, pivot, sysctl, user
+from minidock.kernel import bind, devices, mounts, namespaces, pivot, sysctl, user
+from minidock.runtime.planned import mounts_own
 from minidock.spec import Device, Hook, Hooks, IdMapping, Mount, Process, Spec
 from minidock.steps import Live, Step
 
@@ -31,6 +32,38 @@ class AskParent(Step, frozen=True):
         live.actions["hooks"]()
 
 
+def hung(spec: Spec, rootfs: str) -> list[Step]:
+    """Without a mount namespace of its own, the container's tree hangs in somebody else's: the parent's work."""
+    if mounts_own(spec):
+        return []
+    from minidock.kernel.shared_root import HangRoot
+
+    entry = spec.linux.namespace("mount")
+    path = entry.path if entry else ""
+    return [HangRoot(rootfs, path, os.stat(path).st_ino if path else 0)]
+
+
+def _isolated(spec: Spec, rootfs: str, extras: Extras) -> list[Step]:
+    """The root, where nothing that happens to it is seen outside; or as `hung` has put it there."""
+    if not mounts_own(spec):
+        entry = spec.linux.namespace("mount")
+        return [namespaces.JoinNamespace("mount", entry.path)] if entry else []
+    shared = spec.linux.rootfs_propagation.endswith("shared")
+    slave = "slave" in spec.linux.rootfs_propagation
+    isolate = mounts.IsolateMounts("shared" if shared else "slave" if slave else "private")
+    made: list[Step] = [isolate, *(extras.root or [pivot.BindRoot(rootfs)])]
+    return [*made, mounts.PrivateRoot(rootfs)] if shared else made
+
+
+def _swap(spec: Spec, rootfs: str, extras: Extras) -> Step:
+    """Into the container's root."""
+    if not mounts_own(spec):
+        from minidock.kernel.shared_root import ChangeRoot
+
+        return ChangeRoot(rootfs)
+    return pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs)
+
+
 def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str, own_user: bool) -> list[Step]:
     """All of it. `group` is the path of the container's cgroup."""
     # A copy is a peer of the host's mount only if it is taken before ours are cut off from the host's.
@@ -39,12 +72,7 @@ def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
         for mount in spec.mounts
         if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
     ]
-    shared = spec.linux.rootfs_propagation.endswith("shared")
-    slave = "slave" in spec.linux.rootfs_propagation
-    made.append(mounts.IsolateMounts("shared" if shared else "slave" if slave else "private"))
-    made += extras.root or [pivot.BindRoot(rootfs)]
-    if shared:
-        made.append(mounts.PrivateRoot(rootfs))
+    made += _isolated(spec, rootfs, extras)
     made += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
     made += _devices(spec, rootfs, own_user, extras)
     # Written through the host's /proc, so before the pivot; after the namespaces they belong to.
@@ -54,8 +82,8 @@ def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
     hooks = spec.hooks or Hooks()
     if hooks.prestart or hooks.create_runtime:
         made.append(AskParent())
-    made += hook_steps("createContainer", hooks.create_container, extras.state, rootfs)
-    made.append(pivot.PivotRoot(rootfs) if extras.pivot else pivot.MoveRoot(rootfs))
+    made += hook_steps("createContainer", hooks.create_container, extras.state, extras.hooks_in or rootfs)
+    made.append(_swap(spec, rootfs, extras))
     return made
 
 

@@ -200,7 +200,7 @@ def test_features_and_help(oci: Run) -> None:
     assert "minidock-oci exec" in oci("exec", "-h").stdout
     lines = oci("--version").stdout.splitlines()
     assert [line.partition(" ")[0] for line in lines[:2]] == ["minidock-oci", "commit:"]  # dockerd reads these two
-    assert lines[2] == "spec: 1.2.0"
+    assert lines[2] == "spec: 1.3.0"
     assert "+SYSTEMD_NOTIFY" in lines[3].split()  # and crun's tests this one
 
 
@@ -305,8 +305,14 @@ def test_debug_tells_of_each_step_and_who_takes_it(oci: Run, bundle: Path, tmp_p
     told = [json.loads(line)["msg"] for line in (tmp_path / "log").read_text().splitlines()]
     assert told[0] == "minidock-oci run box"
     assert "container: swap the root for the container's, and let the host's go" in told
-    assert told.index("seccomp filter flags: 2") == len(told) - 2
-    assert told[-1] == "container: become sleep 1000"
+    assert told.index("seccomp filter flags: 2") == len(told) - 3
+    assert told[-2:] == ["container: become sleep 1000", "init: closing the pipe to signal completion"]
+    assert told.index("=> nsexec container setup") < told.index("child process in init()")
     (tmp_path / "log").unlink()
-    oci(*log, "exec", "box", "true")
-    assert "container: enter the working directory /" in (tmp_path / "log").read_text()
+    process = {"args": ["true"], "cwd": "/", "execCPUAffinity": {"initial": "0"}}
+    (tmp_path / "process.json").write_text(json.dumps(process))
+    oci(*log, "exec", "--process", str(tmp_path / "process.json"), "box")
+    told = [json.loads(line)["msg"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert told.index("child process in init()") < told.index("nsexec: affinity: 0x1")
+    assert "container: enter the working directory /" in told
+    assert told[-1] == "setns_init: about to exec"

@@ -8,6 +8,7 @@ import pytest
 
 from minidock import spec
 from minidock.errors import MinidockError
+from minidock.oci.bundle import explicit
 from minidock.runtime import support
 
 KINDS = [{"type": kind} for kind in ("mount", "pid", "uts", "ipc", "network")]
@@ -37,6 +38,8 @@ REFUSED = {
     # Else it would be the host's name that changes.
     "set hostname without": {"hostname": "box", "linux": {"namespaces": [{"type": "mount"}]}},
     "set domainname without": {"domainname": "box", "linux": {"namespaces": [{"type": "mount"}, SHARED]}},
+    "without a private MNT namespace": {"linux": {"namespaces": [], "maskedPaths": ["/proc/keys"]}},
+    "may mount nothing": {"linux": {"namespaces": [{"type": "user"}]}},
     "no new time namespace": linux(timeOffsets={"boottime": {"secs": 1}}),
     "user namespace isn't enabled": linux(uidMappings=ONE, gidMappings=ONE),
     "linux.maskedPaths: 'proc/keys'": linux(maskedPaths=["proc/keys"]),
@@ -69,3 +72,10 @@ def test_what_contradicts_nothing_is_not() -> None:
     times = linux(namespaces=[*KINDS, {"type": "time"}], timeOffsets={"boottime": {"secs": 1}})
     for change in ({}, more, times, seccomp(syscalls=[{"names": ["sync"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}])):
         support.check(spec.from_json(spec.msgspec.json.encode({**GOOD, **change})))
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "meant"), [("1.3.0", 0, 1), ("1.10.0-rc.1", 0, 1), ("1.3.0", -1, -1), ("1.0.2-dev", 0, 0)]
+)
+def test_no_processes_at_all_is_meant_since_1_3(version: str, limit: int, meant: int) -> None:
+    assert explicit(spec.Pids(limit=limit), version) == spec.Pids(limit=meant)

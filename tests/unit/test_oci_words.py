@@ -34,7 +34,7 @@ FLAGS = [
         (["-e", "A=1", "--env", "B=2", "id"], {"env": ["A=1", "B=2"]}, ["id"]),
         (["id", "-d", "--count", "3"], {"detach": True, "count": 3}, ["id"]),
         (["--detach=false", "id"], {"detach": False}, ["id"]),
-        (["--", "-d"], {"detach": False}, ["-d"]),
+        (["--", "-d"], {"detach": None}, ["-d"]),
         (["-", "id"], {}, ["-", "id"]),
     ],
 )

@@ -1,0 +1,134 @@
+"""A root without a mount namespace: the container's tree in somebody else's, by chroot(2).
+
+runtime-spec config-linux.md: a namespace that config.json doesn't name is the caller's. Without one for mounts all that
+the container's tree is made of hangs in the host's, in everybody's sight, and stays there when the container ends. So
+it hangs below one mount that the parent makes, and detaches again: what hangs below goes with it. The same with a mount
+namespace that exists already (`path`). pivot_root(2) would take the root away from everybody else in there; chroot(2)
+is what is left, and it holds nobody who has CAP_SYS_CHROOT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+from collections.abc import Iterator
+from typing import ClassVar
+
+from minidock.errors import SystemCallFailed
+from minidock.kernel import namespaces, syscalls
+from minidock.kernel.mount_options import MS_PRIVATE
+from minidock.kernel.pivot import MNT_DETACH, MS_BIND, MS_REC
+from minidock.steps import Live, Step
+
+
+class HangRoot(Step, frozen=True):
+    """The parent's: one mount for everything, in the namespace at `path`, or in our own."""
+
+    rootfs: str
+    path: str = ""
+    inode: int = 0
+    """Of the namespace: the path's process may be gone by the time of the undo, and its number another's."""
+    man: ClassVar[str] = "mount(2)"
+
+    def describe(self) -> str:
+        whose = f"the mount namespace {self.path}" if self.path else "the host's mounts"
+        return f"hang {self.rootfs} into {whose}"
+
+    def shell(self) -> str:
+        rootfs = shlex.quote(self.rootfs)
+        inside = f"nsenter --mount={shlex.quote(self.path)} " if self.path else ""
+        return f"{inside}mount --rbind {rootfs} {rootfs} && {inside}mount --make-rprivate {rootfs}"
+
+    def apply(self, live: Live) -> None:
+        with _inside(self.path):
+            syscalls.mount(self.rootfs, self.rootfs, None, MS_BIND | MS_REC)
+            # What is mounted below it must not travel on to copies of the original.
+            syscalls.mount_setattr(syscalls.AT_FDCWD, self.rootfs, syscalls.AT_RECURSIVE, propagation=MS_PRIVATE)
+
+    def undo(self, live: Live) -> None:
+        if self.path and not (os.path.exists(self.path) and os.stat(self.path).st_ino == self.inode):
+            return  # the namespace has ended, and its mounts with it
+        with _inside(self.path):
+            try:
+                syscalls.umount2(self.rootfs, MNT_DETACH)
+            except SystemCallFailed as error:
+                if error.number not in (errno.EINVAL, errno.ENOENT):  # no mount point: the apply didn't come so far
+                    raise
+
+
+class ChangeRoot(Step, frozen=True):
+    """The child's."""
+
+    rootfs: str
+    man: ClassVar[str] = "chroot(2)"
+
+    def describe(self) -> str:
+        return "make the container's tree the root of this process alone"
+
+    def shell(self) -> str:
+        return f"exec chroot {shlex.quote(self.rootfs)}"
+
+    def apply(self, live: Live) -> None:
+        os.chroot(self.rootfs)
+        os.chdir("/")
+
+
+class EnterRoot(Step, frozen=True):
+    """`exec`: the root of the container's first process, which is not its mount namespace's."""
+
+    pid: int
+    man: ClassVar[str] = "chroot(2)"
+
+    def describe(self) -> str:
+        return f"take the root of process {self.pid}"
+
+    def shell(self) -> str:
+        return f"nsenter --target {self.pid} --mount --root --wd"
+
+    def apply(self, live: Live) -> None:
+        root = os.open(f"/proc/{self.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        namespaces.JoinNamespace("mount", f"/proc/{self.pid}/ns/mnt").apply(live)
+        os.fchdir(root)
+        os.chroot(".")
+        os.chdir("/")
+        os.close(root)
+
+
+@contextlib.contextmanager
+def _inside(path: str) -> Iterator[None]:
+    """In the mount namespace, and back."""
+    if not path:
+        yield
+        return
+    kind = namespaces.KINDS["mount"].flag
+    here = os.open(".", os.O_PATH | os.O_CLOEXEC)  # setns(2) moves the working directory, too
+    ours, theirs = (os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in ("/proc/self/ns/mnt", path))
+    try:
+        syscalls.setns(theirs, kind)
+        try:
+            yield
+        finally:
+            syscalls.setns(ours, kind)
+            os.fchdir(here)
+    finally:
+        for fd in (here, ours, theirs):
+            os.close(fd)
+
+
+def read(pid: int) -> bool:
+    """Whether the process has our mounts, and another root than we."""
+    moved = not os.path.samefile(f"/proc/{pid}/root", "/")
+    return moved and os.path.samefile(f"/proc/{pid}/ns/mnt", "/proc/self/ns/mnt")
+
+
+def demo() -> None:
+    """Hang /usr, look, and let it go again."""
+    step = HangRoot("/usr")
+    for line in (step.describe(), *step.shell().split(" && ")):
+        print(line)
+
+
+if __name__ == "__main__":
+    demo()
