@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from minidock import __version__
 from minidock.daemon.happenings import Happenings
+from minidock.daemon.swarming import Swarming
 from minidock.daemon.workers import Refused, Workers
 from minidock.errors import UsageError
 from minidock.paths import Layout
@@ -39,6 +40,7 @@ class Daemon:
         self.layout = layout
         self.workers = Workers(layout)
         self.happenings = Happenings(layout)
+        self.swarming = Swarming(layout, self.workers)
         self.starting: dict[str, Birth] = {}
         """By id of a container that isn't running: who attached to it waits here for the shim's connection."""
 
@@ -46,6 +48,7 @@ class Daemon:
         self.workers.start()
         self.happenings.open()
         self._restoring = asyncio.create_task(self._restore())
+        self._resuming = asyncio.create_task(self.swarming.resume())
 
     async def _restore(self) -> None:
         """After the machine was down: what should be up by its restart policy."""
@@ -54,8 +57,10 @@ class Daemon:
         except Refused as refused:
             log.warning("containers could not be started again: %s", refused.message)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._restoring.cancel()
+        self._resuming.cancel()
+        await self.swarming.close()
         self.happenings.close()
         self.workers.close()
 
@@ -78,9 +83,12 @@ def routes() -> list[Route]:
         described,
         execs,
         images,
+        kept,
         networks,
+        nodes,
         registries,
         steering,
+        swarm,
         system,
         trees,
         volumes,
@@ -98,6 +106,9 @@ def routes() -> list[Route]:
         builds,
         networks,
         volumes,
+        swarm,
+        nodes,
+        kept,
         absent,
     )
     return [route for module in (*modules, described) for route in module.ROUTES]
@@ -227,4 +238,4 @@ async def serve(daemon: Daemon, sites: Callable[[web.AppRunner], list[web.BaseSi
     finally:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(runner.cleanup(), 5)
-        daemon.close()
+        await daemon.close()

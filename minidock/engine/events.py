@@ -36,8 +36,17 @@ Filters = Mapping[str, list[str]]
 # telling
 
 
-def emit(layout: Layout, type: str, action: str, actor_id: str, attributes: Mapping[str, str] | None = None) -> None:
-    """Tell that something has happened. `type` is container, image, network, volume, builder or daemon.
+def emit(
+    layout: Layout,
+    type: str,
+    action: str,
+    actor_id: str,
+    attributes: Mapping[str, str] | None = None,
+    *,
+    scope: str = "local",
+) -> None:
+    """Tell that something has happened. `type` is container, image, network, volume, builder or daemon; of a whole
+    swarm (`scope`) node, service, secret or config.
 
     For a container use `container()`, which fills in its labels, image and name.
     """
@@ -46,9 +55,7 @@ def emit(layout: Layout, type: str, action: str, actor_id: str, attributes: Mapp
     old = {"status": action, "id": actor_id} if type in ("container", "image") else {}
     if type == "container":
         old["origin"] = actor.attributes.get("image", "")
-    event = Event(
-        **old, type=type, action=action, actor=actor, scope="local", time=now // 1_000_000_000, nanoseconds=now
-    )
+    event = Event(**old, type=type, action=action, actor=actor, scope=scope, time=now // 1_000_000_000, nanoseconds=now)
     try:
         _append(layout.events / "log", msgspec.json.encode(event) + b"\n")
     except OSError as error:

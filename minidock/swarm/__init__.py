@@ -3,6 +3,15 @@
 objects    the nouns: what the store keeps, and the states of a task
 store      the shape of a store, its errors, and one in memory
 
+The cluster's half:
+
+membership what this machine is: init, join, leave, unlock, restart (`beginning`, `node`, `refusals`, `about`)
+manager    a manager at work: its etcd (`etcd_server`), store, campaign (`leader`), port (`dispatcher`, `admission`)
+agent      a node's own side: session, heartbeat, what it is to run (`assignments` is the store's side of that)
+wire       JSON over mutual TLS between nodes; `ca`, `tokens`, `sealing` are what it trusts
+etcd       etcd by its JSON gateway, and `etcd_store`: the store that all managers share
+cluster    settings and secrets of the swarm; `nodes`, `kept` (secrets, configs) are its other nouns; `happened`: events
+
 The services' half, plain functions of the store and the time:
 
 validate, services, defaults    what a service may be, and what the API does with it

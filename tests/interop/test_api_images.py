@@ -64,9 +64,6 @@ def test_what_is_not_here_says_so(daemon: Daemon, client: docker.DockerClient) -
     assert client.plugins.list() == []
     with pytest.raises(docker.errors.NotFound, match='plugin "some/one" not found'):
         client.plugins.get("some/one")
-    with pytest.raises(docker.errors.APIError) as caught:
-        client.swarm.init()
-    assert caught.value.status_code == 501
 
 
 def test_an_import_from_what_breaks_off_is_told(daemon: Daemon) -> None:

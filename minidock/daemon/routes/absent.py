@@ -11,12 +11,7 @@ from aiohttp import web
 
 from minidock.daemon.app import CONTAINER, Daemon, Handler, Route, json
 from minidock.daemon.workers import Refused
-
-NO_MANAGER = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
-    "and try again."
-)
-NO_MEMBER = "This node is not part of a swarm"
+from minidock.swarm.refusals import NO_MANAGER
 
 
 def refused(status: int, message: str) -> Handler:
@@ -34,8 +29,7 @@ async def empty(daemon: Daemon, request: web.Request) -> web.Response:
     return json(b"[]")
 
 
-no_manager, no_member = refused(503, NO_MANAGER), refused(503, NO_MEMBER)
-no_swarm = refused(501, "minidock's daemon is no member of a swarm, and can't become one through the API")
+no_manager = refused(503, NO_MANAGER)
 no_plugins = refused(501, "minidock has no plugins: its drivers are built in")
 no_checkpoints = refused(501, "minidock makes no checkpoints of containers")
 no_buildkit = refused(
@@ -45,14 +39,7 @@ no_buildkit = refused(
 ROUTES: list[Route] = [
     ("POST", "/session", no_buildkit),
     ("POST", "/grpc", no_buildkit),
-    ("GET", "/swarm", no_manager),
-    ("GET", "/swarm/unlockkey", no_manager),
-    ("POST", "/swarm/init", no_swarm),
-    ("POST", "/swarm/join", no_swarm),
-    ("POST", "/swarm/leave", no_member),
-    ("POST", "/swarm/update", no_manager),
-    ("POST", "/swarm/unlock", no_manager),
-    *(("*", f"/{noun}{rest}", no_manager) for noun in ("nodes", "services", "tasks", "secrets", "configs")
+    *(("*", f"/{noun}{rest}", no_manager) for noun in ("services", "tasks")
       for rest in ("", "/{rest:.*}")),
     ("GET", "/plugins", empty),
     ("GET", "/plugins/{name:.+}/json", no_such_plugin),

@@ -18,9 +18,19 @@ async def ping(daemon: Daemon, request: web.Request) -> web.Response:
     """What every client asks first; the headers say which version we speak."""
     answer = web.Response(text="" if request.method == "HEAD" else "OK")
     answer.headers.update(
-        {"Builder-Version": "1", "Swarm": "inactive", "Cache-Control": "no-cache", "Pragma": "no-cache"}
+        {"Builder-Version": "1", "Swarm": _swarm(daemon), "Cache-Control": "no-cache", "Pragma": "no-cache"}
     )
     return answer
+
+
+def _swarm(daemon: Daemon) -> str:
+    """As clients know it from this header: of what is active, whether one may ask here."""
+    if not daemon.swarming.may_be_member:
+        return "inactive"
+    membership = daemon.swarming.membership
+    if membership.state != "active":
+        return membership.state
+    return "active/manager" if membership.manager is not None else "active/worker"
 
 
 async def version(daemon: Daemon, request: web.Request) -> web.Response:
@@ -28,7 +38,8 @@ async def version(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def info(daemon: Daemon, request: web.Request) -> web.Response:
-    return json((await daemon.workers.call("info")).body)
+    facts = msgspec.json.decode((await daemon.workers.call("info")).body)
+    return json(msgspec.json.encode({**facts, "Swarm": await daemon.swarming.info()}))
 
 
 async def events(daemon: Daemon, request: web.Request) -> web.StreamResponse:

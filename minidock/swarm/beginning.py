@@ -1,0 +1,88 @@
+"""How a node begins: as the first of a swarm that it founds, or let in by one that is there."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+from minidock.errors import MinidockError, UsageError
+from minidock.swarm import addresses, ca, cluster, nodes, sealing, tokens, wire
+from minidock.swarm import node as own
+from minidock.swarm.node import Keys, Node
+from minidock.swarm.objects import Body, new_id
+
+
+def founded(given: Body) -> tuple[Node, Body]:
+    listen = addresses.listening(str(given.get("ListenAddr") or ""))
+    advertise = addresses.advertised(str(given.get("AdvertiseAddr") or ""), listen)
+    spec: Body = {**(given.get("Spec") or {})}
+    if given.get("AutoLockManagers"):
+        spec["EncryptionConfig"] = {"AutoLockManagers": True}
+    port = int(given.get("DataPathPort") or 0)
+    if port and not 1024 <= port <= 49151:
+        raise UsageError(f"invalid data path port: {port}. Valid range is 1024 - 49151")
+    availability = str(given.get("Availability") or "active")
+    if availability not in nodes.AVAILABILITIES:
+        raise UsageError(f'invalid Availability: "{availability}"')
+    body = cluster.new(
+        spec,
+        pools=given.get("DefaultAddrPool"),
+        subnet=int(given.get("SubnetSize") or 0),
+        data_path_port=port,
+    )
+    id, cluster_id, (key, request) = new_id(), new_id(), ca.new_request()
+    authority = ca.Authority(body["TLSInfo"]["TrustRoot"], body["Private"]["CAKey"])
+    who = ca.Identity(id, "manager", cluster_id)
+    names = names_of(listen, advertise)
+    lasts = body["Spec"]["CAConfig"]["NodeCertExpiry"] / cluster.SECOND
+    keys = Keys(key, base64.b64encode(sealing.new_key()).decode())
+    node = Node(
+        id=id,
+        cluster=cluster_id,
+        role="manager",
+        listen=listen,
+        advertise=advertise,
+        certificate=ca.issue(authority, request, who, names, lasts),
+        root_ca=authority.certificate,
+        managers=[advertise],
+        data_path_addr=str(given.get("DataPathAddr") or ""),
+        keys=keys,
+    )
+    return node, body
+
+
+async def admitted(given: Body, listen: str, remotes: list[str]) -> Node:
+    """With a certificate, by a token that knows the swarm's root."""
+    token = tokens.parsed(str(given.get("JoinToken") or ""))
+    asked = str(given.get("AdvertiseAddr") or "")
+    root = (await wire.ask_any(remotes, "ca", context=wire.blind()))["certificate"]
+    if not tokens.same(tokens.digest(root), token.digest):
+        raise MinidockError("remote CA does not match fingerprint. Expected: " + token.digest)
+    key, request = await asyncio.to_thread(ca.new_request)
+    wish = {
+        "request": request,
+        "token": given["JoinToken"],
+        "availability": str(given.get("Availability") or "active"),
+        "addresses": names_of(listen, addresses.advertised(asked, listen) if asked else ""),
+    }
+    said = await wire.ask_any(remotes, "certificate", wish, context=wire.trusting(root))
+    host, port = own.split(listen)
+    seen = said["address"] if host in ("0.0.0.0", "::") else host  # noqa: S104 - as it is written
+    return Node(
+        id=said["node"],
+        cluster=said["cluster"],
+        role=said["role"],
+        listen=listen,
+        advertise=addresses.advertised(asked, listen) if asked else own.joined(seen, port),
+        certificate=said["certificate"],
+        root_ca=said["root_ca"],
+        managers=said["managers"] or remotes,
+        data_path_addr=str(given.get("DataPathAddr") or ""),
+        keys=Keys(key),
+    )
+
+
+def names_of(listen: str, advertise: str) -> list[str]:
+    """Addresses that a manager's certificate must have: etcd's clients look for them."""
+    hosts = [own.split(address)[0] for address in (listen, advertise) if address]
+    return [host for host in dict.fromkeys(hosts) if host not in ("0.0.0.0", "::")]  # noqa: S104 - as it is written

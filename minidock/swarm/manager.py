@@ -1,0 +1,137 @@
+"""A manager at work: its etcd, its store, the campaign for leadership, the port where nodes ask, and a watcher.
+
+threads    campaign, loops (leader.py), watcher: every change of the store, told to all who wait, and as an event
+loop       the dispatcher, and the leader's own duties: silent nodes are down, demoted managers leave etcd
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from minidock.errors import MinidockError
+from minidock.paths import Layout
+from minidock.swarm import admission, nodes, wire
+from minidock.swarm import node as nodes_own
+from minidock.swarm.dispatcher import Dispatcher
+from minidock.swarm.etcd_server import EtcdServer
+from minidock.swarm.etcd_store import EtcdStore
+from minidock.swarm.happened import TOLD, Happening, Memory
+from minidock.swarm.leader import Leadership, Reconcile
+from minidock.swarm.node import Node
+from minidock.swarm.pulse import Pulse
+
+log = logging.getLogger("minidock.swarm")
+DUTY = 1.0
+"""Seconds between two looks at who is silent."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a manager is given by the daemon: the loops that it runs as leader, and who hears of what happens."""
+
+    layout: Layout
+    reconcile: Reconcile
+    tell: Callable[[Happening], None]
+
+
+class Manager:
+    """Start it, use its store, stop it."""
+
+    def __init__(self, around: Surroundings, node: Node) -> None:
+        self.around = around
+        self.node = node
+        self.etcd = EtcdServer(around.layout)
+        self.store = EtcdStore(self.etcd.client, node.cluster_key)
+        self.pulse = Pulse()
+        self.leadership = Leadership(self.store, node, around.reconcile, self._risen)
+        self.dispatcher = Dispatcher(self.store, node, self.leadership, self.pulse)
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._duties: asyncio.Task[None] | None = None
+        self._works = False
+
+    async def boot(self, members: Mapping[str, str], *, joins: bool = False, anew: bool = False) -> None:
+        """Its etcd, and the port: nothing is ours yet. Raises MinidockError."""
+        nodes_own.unpack(self.around.layout, self.node)
+        await self.dispatcher.listen(wire.serving(nodes_own.running(self.around.layout)))
+        await asyncio.to_thread(self.etcd.start, self.node, members, joins=joins, anew=anew)
+
+    async def work(self) -> None:
+        """With the others, from now on."""
+        await asyncio.to_thread(self.etcd.wait)
+        status = {"Addr": self.node.advertise, "Reachability": "reachable"}
+        await asyncio.to_thread(nodes.change, self.store, self.node.id, ManagerStatus=status)
+        self._works = True
+        self._watcher.start()
+        self.leadership.start()
+        self._duties = asyncio.create_task(self._look())
+
+    async def stop(self) -> None:
+        """What was started, as far as it was; etcd, too."""
+        self._ended.set()
+        if self._duties is not None:
+            self._duties.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._duties
+        await self.dispatcher.close()
+        if self._works:
+            await asyncio.to_thread(self.leadership.stop)
+            await asyncio.to_thread(self._watcher.join)
+        await asyncio.to_thread(self.etcd.stop)
+
+    def _risen(self) -> None:
+        self.dispatcher.forget()
+        self.pulse.beat()
+
+    def _watch(self) -> None:
+        """Until we stop. What was missed (etcd has forgotten it, or was away) is learnt anew, and told as one beat."""
+        while not self._ended.is_set():
+            try:
+                memory, revision = Memory(), self.store.revision()
+                for kind in TOLD:
+                    for stored in self.store.all(kind):
+                        memory.learn(stored)
+                self.pulse.beat()
+                self._follow(memory, revision)
+            except MinidockError as error:
+                log.warning("the swarm's store: %s", error.hint or error.message)
+                self._ended.wait(1)
+
+    def _follow(self, memory: Memory, revision: int) -> None:
+        while not self._ended.is_set():
+            for change in self.store.watch(revision, idle=1):
+                revision = max(revision, change.revision)
+                for happening in memory.told(change):
+                    self.around.tell(happening)
+                self.pulse.beat()
+                if self._ended.is_set():
+                    return
+
+    async def _look(self) -> None:
+        """The leader's duties."""
+        while True:
+            if self.leadership.leads.is_set():
+                try:
+                    await asyncio.to_thread(self._duty)
+                except MinidockError as error:
+                    log.warning("the leader's duties: %s", error.hint or error.message)
+            await asyncio.sleep(DUTY)
+
+    def _duty(self) -> None:
+        self.dispatcher.missed()
+        for node in self.store.all("node"):
+            if node.body["Spec"]["Role"] == "worker" and node.body.get("ManagerStatus"):
+                self._demote(node.id)
+
+    def _demote(self, id: str) -> None:
+        """Out of etcd. A leader that is to be demoted steps down first: the next one does it."""
+        if id == self.node.id:
+            self.leadership.resign()
+            return
+        admission.drop_member(self.etcd.client, [id])
+        nodes.change(self.store, id, ManagerStatus=None)

@@ -1,0 +1,367 @@
+"""What this machine is in a swarm, from init or join until leave: the verbs of `/swarm`, and the daemon's start.
+
+The order of things makes a crash harmless: node.json is written when all that it promises is there (init, join), and
+goes first when it is taken back (leave). A daemon that starts and finds it goes on as what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from minidock.errors import Conflict, MinidockError, UsageError
+from minidock.paths import Layout
+from minidock.swarm import addresses, beginning, ca, cluster, nodes, sealing, wire
+from minidock.swarm import node as own
+from minidock.swarm.agent import Agent, Executor
+from minidock.swarm.etcd_server import EtcdServer
+from minidock.swarm.manager import Manager, Surroundings
+from minidock.swarm.node import Keys, Node
+from minidock.swarm.objects import Body, Stored
+from minidock.swarm.refusals import (
+    ALREADY,
+    LAST,
+    LEAVING,
+    LOCKED,
+    NO_MANAGER,
+    NO_MEMBER,
+    QUORUM,
+    STARTING,
+    WORKER,
+    NotAvailable,
+)
+
+log = logging.getLogger("minidock.swarm")
+MEETING = 10.0
+"""Seconds that init and join wait for the first session with the leader."""
+
+
+class Membership:
+    """One daemon's. `describe` and the executor are the daemon's way to its engine."""
+
+    def __init__(
+        self, around: Surroundings, executor: Callable[[], Executor], describe: Callable[[], Awaitable[Body]]
+    ) -> None:
+        self.around = around
+        self.layout = around.layout
+        self.node: Node | None = None
+        self.manager: Manager | None = None
+        self.agent: Agent | None = None
+        self.error = ""
+        self._executor = executor
+        self._describe_engine = describe
+        self._one = asyncio.Lock()
+        """One verb at a time."""
+        self._unlock: bytes | None = None
+        self._changing: asyncio.Task[None] | None = None
+
+    # what is asked about us
+
+    @property
+    def state(self) -> str:
+        """API `LocalNodeState`."""
+        if self.node is None:
+            return "inactive"
+        if self.node.locked:
+            return "locked"
+        if self.error:
+            return "error"
+        return "active" if self.agent is not None else "pending"
+
+    def managing(self) -> Manager:
+        """The manager that we are. Raises NotAvailable in the words that fit."""
+        if self.node is None:
+            raise NotAvailable(NO_MANAGER)
+        if self.node.locked:
+            raise NotAvailable(LOCKED)
+        if not self.node.is_manager:
+            raise NotAvailable(WORKER)
+        if self.manager is None:
+            raise NotAvailable(self.error or STARTING)
+        return self.manager
+
+    # the daemon
+
+    async def resume(self) -> None:
+        """What node.json says. What goes wrong is shown by `info`, and doesn't keep the daemon from serving."""
+        async with self._one:
+            try:
+                self.node = own.load(self.layout)
+                if self.node is not None and not self.node.locked:
+                    await self._up(self.node)
+            except MinidockError as error:
+                self.error = error.message
+                log.warning("the swarm: %s", error.message)
+
+    async def close(self) -> None:
+        async with self._one:
+            await self._down(leave=False)
+
+    # the verbs
+
+    async def init(self, given: Body) -> str:
+        """→ the node's id. Raises NotAvailable, UsageError, MinidockError."""
+        async with self._one:
+            if given.get("ForceNewCluster") and self.node is not None:
+                return await self._anew()
+            if self.node is not None:
+                raise NotAvailable(ALREADY)
+            await asyncio.to_thread(_clean, self.layout)
+            node, body = beginning.founded(given)
+            manager = Manager(self.around, node)
+            try:
+                await manager.boot({node.id: node.peer_url})
+                await asyncio.to_thread(manager.etcd.wait)
+                manager.store.create("cluster", node.cluster, body, name="default")
+                first = nodes.new("manager", str(given.get("Availability") or ""), node.address)
+                manager.store.create("node", node.id, first)
+                self._unlock = cluster.unlock_key(cluster.only(manager.store))
+                own.save(self.layout, node, self._unlock)
+            except BaseException:
+                await manager.stop()
+                own.forget(self.layout)
+                raise
+            await self._up(node, manager)
+            await self._met()
+            return node.id
+
+    async def join(self, given: Body) -> None:
+        """Raises NotAvailable, UsageError, MinidockError."""
+        async with self._one:
+            if self.node is not None:
+                raise NotAvailable(ALREADY)
+            listen = addresses.listening(str(given.get("ListenAddr") or ""))
+            remotes = [addresses.remote(str(one)) for one in given.get("RemoteAddrs") or []]
+            if not remotes:
+                raise UsageError("at least 1 RemoteAddr is required to join")
+            await asyncio.to_thread(_clean, self.layout)
+            node = await beginning.admitted(given, listen, remotes)
+            try:
+                own.unpack(self.layout, node)
+                await self._settle(node)
+            except BaseException:
+                own.forget(self.layout)
+                raise
+            await self._met()
+
+    async def _settle(self, node: Node) -> None:
+        """As what the certificate says: a manager first needs its etcd among the others'."""
+        if not node.is_manager:
+            own.save(self.layout, node, None)
+            await self._up(node)
+            return
+        context = wire.trusting(node.root_ca, own.running(self.layout))
+        where = {"peer_url": node.peer_url}
+        given = await wire.ask_any(node.managers, "managers/add", where, context=context)
+        assert node.keys is not None
+        node = msgspec.structs.replace(node, keys=Keys(node.keys.node, given["key"]))
+        self._unlock = base64.b64decode(given["unlock"]) if given["unlock"] else None
+        manager = Manager(self.around, node)
+        try:
+            await manager.boot(given["members"], joins=True)
+            while not (await wire.ask_any(node.managers, "managers/vote", where, context=context))["done"]:
+                await asyncio.sleep(0.2)
+            await asyncio.to_thread(manager.etcd.wait)
+            own.save(self.layout, node, self._unlock)
+        except BaseException:
+            await manager.stop()
+            raise
+        await self._up(node, manager)
+
+    async def leave(self, *, force: bool) -> None:
+        """Raises NotAvailable."""
+        async with self._one:
+            node = self.node
+            if node is None:
+                raise NotAvailable(NO_MEMBER)
+            if node.locked and not force:
+                raise NotAvailable(
+                    "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
+                )
+            if node.is_manager and not force:
+                raise NotAvailable(await self._warning(node))
+            await self._part(node)
+            await self._down(leave=True)
+            await asyncio.to_thread(own.forget, self.layout)
+            self.node, self.error, self._unlock = None, "", None
+
+    async def _warning(self, node: Node) -> str:
+        if self.manager is None:
+            return f"{LEAVING}Doing so may lose the consensus of your cluster. {QUORUM}"
+        others = await asyncio.to_thread(self._others, node)
+        if not others:
+            return LEAVING + LAST
+        reachable = sum(other.body["ManagerStatus"]["Reachability"] == "reachable" for other in others) + 1
+        total = len(others) + 1
+        if reachable - 1 > total // 2:
+            return LEAVING + QUORUM
+        left = f"Removing this node leaves {reachable - 1} managers out of {total}. "
+        return f"{LEAVING}{left}Without a Raft quorum your swarm will be inaccessible. {QUORUM}"
+
+    def _others(self, node: Node) -> list[Stored]:
+        assert self.manager is not None
+        found: list[Stored] = nodes.managers(self.manager.store)
+        return [other for other in found if other.id != node.id and other.body.get("ManagerStatus")]
+
+    async def _part(self, node: Node) -> None:
+        """As good as it goes: who is cut off leaves, too."""
+        with contextlib.suppress(MinidockError):
+            if self.agent is not None:
+                await self.agent.leave()
+            if self.manager is not None and len(await asyncio.to_thread(self._others, node)):
+                from minidock.swarm.admission import drop_member
+
+                self.manager.leadership.resign()
+                await asyncio.to_thread(drop_member, self.manager.etcd.client, [node.id])
+
+    async def unlock(self, text: str) -> None:
+        """Raises NotAvailable, Conflict when there is nothing to unlock, WrongKey."""
+        async with self._one:
+            if self.node is None:
+                raise NotAvailable(NO_MANAGER)
+            if not self.node.locked:
+                raise Conflict("swarm is not locked")
+            key = sealing.unlock_key(text)
+            node = own.unlocked(self.node, key)
+            self._unlock = key
+            await self._up(node)
+
+    async def _anew(self) -> str:
+        """This manager alone, with all that the swarm knew: what is left of one that has lost most of its managers."""
+        if self.node is None or not self.node.is_manager:
+            raise NotAvailable(WORKER)
+        if self.node.locked:
+            raise NotAvailable(LOCKED)
+        node = self.node
+        await self._down(leave=False)
+        manager = Manager(self.around, node)
+        await manager.boot({node.id: node.peer_url}, anew=True)
+        await asyncio.to_thread(manager.etcd.wait)
+        for other in nodes.managers(manager.store):
+            if other.id != node.id:
+                spec = {**other.body["Spec"], "Role": "worker"}
+                nodes.change(manager.store, other.id, Spec=spec, ManagerStatus=None)
+        await self._up(msgspec.structs.replace(node, managers=[node.advertise]), manager)
+        return node.id
+
+    # up and down
+
+    async def _up(self, node: Node, manager: Manager | None = None) -> None:
+        self.node, self.error = node, ""
+        own.unpack(self.layout, node)
+        if node.is_manager:
+            manager = manager or await self._restarted(node)
+            await manager.work()
+            self.manager = manager
+        self.agent = Agent(node, own.running(self.layout), self._executor(), self._describe, self._news)
+        self.agent.start()
+
+    async def _met(self) -> None:
+        """Until the leader knows us: the next command should see who has just come, though nothing depends on it."""
+        assert self.agent is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MEETING):
+                await self.agent.connected.wait()
+
+    async def _restarted(self, node: Node) -> Manager:
+        manager = Manager(self.around, node)
+        try:
+            await manager.boot({node.id: node.peer_url})
+            await asyncio.to_thread(manager.etcd.wait)
+        except BaseException:
+            await manager.stop()
+            raise
+        return manager
+
+    async def _down(self, *, leave: bool) -> None:
+        if self._changing is not None:
+            self._changing.cancel()
+            self._changing = None
+        if self.agent is not None:
+            await self.agent.stop()
+            await self.agent.executor.close(leave=leave)
+            self.agent = None
+        if self.manager is not None:
+            await self.manager.stop()
+            self.manager = None
+
+    async def _describe(self) -> Body:
+        assert self.node is not None
+        return {**await self._describe_engine(), "TLSInfo": ca.tls_info(self.node.root_ca)}
+
+    async def refresh_lock(self) -> None:
+        """The unlock key may be another one now, or none: node.json follows."""
+        if self.manager is None or self.node is None:
+            return
+        key = cluster.unlock_key(await asyncio.to_thread(cluster.only, self.manager.store))
+        if key != self._unlock:
+            self._unlock = key
+            own.save(self.layout, self.node, key)
+
+    # what the leader says of us
+
+    async def _news(self, news: Body) -> None:
+        node = self.node
+        if node is None or self._changing is not None:
+            return
+        if news["managers"] and news["managers"] != node.managers:
+            self.node = msgspec.structs.replace(node, managers=news["managers"])
+            own.save(self.layout, self.node, self._unlock)
+        await self.refresh_lock()
+        if news["role"] != node.role or _is_old(node.certificate):
+            self._changing = asyncio.create_task(self._change())
+
+    async def _change(self) -> None:
+        """A new certificate, and with it perhaps another role."""
+        try:
+            async with self._one:
+                assert self.node is not None
+                await self._renew(self.node)
+        except MinidockError as error:
+            log.warning("a new certificate for this node: %s", error.message)
+            await asyncio.sleep(1)
+        finally:
+            self._changing = None
+
+    async def _renew(self, node: Node) -> None:
+        key, request = await asyncio.to_thread(ca.new_request)
+        wish = {"request": request, "addresses": beginning.names_of(node.listen, node.advertise)}
+        context = wire.trusting(node.root_ca, own.running(self.layout))
+        said = await wire.ask_any(node.managers, "certificate", wish, context=context)
+        assert node.keys is not None
+        keys = Keys(key, node.keys.cluster if said["role"] == "manager" else "")
+        changed = msgspec.structs.replace(
+            node, certificate=said["certificate"], role=said["role"], managers=said["managers"], keys=keys
+        )
+        changing, self._changing = self._changing, None  # it is us, and must not be cancelled
+        await self._down(leave=False)
+        self._changing = changing
+        if node.is_manager and not changed.is_manager:
+            self._unlock = None
+            await asyncio.to_thread(EtcdServer(self.layout).destroy)
+        own.unpack(self.layout, changed)
+        if changed.is_manager and not node.is_manager:
+            await self._settle(changed)
+        else:
+            own.save(self.layout, changed, self._unlock)
+            await self._up(changed)
+
+
+def _is_old(certificate: str) -> bool:
+    """At two thirds of its life: Docker takes a random moment between half of it and four fifths."""
+    import time
+
+    begins, ends = ca.ends(certificate)
+    return time.time() > begins + (ends - begins) * 2 / 3
+
+
+def _clean(layout: Layout) -> None:
+    """What an init or join that was killed has left."""
+    EtcdServer(layout).stop()
+    own.forget(layout)
+    own.directory(layout).mkdir(mode=0o700, parents=True)

@@ -1,0 +1,121 @@
+"""Daemons that form swarms: each with a root, a socket and ports of its own on the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from minidock.paths import Layout
+from tests.support.api import Daemon
+from tests.support.instance import SLOWNESS, Minidock
+
+PATIENCE = 60 * SLOWNESS
+PEER_STEP = 3
+
+
+class Member(Daemon):
+    """A daemon that may be a node. `address` is where it listens for other nodes."""
+
+    def __init__(self, box: Minidock, directory: Path) -> None:
+        super().__init__(box, directory)
+        self.address = f"127.0.0.1:{_free_pair()}"
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and JSON."""
+        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(PATIENCE)
+        with contextlib.closing(connection):
+            connection.sock.connect(str(self.socket))
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, f"/v1.41{path}", sent, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            said = answer.read()
+            return answer.status, json.loads(said) if said.strip() else None
+
+    def told(self, method: str, path: str, body: object = None) -> Any:
+        """The JSON of what must work."""
+        status, said = self.ask(method, path, body)
+        assert status < 400, said
+        return said
+
+    def init(self, **more: object) -> str:
+        """→ the node's id."""
+        return str(self.told("POST", "/swarm/init", {"ListenAddr": self.address, **more}))
+
+    def join(self, manager: Member, role: str) -> None:
+        token = manager.told("GET", "/swarm")["JoinTokens"][role.capitalize()]
+        body = {"ListenAddr": self.address, "RemoteAddrs": [manager.address], "JoinToken": token}
+        self.told("POST", "/swarm/join", body)
+
+    def info(self) -> Any:
+        return self.told("GET", "/info")["Swarm"]
+
+    def node(self, id: str) -> Any:
+        return self.told("GET", f"/nodes/{id}")
+
+    def update_node(self, id: str, **spec: object) -> None:
+        node = self.node(id)
+        self.told("POST", f"/nodes/{id}/update?version={node['Version']['Index']}", {**node["Spec"], **spec})
+
+    def kill(self) -> None:
+        """As kill -9 does: its etcd lives on."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    """Wait for a condition. A member that is just starting or leaving may refuse to answer: that is a no."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(AssertionError, OSError, KeyError):
+            if true():
+                return
+        assert time.monotonic() < deadline, f"it took too long: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def members(count: int) -> Iterator[list[Member]]:
+    """Daemons in no swarm yet. Afterwards they leave whatever they are in, and may leave nothing."""
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(_member()) for _ in range(count)]
+        yield made
+
+
+@contextlib.contextmanager
+def _member() -> Iterator[Member]:
+    directory = Path(tempfile.mkdtemp(prefix="mdt-sw-"))  # short: a socket's path has at most 107 bytes
+    box = Minidock(Layout(directory / "root"))
+    member = Member(box, directory)
+    try:
+        member.start()
+        yield member
+        if member.process is None or member.process.poll() is not None:
+            member.start()
+        member.ask("POST", "/swarm/leave?force=1")
+        assert not (directory / "root" / "swarm").exists()
+        told = member.log.read_text()
+        assert "Traceback" not in told, told
+    finally:
+        member.stop()
+        box.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _free_pair() -> int:
+    """A port that is free, and so is the one that etcd takes beside it."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first, contextlib.suppress(OSError, OverflowError):
+            port: int = first.getsockname()[1]
+            with socket.create_server(("127.0.0.1", port + PEER_STEP)):
+                return port
