@@ -66,18 +66,15 @@ def build(store: ImageStore, name: str, *, say: Callable[[str], None]) -> Image:
 
     Raises MinidockError when a program is missing or the script fails; the store is as before then.
     """
-    import tempfile
-
     from .importer import import_tar
+    from .layers import workplace
 
     recipe = load(name)
     check_needs(name, recipe)
     say(f"making the built-in image {name}: {recipe.describe}")
-    store.tmp.mkdir(parents=True, exist_ok=True)
-    # In the store's tmp/: there is room for an image, and what a killed process leaves there is collected. The lock
-    # says that we are not dead yet, however long the recipe takes.
-    with store.bringing_in(), tempfile.TemporaryDirectory(prefix="recipe-", dir=store.tmp) as place:
-        scratch = Path(place)
+    # In the store's tmp/: there is room for an image, and what a killed process leaves there is collected, by whoever
+    # works there next. The lock on our place says that we live, however long the recipe takes.
+    with store.bringing_in(), workplace(store) as scratch:
         scratch.chmod(0o711)  # apt downloads as the user _apt
         epoch = run_recipe(name, recipe, scratch, say)
         archive = scratch / "image.tar"

@@ -11,6 +11,7 @@ import pytest
 
 from minidock.errors import MinidockError
 from minidock.image import builtin
+from minidock.image.layers import workplace
 from minidock.image.store import ImageStore
 from minidock.paths import Layout
 from tests.support.instance import Minidock
@@ -72,6 +73,27 @@ def test_a_failing_recipe_leaves_nothing(layout: Layout, tmp_path: Path, monkeyp
         builtin.build(store, "odd", say=lambda line: None)
     assert list(store.tmp.iterdir()) == [] and store.images() == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text(), "the recipe's mount outlived it"
+
+
+def test_a_recipe_at_work_is_left_alone(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian takes minutes; meanwhile somebody makes busybox in another terminal, and sweeps what the dead have left."""
+    place = tmp_path / "recipes" / "slow"
+    place.mkdir(parents=True)
+    (place / "image.toml").write_text('describe = "x"\nepoch = 1\nneeds = {}\nchanges = []\n')
+    go = tmp_path / "go"
+    script = f'echo kept > "$OUT/file"; echo at work; while [ ! -e {go} ]; do sleep 0.01; done; cat "$OUT/file"\n'
+    (place / "recipe").write_text(script)
+    monkeypatch.setattr(builtin, "directory", lambda: tmp_path / "recipes")
+    store, said = ImageStore(layout), []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        if line == "at work":
+            with workplace(store):
+                go.touch()
+
+    builtin.build(store, "slow", say=hear)
+    assert said[-1] == "kept"
 
 
 def test_a_bad_instruction_leaves_no_image(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
