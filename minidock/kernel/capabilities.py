@@ -278,7 +278,7 @@ def _counts() -> str:
 def demo() -> None:
     """Fork a root that may only chown, and let it try to change the host's name."""
     sets = spec.Capabilities(bounding=["CAP_CHOWN"], effective=["CAP_CHOWN"], permitted=["CAP_CHOWN"])
-    print(f"before: {_counts()}")
+    print(f"before: {_counts()}", flush=True)  # or the child has it in its buffer, too, and it is told twice
     pid = os.fork()
     if pid == 0:
         for step in (DropBoundingSet(sets.bounding), set_capabilities(sets)):

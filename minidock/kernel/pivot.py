@@ -98,7 +98,8 @@ def demo() -> None:
         mounts.IsolateMounts().apply(Live())
         mounts.MountFilesystem("", "/mnt", "tmpfs", "demo", []).apply(Live())
         PivotRoot("/mnt").apply(Live())
-        print("the new root holds:", os.listdir("/"), "and `..` leads to", os.stat("..").st_ino == os.stat("/").st_ino)
+        here = os.stat("..").st_ino == os.stat("/").st_ino
+        print("the new root holds", os.listdir("/"), "and `..` leads", "here again" if here else "out", flush=True)
         os._exit(0)
     os.wait()
 
