@@ -13,7 +13,9 @@ import msgspec
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """`words` is a regular expression; `codes` are exit codes that say it alone. `{id}` in `look` is the container."""
+    """`words` is a regular expression; `codes` are exit codes, `topics` words of a question (`minidock explain DNS`),
+    that say it alone. `{id}` in `look` is the container.
+    """
 
     title: str
     words: str
@@ -22,6 +24,7 @@ class Cause(msgspec.Struct, frozen=True):
     look: list[str]
     remedy: str
     codes: list[int] = []
+    topics: list[str] = []
 
 
 CAUSES = [
@@ -33,6 +36,7 @@ CAUSES = [
         "cgroups(7)",
         ["minidock inspect --format '{{{{.HostConfig.Memory}}}}' {id}", "dmesg | grep oom-kill"],
         "a larger --memory, or a program that needs less; minidock stats shows how close it gets",
+        topics=["oom", "memory"],
     ),
     Cause(
         "a bus error: /dev/shm is full",
@@ -53,6 +57,7 @@ CAUSES = [
         "execve(2)",
         ["minidock cp {id}:FILE - | tar xO | head -c 64 | od -c", "uname -m"],
         "an image for this architecture (--platform), or #!/bin/sh as the script's very first line",
+        topics=["architecture", "exec format"],
     ),
     Cause(
         "no such command, interpreter or loader",
@@ -66,6 +71,7 @@ CAUSES = [
         ],
         "the full path of a command that the image has, Unix line ends, the right base image",
         [127],
+        ["interpreter", "shebang", "loader", "#!"],
     ),
     Cause(
         "a port is taken",
@@ -75,6 +81,7 @@ CAUSES = [
         "ip(7)",
         ["ss -ltnup", "minidock ps --format '{{{{.Names}}}} {{{{.Ports}}}}'"],
         "another host port with -p, or stop who holds it",
+        topics=["port", "ports"],
     ),
     Cause(
         "a name could not be resolved",
@@ -84,6 +91,7 @@ CAUSES = [
         "resolv.conf(5)",
         ["minidock exec {id} cat /etc/resolv.conf /etc/hosts", "minidock network inspect bridge"],
         "--dns SERVER, or a network of your own (minidock network create) for names of containers",
+        topics=["dns", "names"],
     ),
     Cause(
         "a network could not be reached",
@@ -123,6 +131,7 @@ CAUSES = [
         ["minidock exec {id} grep -E 'Cap|Seccomp|NoNewPrivs' /proc/1/status", "strace -f -p PID"],
         "find the call (strace) and --cap-add it; seccomp=unconfined (--security-opt) tells whether the filter did it",
         [128 + signal.SIGSYS],
+        ["seccomp", "capability", "capabilities"],
     ),
     Cause(
         "permission denied",
@@ -161,6 +170,11 @@ CAUSES = [
         codes=[125],
     ),
 ]
+
+
+def of_topic(word: str) -> Cause | None:
+    """The cause that somebody asks for by name."""
+    return next((cause for cause in CAUSES if word.strip().lower() in cause.topics), None)
 
 
 def of_text(text: str) -> Cause | None:

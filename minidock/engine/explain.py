@@ -32,11 +32,11 @@ def explain(layout: Layout, words: str) -> list[Diagnosis]:
 
 def _of_text(words: str) -> list[Diagnosis]:
     number = re.fullmatch(r"(?:exit (?:code |status )?)?(\d{1,3})", words.strip(), re.IGNORECASE)
-    cause = causes.of_code(int(number[1])) if number else causes.of_text(words)
+    cause = causes.of_code(int(number[1])) if number else causes.of_text(words) or causes.of_topic(words)
     if cause is None:
         raise UsageError(
             f"neither a container nor an error that is known here: {words}",
-            hint="give the error's own words, an errno like EACCES, an exit code, or a container",
+            hint="give the error's own words, an errno (EACCES), a topic (OOM, DNS), an exit code, or a container",
         )
     return [_diagnosis(cause, "CONTAINER", [])]
 

@@ -130,3 +130,21 @@ def test_a_bus_error_is_explained(words: str) -> None:
 @pytest.mark.parametrize("cause", [causes.of_code(125), causes.of_text("docker: exit status 125")])
 def test_the_engine_s_own_code_is_explained(cause: causes.Cause | None) -> None:
     assert cause is not None and cause.title == "the container could not be made" and "--explain" in cause.remedy
+
+
+@pytest.mark.parametrize(
+    ("word", "title"),
+    [
+        ("OOM", "out of memory"),
+        ("exec format", "exec format error"),
+        ("shebang", "no such command, interpreter or loader"),
+        ("seccomp", "a capability or the system call filter is in the way"),
+        ("Capability", "a capability or the system call filter is in the way"),
+        ("port", "a port is taken"),
+        ("DNS", "a name could not be resolved"),
+        ("weather", None),
+    ],
+)
+def test_a_topic_is_explained_by_its_name(word: str, title: str | None) -> None:
+    cause = causes.of_topic(word)
+    assert (cause and cause.title) == title
