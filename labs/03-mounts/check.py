@@ -1,6 +1,7 @@
 """Lab 3: mounts that stay inside, and a /proc of the container's own."""
 
 import os
+from collections import Counter
 
 from minidock.labs.bench import Host
 
@@ -19,7 +20,7 @@ def check(host: Host) -> None:
         host.fact(
             "the host's mounts are as before",
             after == before,
-            found=f"new on the host: {' '.join(after[len(before) :])}",
+            found=f"new on the host: {' '.join((Counter(after) - Counter(before)).elements())}",
             look="cat /proc/self/mountinfo",
             man="mount_namespaces(7)",
             hint="your mount has travelled to the host: its mounts are shared, so make yours private before you mount",

@@ -7,6 +7,7 @@ from minidock.labs.bench import Host
 
 
 def check(host: Host) -> None:
+    host.stumble = "whom nobody has mapped yet may become nobody: are both maps written before the child is let go?"
     with host.running() as it:
         host.fact(
             "the user namespace is its own",

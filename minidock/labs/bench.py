@@ -88,6 +88,8 @@ class Host:
         self.name = name
         self.cgroup = f"/minidock-lab/{name}"
         self.facts: list[Fact] = []
+        self.stumble = ""
+        """The hint when a system call fails in the program, where the lab knows better than to look up the errno."""
         self.holder = sandbox.small_host()
         self._kept = {1, self.holder}
         self._count = 0
@@ -203,7 +205,7 @@ class Host:
             False,
             found=last_words(said) or ("the program has ended" if self._is_dead(program) else "no such process"),
             look="ps -ef --forest",
-            hint="does the child become the command, and does the parent wait for it?",
+            hint="does the child become the command? does its parent let it go, by closing the pipe?",
         )
         raise AssertionError("unreachable: an untrue fact raises")
 
@@ -216,13 +218,16 @@ class Host:
             what = said.rpartition("NotImplementedError: ")[2].splitlines()[0]
             where = place_of(said)
             self.fact("everything is written", False, found=f"not yet, {where}", hint=f"to do: {what}")
-        if "Traceback (most recent call last)" in said:
-            hint = "an error of a step names the system call; its man page says what the errno means there"
-            if "ImportError" in said or "FileNotFoundError" in said or "ModuleNotFoundError" in said:
-                hint = "in the container the host's files are gone, Python's too: import and read what you need before"
-            self.fact(
-                "the program runs without an error", False, found=f"{error_of(said)} ({place_of(said)})", hint=hint
+        error = error_of(said)
+        if "Traceback (most recent call last)" in said or error.startswith(("SyntaxError", "IndentationError")):
+            hint = (
+                self.stumble or "an error of a step names the system call; its man page says what the errno means there"
             )
+            if error.startswith(("FileNotFoundError", "ImportError", "ModuleNotFoundError")):
+                hint = "in the container the host's files are gone, Python's too: import and read what you need before"
+            elif not error.startswith(("minidock.", "OSError", "PermissionError")):
+                hint = "that is Python's own word, and no system call's: look at this line, and at what it calls"
+            self.fact("the program runs without an error", False, found=f"{error} ({place_of(said)})", hint=hint)
 
     def processes(self) -> list[int]:
         """All of the sandbox but ourselves, the small host's holder and what the check keeps."""

@@ -37,5 +37,5 @@ def error_of(said: str) -> str:
 
 def place_of(said: str) -> str:
     """The student's last line in a traceback: `lab03_mounts.py:31, in isolate`."""
-    found = re.findall(r'File "(?:[^"]*/)?(lab\d\d_\w+\.py)", line (\d+), in (\w+)', said)
-    return "{}:{}, in {}".format(*found[-1]) if found else "see above"
+    found = re.findall(r'File "(?:[^"]*/)?(lab\d\d_\w+\.py)", line (\d+)(, in \w+)?', said)
+    return "{}:{}{}".format(*found[-1]) if found else "see above"
