@@ -76,7 +76,7 @@ def test_a_failing_recipe_leaves_nothing(layout: Layout, tmp_path: Path, monkeyp
 
 
 def test_a_recipe_at_work_is_left_alone(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian takes minutes; meanwhile somebody makes busybox in another terminal, and sweeps what the dead have left."""
+    """Debian takes minutes; meanwhile somebody makes busybox in another terminal, and sweeps what the dead left."""
     place = tmp_path / "recipes" / "slow"
     place.mkdir(parents=True)
     (place / "image.toml").write_text('describe = "x"\nepoch = 1\nneeds = {}\nchanges = []\n')
