@@ -46,6 +46,7 @@ details summary { cursor: pointer; color: var(--soft); font-size: 13px; margin-t
 "use strict";
 const make = (tag, text, kind) => { const e = document.createElement(tag); if (text !== undefined) e.textContent = text;
   if (kind) e.className = kind; return e; };
+const clock = date => date.toLocaleTimeString([], { hourCycle: "h23" });
 const put = (e, ...inside) => { e.append(...inside); return e; };
 const opened = new Set();
 let chosen = "";
@@ -133,10 +134,10 @@ async function tick() {
       "soft")]);
     fill("networks", now.networks.map(one => same("n", one, network)));
     fill("events", now.events.slice(0, 30).map(e => { const r = make("tr");
-      [new Date(e.time * 1000).toLocaleTimeString(), e.Type, e.Action, e.Actor.ID.slice(0, 12),
+      [clock(new Date(e.time * 1000)), e.Type, e.Action, e.Actor.ID.slice(0, 12),
        e.Actor.Attributes.name || ""].forEach(v => put(r, make("td", v))); return r; }));
     mark();
-    document.getElementById("when").textContent = "what the kernel has at " + new Date().toLocaleTimeString();
+    document.getElementById("when").textContent = "what the kernel has at " + clock(new Date());
     document.getElementById("gone").textContent = "";
   } catch (error) { document.getElementById("gone").textContent = "minidock ui doesn't answer: " + error.message; }
   setTimeout(tick, 1000);
