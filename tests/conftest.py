@@ -7,9 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from minidock.paths import Layout
 from tests.support.dockerd import Docker
@@ -84,13 +86,42 @@ settings.load_profile("patient")
 
 # Order, and what goes to which process of pytest-xdist
 
+LONGEST = (
+    "test_what_is_marked_vm_passes_on_a_cgroup2_machine",
+    "test_the_lab_machine_boots_debian_with_systemd_and_runs_containers_offline",
+    "test_real_dockerfiles",
+    "test_the_vm_is_what_it_promises",
+)
+"""What begins first, or it is still at it when all others are through. xdist hands every process a second test at once,
+which waits for the first one: the last of these is there to be the one that waits for the VM, and is a skip."""
+TOGETHER = (
+    "test_build_docker.py",
+    "test_build_buildkit.py",
+    "test_remote_same.py",
+    "test_registry_tools.py",
+    "test_api_matrix.py",
+    "test_rootless.py",
+    "test_site.py",
+)
+"""Files whose tests look at what one fixture has made in a minute: all in one process, or it is made in each."""
+
+
+class Scheduler(LoadScopeScheduling):
+    """Hands out single tests, and the files of TOGETHER whole. (xdist's own --dist loadgroup writes the group into a
+    test's name, which pytest 9 no longer lets it do: every test goes by itself then, and nothing says so.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.endswith(TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    config.option.loadscopereorder = False  # or the biggest file of TOGETHER comes before the longest test
+    return Scheduler(config, log)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The VM first: it takes longest. Files that share a daemon stay in one process, so that there is one daemon."""
-    items.sort(key=lambda item: item.path.name != "test_vm.py")
-    for item in items:
-        if item.path.parent.name in ("parity", "interop"):
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+    items.sort(key=lambda item: LONGEST.index(item.name) if item.name in LONGEST else len(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,8 +12,6 @@ from minidock.spec import DeviceRule, Resources
 from tests.support.cgroups import Group, v1_part
 from tests.support.needs import require_root
 
-pytestmark = pytest.mark.vm
-
 
 @pytest.fixture(autouse=True)
 def _root() -> None:
@@ -48,6 +46,7 @@ def rule(minor: int, access: str) -> DeviceRule:
     return DeviceRule(allow=True, type="c", major=1, minor=minor, access=access)
 
 
+@pytest.mark.vm
 def test_an_ordinary_container_has_dockers_devices_and_no_others(tmp_path: Path) -> None:
     node = f"{tmp_path}/node"
     with Group() as group:
@@ -87,6 +86,7 @@ def test_a_later_rule_takes_back_a_part(tmp_path: Path) -> None:
         assert answers(group, 'ask("/dev/kmsg", R)', 'ask("/dev/kmsg", RW)', disk) == ["ok", "EPERM", "ok", "ENXIO"]
 
 
+@pytest.mark.vm
 def test_a_privileged_container_has_no_filter() -> None:
     with Group(Resources(devices=[ALLOW_ALL])) as group:
         assert device_filter.read(group.cgroup) == {"programs": []}

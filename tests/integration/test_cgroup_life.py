@@ -15,8 +15,6 @@ from minidock.steps import to_journal
 from tests.support.cgroups import Group, v1_part
 from tests.support.needs import IN_VM, require_root
 
-pytestmark = pytest.mark.vm
-
 
 @pytest.fixture(autouse=True)
 def _root() -> None:
@@ -46,6 +44,7 @@ def ready(group: Group, code: str = FAMILY) -> None:
     assert child.stdout.readline() == "ready\n"
 
 
+@pytest.mark.vm
 def test_all_are_killed_and_all_hierarchies_are_empty() -> None:
     with Group() as group:
         ready(group)
@@ -58,6 +57,7 @@ def test_all_are_killed_and_all_hierarchies_are_empty() -> None:
         assert group.undo() == []  # twice is as good as once
 
 
+@pytest.mark.vm
 def test_a_fork_bomb_ends_too() -> None:
     bomb = "print('ready', flush=True)\nwhile True:\n    try: os.fork()\n    except OSError: pass"
     with Group(Resources(pids=Pids(limit=60))) as group:
@@ -65,6 +65,7 @@ def test_a_fork_bomb_ends_too() -> None:
         time.sleep(0.3)
 
 
+@pytest.mark.vm
 def test_cgroups_that_the_container_has_made_go_along() -> None:
     with Group() as group:
         ready(group)
@@ -76,7 +77,7 @@ def test_cgroups_that_the_container_has_made_go_along() -> None:
         assert pid in cgroups.processes(group.path)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, pytest.param(2, marks=pytest.mark.vm)])
 def test_a_frozen_container_stands_still_and_can_be_removed(version: int) -> None:
     hierarchies = v1_part() if version == 1 else cgroups.discover()
     counting = "print('ready', flush=True)\nn = 0\nwhile True: n += 1"
@@ -105,6 +106,7 @@ def test_version_1_alone_kills_one_by_one() -> None:
         assert len(cgroups.processes(group.path, group.hierarchies)) == 7
 
 
+@pytest.mark.vm
 def test_every_hierarchy_has_the_process() -> None:
     with Group() as group:
         child = group.start("time.sleep(60)")
@@ -129,6 +131,7 @@ os.waitpid(pid, 0)
 """
 
 
+@pytest.mark.vm
 def test_born_in_cgroup2_and_entering_the_rest_by_itself() -> None:
     with Group() as group:
         command = [sys.executable, "-c", BORN, group.path]
@@ -136,6 +139,7 @@ def test_born_in_cgroup2_and_entering_the_rest_by_itself() -> None:
         assert (result.stdout, result.stderr) == (f"{group.path}\n['{group.path}']\n", "")
 
 
+@pytest.mark.vm
 def test_an_inhabited_cgroup_is_nobody_elses() -> None:
     with Group() as group:
         group.start("time.sleep(60)")
@@ -144,6 +148,7 @@ def test_an_inhabited_cgroup_is_nobody_elses() -> None:
         assert group.started[0].poll() is None
 
 
+@pytest.mark.vm
 def test_the_journal_is_enough_to_end_what_a_killed_minidock_left() -> None:
     undo = "import sys\nfrom minidock.steps import Live, from_journal, undo_all\n"
     undo += "print(undo_all(from_journal(sys.stdin.buffer.read()), Live()))"
@@ -175,6 +180,7 @@ for turn in range(4):
 """
 
 
+@pytest.mark.vm
 def test_24_at_once_make_and_remove_the_same_parent() -> None:
     """Each one that ends tries to take the parent along, while others have just found it there. (8 in the slow VM.)"""
     group = Group()

@@ -15,10 +15,7 @@ import pytest
 
 from tests.support.crash import Scene
 from tests.support.instance import Minidock, leftovers
-from tests.support.needs import IN_VM
 from tests.support.registry import Registry
-
-pytestmark = pytest.mark.vm
 
 KILLS, SEED = int(os.environ.get("MINIDOCK_CRASH_KILLS", "200")), int(os.environ.get("MINIDOCK_CRASH_SEED", "7"))
 PARTS = 4
@@ -34,7 +31,6 @@ def scene(minidock: Minidock, busybox_image: Path, tmp_path: Path) -> Iterator[S
         registry.stop()
 
 
-@pytest.mark.skipif(IN_VM, reason="needs the feature quick-machine")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_kill_9_at_any_moment(scene: Scene, part: int, record_property: Callable[[str, object], None]) -> None:
     """Command, shim and clean-up, in the middle of what they do: the next command works, and nothing is left."""
@@ -59,6 +55,7 @@ def test_kill_9_at_any_moment(scene: Scene, part: int, record_property: Callable
     print(f"seed {seed}:", ", ".join(f"{count} {name}" for name, count in sorted(kills.items())))
 
 
+@pytest.mark.vm
 def test_kill_9_of_shim_and_container(minidock: Minidock, busybox_image: Path) -> None:
     minidock("load", "-i", str(busybox_image), check=True)
     minidock("run", "-d", "--name", "lost", "busybox", "sleep", "60", check=True)
@@ -74,7 +71,6 @@ def test_kill_9_of_shim_and_container(minidock: Minidock, busybox_image: Path) -
     _nothing_left(minidock)
 
 
-@pytest.mark.skipif(IN_VM, reason="needs the feature quick-machine")
 def test_24_at_once(minidock: Minidock, busybox_image: Path) -> None:
     minidock("load", "-i", str(busybox_image), check=True)
     command = ["run", "--rm", "-p", "80", "busybox", "sh", "-c", "ip -o -4 addr show eth0; sleep 1"]
@@ -87,7 +83,6 @@ def test_24_at_once(minidock: Minidock, busybox_image: Path) -> None:
     _nothing_left(minidock)
 
 
-@pytest.mark.skipif(IN_VM, reason="needs the feature quick-machine")
 def test_24_at_once_and_each_removed_by_somebody_else(minidock: Minidock, busybox_image: Path) -> None:
     """Without --rm: 24 run, 24 remove what runs or has just ended, at once, and each thing goes exactly once."""
     minidock("load", "-i", str(busybox_image), check=True)

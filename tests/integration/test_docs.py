@@ -113,7 +113,6 @@ def test_examples_are_true(document: Path, minidock: Minidock, tmp_path: Path) -
         follow(document, minidock, tmp_path, own)
 
 
-@pytest.mark.xdist_group("book")
 @pytest.mark.parametrize(
     "chapter", [pytest.param(at, marks=pytest.mark.vm if at.stem in ON_BOTH else (), id=at.stem) for at in BOOK]
 )

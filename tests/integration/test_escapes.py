@@ -17,8 +17,6 @@ from tests.support.images import docker_archive
 from tests.support.instance import REPOSITORY, Minidock
 from tests.support.needs import require_root
 
-pytestmark = pytest.mark.vm
-
 SEALED = """
 import errno, os, sys, time
 from minidock.runtime import seal
@@ -106,6 +104,7 @@ def test_2022_0492_no_new_namespace_gives_the_right_to_mount(
     assert ("ermission denied" in result.stderr or "not permitted" in result.stderr) is filtered
 
 
+@pytest.mark.vm
 def test_2022_0492_what_is_shown_of_cgroups_is_its_own_and_read_only(minidock: Minidock, busybox_image: Path) -> None:
     """Only the root of a hierarchy has a release_agent, and the container's root is another cgroup."""
     minidock("load", "-i", str(busybox_image), check=True)

@@ -14,8 +14,6 @@ import pytest
 
 from tests.support.oci import Run, args, bundle, configure, oci, terminal_line, wait_for
 
-pytestmark = pytest.mark.vm
-
 __all__ = ["bundle", "oci"]
 
 
@@ -25,6 +23,7 @@ def test_run_gives_output_and_code(oci: Run, bundle: Path) -> None:
     assert (result.stdout, result.returncode) == ("minidock\n", 5)
 
 
+@pytest.mark.vm
 def test_the_lifecycle(oci: Run, bundle: Path, tmp_path: Path) -> None:
     configure(oci, bundle, args("sleep", "60"))
     pid_file = tmp_path / "pid"

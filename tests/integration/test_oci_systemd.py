@@ -102,7 +102,7 @@ def machine(minidock: Minidock, bundle: Path, tmp_path: Path) -> Iterator[Machin
 
 @pytest.mark.vm
 def test_a_container_in_a_scope_of_systemds(machine: Machine) -> None:
-    """One machine for all of it: to boot it is what takes the time."""
+    """One machine for all that differs between the versions: to boot it is what takes the time."""
     machine.configure("sleep", "1000", memory={"limit": 64 << 20}, pids={"limit": 33})
     machine.oci("run", "-d", "-b", str(machine.bundle), "one")
     limit = "MemoryMax" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "MemoryLimit"
@@ -129,7 +129,8 @@ def test_a_container_in_a_scope_of_systemds(machine: Machine) -> None:
     machine.oci("delete", "--force", "one")
     left(machine)
 
-    # A command that can't be run leaves nothing either.
+
+def test_what_cannot_be_run_leaves_nothing(machine: Machine) -> None:
     machine.configure("nosuch")
     failed = machine.oci("run", "-b", str(machine.bundle), "one", check=False)
     assert "executable file not found" in failed.stderr

@@ -15,8 +15,6 @@ import pytest
 
 from tests.support.instance import Minidock, leftovers, settled
 
-pytestmark = pytest.mark.vm
-
 
 @pytest.fixture
 def box(minidock: Minidock, busybox_image: Path) -> Minidock:
@@ -33,6 +31,7 @@ def inspect(box: Minidock, name: str) -> dict:
     return json.loads(box("inspect", name, check=True).stdout)[0]
 
 
+@pytest.mark.vm
 def test_output_and_exit_code_are_the_commands(box: Minidock) -> None:
     result = box("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 42")
     assert (result.stdout, result.stderr, result.returncode) == ("out\n", "err\n", 42)
@@ -56,6 +55,7 @@ def test_exit_codes_are_dockers(box: Minidock, command: list[str], code: int, te
     assert text in result.stderr
 
 
+@pytest.mark.vm
 def test_the_container_has_namespaces_of_its_own(box: Minidock) -> None:
     box("run", "-d", "--name", "one", "busybox", "sleep", "60", check=True)
     pid = inspect(box, "one")["State"]["Pid"]
@@ -75,6 +75,7 @@ def test_nothing_of_ours_leaks_in(box: Minidock) -> None:
     assert names == {"HOME", "HOSTNAME", "ONLY", "PATH", "PWD", "SHLVL"}
 
 
+@pytest.mark.vm
 def test_a_detached_container_outlives_its_command_and_is_cleaned_up_by_its_shim(box: Minidock) -> None:
     box("run", "-d", "--name", "short", "busybox", "sh", "-c", "echo done; sleep 0.3; exit 9", check=True)
     record = box.layout.containers / inspect(box, "short")["Id"] / "container.json"
@@ -93,6 +94,7 @@ def test_start_again_keeps_what_was_written(box: Minidock) -> None:
     assert again.stdout.strip() == "2"
 
 
+@pytest.mark.vm
 def test_exec_is_in_all_namespaces_and_the_cgroup(box: Minidock) -> None:
     box("run", "-d", "--name", "host", "--memory", "64m", "busybox", "sleep", "60", check=True)
     listing = "for name in pid net mnt uts; do readlink /proc/self/ns/$name; done; cat /proc/self/cgroup"
@@ -115,6 +117,7 @@ def test_exec_passes_stdin_and_codes(box: Minidock) -> None:
     assert "is not running" in refused.stderr
 
 
+@pytest.mark.vm
 def test_an_oom_kill_is_told(box: Minidock) -> None:
     result = box("run", "--name", "hog", "--memory", "16m", "--memory-swap", "16m", "busybox", "tail", "/dev/zero")
     assert result.returncode == 137
@@ -123,6 +126,7 @@ def test_an_oom_kill_is_told(box: Minidock) -> None:
     assert state["OOMKilled"] is True
 
 
+@pytest.mark.vm
 def test_limits_reach_the_kernel(box: Minidock) -> None:
     options = ["--memory", "64m", "--pids-limit", "33", "--cpus", "0.5", "--cpu-shares", "512"]
     box("run", "-d", "--name", "small", *options, "busybox", "sleep", "60", check=True)

@@ -25,8 +25,6 @@ from minidock.paths import Layout
 from tests.support.instance import CGROUPS, COMMAND, Minidock, leftovers, settled
 from tests.support.needs import has_feature, require_root, require_tool
 
-pytestmark = pytest.mark.vm
-
 TOOLS = """
     sh
     cat chmod chown cp cut dirname echo env ln mkdir mkfifo mknod printf readlink rm rmdir sleep stat touch
@@ -67,8 +65,8 @@ FILTERED, UNFILTERED = (f"head: /tmp/disk: {os.strerror(each)}" for each in (err
 NAMESPACES = "for name in cgroup ipc mnt net pid uts user; do readlink /proc/self/ns/$name; done"
 
 OPTIONS = [
-    "",
-    "--memory 64m --pids-limit 33 --cpus 0.5 --cpu-shares 512",
+    pytest.param("", marks=pytest.mark.vm),
+    pytest.param("--memory 64m --pids-limit 33 --cpus 0.5 --cpu-shares 512", marks=pytest.mark.vm),
     "--user 1000:1000 --workdir /work",
     "--user user --group-add 44",
     "--read-only --tmpfs /scratch:size=1m",
@@ -79,10 +77,11 @@ OPTIONS = [
     "-v named:/etc/kept -v /own",
     "--network none",
     "--network host",
-    "--privileged",
+    pytest.param("--privileged", marks=pytest.mark.vm),
     "--ulimit nofile=100:200 --ulimit core=0 --shm-size 1m --oom-score-adj 100 --sysctl net.ipv4.ip_forward=1",
     "--env A=1 --env 'SPACE=a b' --entrypoint /bin/sh",
 ]
+"""Marked are those whose lines of the script are others on version 2: limits, devices, what /sys/fs/cgroup is."""
 
 
 @pytest.fixture
@@ -236,6 +235,7 @@ def left(layout: Layout) -> list[str]:
     return found + [str(path) for path in layout.networks.glob("*/addresses/*")]
 
 
+@pytest.mark.vm
 def test_nothing_is_left_when_it_has_ended(box: Minidock, tools: str) -> None:
     port = free_port()
     text = script_of(box, "-p", f"{port}:80", "-v", "/own", "--memory", "64m", "busybox", "sh", "-c", "sleep 99 & true")
@@ -247,7 +247,7 @@ def test_nothing_is_left_when_it_has_ended(box: Minidock, tools: str) -> None:
     assert f"{port} :" not in table
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.vm), signal.SIGINT])
 def test_nothing_is_left_when_it_is_interrupted(
     box: Minidock, started: tuple[subprocess.Popen[bytes], int], number: signal.Signals
 ) -> None:

@@ -87,7 +87,6 @@ def test_root_inside_is_nobody_outside(remapped: Minidock) -> None:
     assert told == ["0", "0:0", "0:0", "0:0", "0:0", "7:8"]
 
 
-@pytest.mark.vm
 def test_no_layer_is_copied_and_the_disk_keeps_the_containers_numbers(remapped: Minidock) -> None:
     remapped("run", "--name", "one", "--network", "none", "busybox", "sh", "-c", "touch /a; chown 7:8 /a", check=True)
     upper = remapped.layout.container(inspect(remapped, "one")["Id"]) / "upper"

@@ -38,7 +38,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-@pytest.mark.xdist_group("site")
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(site: Path) -> None:
     chapter = (site / "book" / "02-namespaces.html").read_text(encoding="utf-8")
     assert 'href="../code/minidock/kernel/namespaces.py.html"' in chapter
@@ -48,7 +47,6 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(site
         assert [address for address in loaded if re.match("(https?:)?//", address)] == [], page
 
 
-@pytest.mark.xdist_group("site")
 def test_search_works_in_a_page_that_is_opened_as_a_file(site: Path, tmp_path: Path) -> None:
     """From a memory stick, in a class room without a network."""
     box = "document.querySelector('[data-md-component=search-query]')"

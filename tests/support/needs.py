@@ -125,7 +125,6 @@ ALLOWED_SKIPS = {
     "dummy-link": "not in CI's kernel",
     "sctp": "not in CI's kernel; the test runs in scripts/vm",
     "swap": "CI has none",
-    "quick-machine": "24 starts at once take an emulated machine longer than their patience; CI's host does them",
 }
 """Feature → why CI may skip tests that need it. Everything else that is skipped in CI fails."""
 
