@@ -9,7 +9,7 @@ import msgspec
 
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.swarm import ca, cluster, nodes, tokens
-from minidock.swarm.etcd import Etcd, EtcdError
+from minidock.swarm.etcd import Etcd, EtcdError, Unavailable
 from minidock.swarm.etcd_store import EtcdStore
 from minidock.swarm.objects import Body, new_id
 from minidock.swarm.store import Store
@@ -45,7 +45,7 @@ def renew(store: Store, wish: Wish, who: ca.Identity, remote: str) -> Body:
     node = store.get("node", who.node)
     if node is None:
         raise NotFound(f"node {who.node} not found")
-    role = node.body["Spec"]["Role"]
+    role = nodes.role(node)
     return _issued(store, wish, ca.Identity(who.node, role, who.cluster), remote)
 
 
@@ -79,8 +79,8 @@ def add_manager(store: EtcdStore, id: str, peer_url: str) -> Body:
     if not known:
         try:
             store.etcd.add_learner(peer_url)
-        except EtcdError as error:
-            if "learner" in error.message:
+        except (EtcdError, Unavailable) as error:
+            if "learner" in error.message or "unhealthy" in error.hint:
                 raise Conflict("another manager is just joining: try again in a moment") from error
             raise
     current = cluster.only(store)

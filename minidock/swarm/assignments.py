@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 
 from minidock.errors import NotFound
-from minidock.swarm import admission, cluster, kept
+from minidock.swarm import admission, cluster, kept, nodes
 from minidock.swarm.objects import Body, Stored, TaskState
 from minidock.swarm.store import OutOfSequence, Store
 
@@ -27,7 +27,7 @@ def news(store: Store, id: str) -> Body:
         raise NotFound(f"node {id} not found")
     current = cluster.only(store)
     return {
-        "role": node.body["Spec"]["Role"],
+        "role": nodes.role(node),
         "managers": admission.addresses_of(store),
         "heartbeat": cluster.heartbeat(current),
         "locked": cluster.unlock_key(current) is not None,

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.swarm import admission, assignments, ca, cluster, nodes, wire
+from minidock.swarm.etcd import Unavailable
 from minidock.swarm.etcd_store import EtcdStore
 from minidock.swarm.leader import Leadership, ruler
 from minidock.swarm.node import Node, split
@@ -37,7 +38,7 @@ LONGEST_WAIT = 10.0
 """Seconds that a question for assignments waits: then nothing is new, and it is asked again."""
 MISSED = 3
 """Heartbeats after which a node is down."""
-STATUS = ((UsageError, 400), (NotFound, 404), (Conflict, 409), (MinidockError, 500))
+STATUS = ((Unavailable, 503), (UsageError, 400), (NotFound, 404), (Conflict, 409), (MinidockError, 500))
 
 
 class Dispatcher:
@@ -145,7 +146,7 @@ class Dispatcher:
             raise NotFound(f"node {who.node} not found")
         self._heard[who.node] = time.monotonic()
         status = {"State": "ready", "Addr": body["address"], "Message": None}
-        await asyncio.to_thread(_describe, self.store, who, body["description"], status)
+        await asyncio.to_thread(_describe, self.store, who.node, body["description"], status)
         return await self._news(who.node)
 
     async def _heartbeat(self, request: web.Request, who: ca.Identity, body: Body) -> Body:
@@ -195,16 +196,18 @@ def _only_managers(who: ca.Identity) -> None:
         raise UsageError("only managers may be members of the swarm's store")
 
 
-def _describe(store: EtcdStore, who: ca.Identity, description: Body, status: Body) -> None:
-    more: Body = {"ManagerStatus": {"Reachability": "reachable"}} if who.role == "manager" else {}
-    nodes.change(store, who.node, Description=description, Status=status, **more)
+def _describe(store: EtcdStore, id: str, description: Body, status: Body) -> None:
+    nodes.change(store, id, Description=description, Status=status, **_reachability(store, id, "reachable"))
 
 
 def _gone(store: EtcdStore, id: str, why: str) -> None:
+    nodes.change(store, id, Status={"State": "down", "Message": why}, **_reachability(store, id, "unreachable"))
+
+
+def _reachability(store: EtcdStore, id: str, how: str) -> Body:
+    """Of those that manage: a manager's old certificate alone makes none."""
     node = store.get("node", id)
-    if node is not None:
-        more: Body = {"ManagerStatus": {"Reachability": "unreachable"}} if node.body.get("ManagerStatus") else {}
-        nodes.change(store, id, Status={"State": "down", "Message": why}, **more)
+    return {"ManagerStatus": {"Reachability": how}} if node is not None and node.body.get("ManagerStatus") else {}
 
 
 def _said(body: Body, status: int = 200) -> web.Response:

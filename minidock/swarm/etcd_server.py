@@ -41,6 +41,7 @@ class EtcdServer:
         self.client = Etcd(self.run / SOCKET)
         self._pidfile = self.run / "etcd.pid"
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def start(self, node: Node, members: Mapping[str, str], *, joins: bool = False, anew: bool = False) -> None:
         """`members` are names and peer URLs of the managers, this one too; on a restart its data know better.
@@ -48,11 +49,13 @@ class EtcdServer:
         `joins`: there is a cluster, which has been told of us. `anew`: what the data have, as a cluster of this member
         alone. Raises Unsupported without etcd.
         """
+        self._stopped = False
         if self._left_running():
             return
         program = shutil.which("etcd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if program is None:
             raise Unsupported("a swarm's manager needs etcd, and it isn't here", hint="apt install etcd-server")
+        (self.run / SOCKET).unlink(missing_ok=True)  # of one that was killed: bind(2) finds it in use otherwise
         command = [program, *self._flags(node, members, joins=joins), *(["--force-new-cluster"] if anew else [])]
         with self.log.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)
@@ -79,18 +82,27 @@ class EtcdServer:
             *("--logger", "zap", "--log-outputs", "stderr", "--log-level", "warn"),
         ]
 
-    def wait(self) -> None:
-        """Until it answers, and so knows most of the others. Raises MinidockError with etcd's last words."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if self._process is not None and self._process.poll() is not None:
-                break
+    def wait(self, patience: float = PATIENCE) -> None:
+        """Until it answers, and so knows most of the others; or until it is stopped.
+
+        Raises MinidockError with etcd's last words when it ends, or time is up.
+        """
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and self.lives():
             with contextlib.suppress(Unavailable, EtcdError):  # a learner refuses all questions
                 self.client.call("kv/range", {"key": "AA==", "count_only": True}, timeout=5)
                 return
             time.sleep(0.05)
+        if self._stopped:
+            return
         self.stop()
         raise MinidockError(f"etcd could not be started: {self._last_words()}", hint=f"its log is {self.log}")
+
+    def lives(self) -> bool:
+        """Whether it is there. One that a killed daemon has left is nobody's child here: its pid tells."""
+        if self._process is not None:
+            return self._process.poll() is None
+        return bool(self._left_running())
 
     def _last_words(self) -> str:
         import json
@@ -105,6 +117,7 @@ class EtcdServer:
 
     def stop(self) -> None:
         """It ends in order; what it has answered is on disk anyway."""
+        self._stopped = True
         pid = self._process.pid if self._process is not None else self._left_running()
         if pid:
             with contextlib.suppress(ProcessLookupError):

@@ -53,6 +53,7 @@ class Manager:
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._duties: asyncio.Task[None] | None = None
+        self._returning: asyncio.Task[None] | None = None
         self._works = False
 
     async def boot(self, members: Mapping[str, str], *, joins: bool = False, anew: bool = False) -> None:
@@ -61,9 +62,20 @@ class Manager:
         await self.dispatcher.listen(wire.serving(nodes_own.running(self.around.layout)))
         await asyncio.to_thread(self.etcd.start, self.node, members, joins=joins, anew=anew)
 
+    def return_to_work(self) -> None:
+        """After a restart: as soon as most of the managers are there again, however long that takes."""
+        self._returning = asyncio.create_task(self._return())
+
+    async def _return(self) -> None:
+        try:
+            await asyncio.to_thread(self.etcd.wait, float("inf"))
+            if not self._ended.is_set():
+                await self.work()
+        except MinidockError as error:
+            log.warning("the swarm: %s", error.message)
+
     async def work(self) -> None:
         """With the others, from now on."""
-        await asyncio.to_thread(self.etcd.wait)
         status = {"Addr": self.node.advertise, "Reachability": "reachable"}
         await asyncio.to_thread(nodes.change, self.store, self.node.id, ManagerStatus=status)
         self._works = True
@@ -74,6 +86,9 @@ class Manager:
     async def stop(self) -> None:
         """What was started, as far as it was; etcd, too."""
         self._ended.set()
+        if self._returning is not None:
+            await asyncio.to_thread(self.etcd.stop)
+            await self._returning
         if self._duties is not None:
             self._duties.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -113,8 +128,11 @@ class Manager:
                     return
 
     async def _look(self) -> None:
-        """The leader's duties."""
+        """A dead etcd is started again; the rest are the leader's duties."""
         while True:
+            if not await asyncio.to_thread(self.etcd.lives):
+                log.warning("the swarm's etcd has ended, and is started again")
+                await asyncio.to_thread(self.etcd.start, self.node, {self.node.id: self.node.peer_url})
             if self.leadership.leads.is_set():
                 try:
                     await asyncio.to_thread(self._duty)

@@ -16,7 +16,7 @@ import msgspec
 
 from minidock.errors import Conflict, MinidockError, UsageError
 from minidock.paths import Layout
-from minidock.swarm import addresses, beginning, ca, cluster, nodes, sealing, wire
+from minidock.swarm import addresses, beginning, ca, cluster, enlisting, nodes, sealing, wire
 from minidock.swarm import node as own
 from minidock.swarm.agent import Agent, Executor
 from minidock.swarm.etcd_server import EtcdServer
@@ -150,28 +150,30 @@ class Membership:
             await self._met()
 
     async def _settle(self, node: Node) -> None:
-        """As what the certificate says: a manager first needs its etcd among the others'."""
-        if not node.is_manager:
-            own.save(self.layout, node, None)
-            await self._up(node)
-            return
-        context = wire.trusting(node.root_ca, own.running(self.layout))
-        where = {"peer_url": node.peer_url}
-        given = await wire.ask_any(node.managers, "managers/add", where, context=context)
+        """As what the certificate says."""
+        manager = None
+        if node.is_manager:
+            node, manager = await self._enlisted(node)
+        own.save(self.layout, node, self._unlock)
+        await self._up(node, manager)
+
+    async def _enlisted(self, node: Node) -> tuple[Node, Manager]:
+        """A manager whose etcd is one of the others'. Raises MinidockError, and then nothing of it is left here."""
+        where, context = {"peer_url": node.peer_url}, wire.trusting(node.root_ca, own.running(self.layout))
+        given = await enlisting.place(node.managers, where, context)
         assert node.keys is not None
         node = msgspec.structs.replace(node, keys=Keys(node.keys.node, given["key"]))
-        self._unlock = base64.b64decode(given["unlock"]) if given["unlock"] else None
         manager = Manager(self.around, node)
         try:
             await manager.boot(given["members"], joins=True)
-            while not (await wire.ask_any(node.managers, "managers/vote", where, context=context))["done"]:
-                await asyncio.sleep(0.2)
+            await enlisting.vote(node.managers, where, context)
             await asyncio.to_thread(manager.etcd.wait)
-            own.save(self.layout, node, self._unlock)
         except BaseException:
             await manager.stop()
+            await asyncio.to_thread(manager.etcd.destroy)
             raise
-        await self._up(node, manager)
+        self._unlock = base64.b64decode(given["unlock"]) if given["unlock"] else None
+        return node, manager
 
     async def leave(self, *, force: bool) -> None:
         """Raises NotAvailable."""
@@ -255,9 +257,9 @@ class Membership:
         self.node, self.error = node, ""
         own.unpack(self.layout, node)
         if node.is_manager:
-            manager = manager or await self._restarted(node)
-            await manager.work()
-            self.manager = manager
+            self.manager = manager or await self._restarted(node)
+            if manager is not None:
+                await manager.work()
         self.agent = Agent(node, own.running(self.layout), self._executor(), self._describe, self._news)
         self.agent.start()
 
@@ -272,10 +274,10 @@ class Membership:
         manager = Manager(self.around, node)
         try:
             await manager.boot({node.id: node.peer_url})
-            await asyncio.to_thread(manager.etcd.wait)
         except BaseException:
             await manager.stop()
             raise
+        manager.return_to_work()
         return manager
 
     async def _down(self, *, leave: bool) -> None:
@@ -338,18 +340,18 @@ class Membership:
         changed = msgspec.structs.replace(
             node, certificate=said["certificate"], role=said["role"], managers=said["managers"], keys=keys
         )
+        own.unpack(self.layout, changed)
+        manager = None
+        if changed.is_manager and not node.is_manager:
+            changed, manager = await self._enlisted(changed)  # the node goes on as a worker until then
         changing, self._changing = self._changing, None  # it is us, and must not be cancelled
         await self._down(leave=False)
         self._changing = changing
-        if node.is_manager and not changed.is_manager:
+        if not changed.is_manager:
             self._unlock = None
             await asyncio.to_thread(EtcdServer(self.layout).destroy)
-        own.unpack(self.layout, changed)
-        if changed.is_manager and not node.is_manager:
-            await self._settle(changed)
-        else:
-            own.save(self.layout, changed, self._unlock)
-            await self._up(changed)
+        own.save(self.layout, changed, self._unlock)
+        await self._up(changed, manager)
 
 
 def _is_old(certificate: str) -> bool:

@@ -132,6 +132,12 @@ def _not_now(text: str) -> UsageError:
     return UsageError(f"rpc error: code = FailedPrecondition desc = {text}")
 
 
+def role(node: Stored) -> str:
+    """What it is to be now. A manager stays one until the others' etcd counts on it no more: else they might stand
+    still for want of its vote."""
+    return "manager" if node.body.get("ManagerStatus") else str(node.body["Spec"]["Role"])
+
+
 def managers(store: Store) -> list[Stored]:
     """Those that are to be managers."""
     return [node for node in store.all("node") if node.body["Spec"]["Role"] == "manager"]

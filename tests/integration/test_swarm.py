@@ -24,7 +24,7 @@ def alone() -> Iterator[Member]:
         yield one
 
 
-def test_a_swarm_of_one(alone: Member) -> None:
+def test_a_swarm_of_one_survives_a_killed_daemon(alone: Member) -> None:
     node = alone.init()
     (shown,) = alone.told("GET", "/nodes")
     assert shown["ID"] == node
@@ -39,6 +39,10 @@ def test_a_swarm_of_one(alone: Member) -> None:
     _nothing_readable(alone.box.layout.root / "swarm")
     events = alone.box("events", "--since", "1", "--until", "0s", "--format", "{{.Type}} {{.Action}}").stdout
     assert {"node update", "secret create"} <= set(events.splitlines())
+    alone.kill()
+    alone.start()
+    until(lambda: alone.info()["ControlAvailable"] and alone.node(node)["Status"]["State"] == "ready", "to be back")
+    assert alone.told("GET", "/secrets/s")["ID"] == made["ID"]
 
 
 def _nothing_readable(place: Path) -> None:
@@ -48,15 +52,6 @@ def _nothing_readable(place: Path) -> None:
     for form in (HELLO.encode(), b"the words of a secret"):
         found = subprocess.run(["grep", "-rlaF", form, str(place)], capture_output=True, check=False)
         assert found.stdout == b""
-
-
-def test_a_killed_daemon_takes_the_swarm_up_again(alone: Member) -> None:
-    node = alone.init()
-    alone.told("POST", "/configs/create", {"Name": "c", "Data": HELLO})
-    alone.kill()
-    alone.start()
-    until(lambda: alone.info()["ControlAvailable"] and alone.node(node)["Status"]["State"] == "ready", "to be back")
-    assert alone.told("GET", "/configs/c")["Spec"]["Data"] == HELLO
 
 
 def test_a_locked_manager_waits_for_its_key(alone: Member) -> None:
@@ -85,3 +80,44 @@ def test_without_etcd_there_is_one_clear_error(alone: Member, tmp_path: Path, mo
     with pytest.raises(Unsupported, match="a swarm's manager needs etcd") as caught:
         server.start(none, {})
     assert caught.value.hint == "apt install etcd-server"
+
+
+def test_managers_workers_and_their_change_of_roles() -> None:
+    """A worker joins, and a manager; the worker is promoted, the first leader dies, the next one is demoted."""
+    require_root()
+    require_tool("etcd")
+    with members(3) as (one, two, three):
+        first = one.init(Spec={"Dispatcher": {"HeartbeatPeriod": 1_000_000_000}})
+        two.join(one, "worker")
+        three.join(one, "manager")
+        second, third = two.info()["NodeID"], three.info()["NodeID"]
+        roles = {node["ID"]: node["Spec"]["Role"] for node in three.told("GET", "/nodes")}
+        assert roles == {first: "manager", second: "worker", third: "manager"}
+        status, said = two.ask("GET", "/nodes")
+        assert status == 503 and "Worker nodes can't be used to view or modify cluster state" in said["message"]
+
+        three.update_node(second, Role="manager")
+        until(lambda: two.info()["ControlAvailable"], "to be promoted")
+        one.told("POST", "/secrets/create", {"Name": "s", "Data": HELLO})
+        assert two.told("GET", "/secrets/s")["Spec"]["Name"] == "s"
+
+        one.kill()
+        one.kill_etcd()
+        until(lambda: leader(three) in (second, third), "another leader")
+        until(lambda: three.node(first)["Status"]["State"] == "down", "the silent node to be down")
+        three.update_node(first, Role="worker")
+        until(lambda: "ManagerStatus" not in three.node(first), "the dead manager to be out of etcd")
+        assert three.ask("DELETE", f"/nodes/{first}")[0] == 200
+
+        one.start()
+        lead, other = (two, three) if leader(three) == second else (three, two)
+        lead_id = lead.info()["NodeID"]
+        other.update_node(lead_id, Role="worker")
+        until(lambda: not lead.info()["ControlAvailable"] and leader(other), "the leader to be demoted")
+        assert other.info()["Managers"] == 1
+
+
+def leader(member: Member) -> str:
+    """Who leads now; empty while nobody does."""
+    nodes = member.told("GET", "/nodes")
+    return "".join(node["ID"] for node in nodes if node.get("ManagerStatus", {}).get("Leader"))

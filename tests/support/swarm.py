@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -71,6 +73,15 @@ class Member(Daemon):
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def kill_etcd(self) -> None:
+        """What a machine that loses its power does to it."""
+        pid = int((self.box.layout.run / "swarm" / "etcd.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        until(
+            lambda: not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes(),
+            "its end",
+        )
 
 
 def until(true: Callable[[], object], what: str) -> None:
