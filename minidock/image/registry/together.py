@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+LOOK = 0.5
+"""Seconds after which whoever waits looks up. A signal that comes when Python has just looked for signals, and the
+thread doesn't sleep in the kernel yet, wakes nobody: Ctrl-C would be forgotten until the thread waited for ends."""
+
 
 class Worker(threading.Thread):
     """A thread whose end can be waited for again after Ctrl-C came into the waiting.
@@ -24,7 +28,8 @@ class Worker(threading.Thread):
 
     def wait(self) -> None:
         if self.ident is not None:
-            self._ended.wait()
+            while not self._ended.wait(LOOK):
+                pass
             self.join()
 
 
