@@ -89,7 +89,7 @@ def test_a_failure_at_every_step_leaves_nothing(minidock: Minidock, busybox_imag
     minidock("rm", "-f", "victim")
     # The emulated machine takes seconds for each: there only the host's steps that are others on version 2.
     of_cgroups = [number for number, step in enumerate(ours) if "cgroup" in step or "filter devices" in step]
-    assert len(of_cgroups) >= 3
+    assert len(of_cgroups) >= 2
     for failing in of_cgroups if IN_VM else range(int(count)):
         result = drive(minidock, failing)
         assert result.returncode == 3, f"step {failing}: {result.stdout}{result.stderr}"

@@ -45,17 +45,39 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path: Path) -> None:
     assert 'path: "scripts/provision"' in (REPOSITORY / "Vagrantfile").read_text()
 
 
-@pytest.mark.timeout(600)
-def test_provisioning_makes_a_machine_to_work_in() -> None:
+# A copy of this host to spoil: its files with an overlay in memory over them, and no network but its own.
+COPY = r"""
+set -eu
+work=$1/work root=$2
+mkdir "$work"
+mount -t tmpfs memory "$work"
+mkdir "$work/upper" "$work/work" "$work/top"
+mount -t overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" overlay "$work/top"
+mount -t proc proc "$work/top/proc"
+for place in /dev /sys; do mount --rbind "$place" "$work/top$place"; done
+# The images lie on tmpfs: an overlay can't be the upper layer of another one.
+for place in /run /tmp /var/lib/minidock; do mkdir -p "$work/top$place" && mount -t tmpfs memory "$work/top$place"; done
+mkdir -p "$work/top$root" && mount --bind "$root" "$work/top$root"
+ip link set lo up
+rm -rf "$work/top/usr/local/bin/minidock"
+exec chroot "$work/top" sh -euc "cd '$root' && $3"
+"""
+
+
+def test_provisioning_makes_a_machine_to_work_in(tmp_path: Path) -> None:
+    """On a copy of this host. What it makes of a new Debian is tried below: the lab machine's disk is made by it."""
     require_root()
+    before = os.listdir("/etc/profile.d")
     tab = "bash -lc 'complete -p minidock' && dash -c '. /etc/profile.d/minidock.sh'"
     again = f"scripts/provision 2>&1 && cd / && minidock run --rm hello-world && head -n 3 /etc/motd && {tab}"
-    images = "export MINIDOCK_LAB_IMAGES='hello-world busybox'; rm -f /usr/local/bin/minidock"
-    result = done(REPOSITORY / "scripts" / "vm", f"{images}; scripts/provision && {again}", seconds=600)
+    isolated = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
+    command = (*isolated, "sh", "-c", COPY, "sh", tmp_path, REPOSITORY, f"scripts/provision && {again}")
+    result = done(*command, seconds=300, MINIDOCK_LAB_IMAGES="hello-world busybox")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr.count("making the built-in image") == 2, "the second time there is nothing to make"
     assert "Hello from a container" in result.stdout and "A machine to learn" in result.stdout
     assert "complete -F _minidock minidock" in result.stdout
+    assert os.listdir("/etc/profile.d") == before, "this was to be done to the copy"
 
 
 @pytest.mark.timeout(1800)
