@@ -20,4 +20,10 @@ replicated, globals, jobs       how many tasks a service has, and in which slots
 restarts, updates  what takes the place of a task that has ended, or is out of date
 allocator, scheduler, filters, constraints    which ports it has, and which node it goes to
 enforcer, reaper   what doesn't fit any more, and what nobody needs any more
+
+On each node:
+
+executor, story    tasks become containers, step by step, through the daemon's workers
+containers, templates, deposit      what a task's container is; its secrets and configs as files
+ingress            published ports: connections are passed on to the tasks, each in turn
 """

@@ -21,7 +21,10 @@ def reconcile(board: Board) -> None:
     for task in list(board.tasks.values()):
         of = board.services.get(str(task.body.get("ServiceID")))
         if state(task) == TaskState.NEW and of is not None and _is_ready(of):
-            board.status(task, TaskState.PENDING, "pending task scheduling")
+            ports = (of.body.get("Endpoint") or {}).get("Ports")
+            noted = board.note(task, Ports=ports) if ports else task
+            if noted is not None:
+                board.status(noted, TaskState.PENDING, "pending task scheduling")
 
 
 def _published(service: Stored) -> Body:

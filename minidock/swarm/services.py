@@ -11,12 +11,12 @@ from minidock.swarm.objects import Body, Kind, Stored, TaskState, new_id, stamp
 from minidock.swarm.store import NameTaken, OutOfSequence, Store
 
 
-def create(store: Store, given: Body, *, now: float) -> Body:
+def create(store: Store, given: Body, *, auth: dict[str, str] | None = None, now: float) -> Body:
     """→ {"ID"}. Raises UsageError, Conflict (the name), NotFound (a network)."""
     wanted = validate.guarded(validate.checked, given)
     _check_files(store, wanted)
     _check_ports(store, wanted)
-    body: Body = {"Spec": wanted, "Endpoint": {"Spec": {}}, ASIDE: {"SpecVersion": 0}}
+    body: Body = {"Spec": wanted, "Endpoint": {"Spec": {}}, ASIDE: {"SpecVersion": 0, "Auth": auth or None}}
     if any(name.endswith("Job") for name in wanted["Mode"]):
         body["JobStatus"] = {"JobIteration": {}, "LastExecution": stamp(now)}
     try:
@@ -29,8 +29,23 @@ def create(store: Store, given: Body, *, now: float) -> Body:
     return {"ID": made.id}
 
 
-def update(store: Store, ref: str, given: Body, version: int, *, rollback: str = "", now: float) -> Body:
-    """→ {"Warnings"}. `version` is the one that the change was made from. Raises UsageError, NotFound, Unsupported."""
+def update(
+    store: Store,
+    ref: str,
+    given: Body,
+    version: int,
+    *,
+    rollback: str = "",
+    auth: dict[str, str] | None = None,
+    auth_from: str = "",
+    now: float,
+) -> Body:
+    """→ {"Warnings"}. `version` is the one that the change was made from; without `auth` that of before stays.
+
+    Raises UsageError, NotFound, Unsupported.
+    """
+    if auth_from not in ("", "spec", "previous-spec"):
+        raise UsageError("unsupported registryAuthFrom value")
     if rollback not in ("", "previous", "none"):
         raise UsageError(f"unrecognized rollback option {rollback}")
     service = find(store, ref)
@@ -40,6 +55,8 @@ def update(store: Store, ref: str, given: Body, version: int, *, rollback: str =
     if wanted.get("EndpointSpec") != spec(service).get("EndpointSpec"):
         _check_ports(store, wanted, beside=service.id)
     body = {**service.body, **(_back(service, now) if rollback == "previous" else _forth(service, wanted))}
+    if auth:
+        body[ASIDE] = {**body[ASIDE], "Auth": auth}
     if "JobStatus" in body:
         index = int((body["JobStatus"].get("JobIteration") or {}).get("Index", 0)) + 1
         body["JobStatus"] = {"JobIteration": {"Index": index}, "LastExecution": stamp(now)}

@@ -32,6 +32,8 @@ def make(
             "Name": spec(service).get("Name", ""),
             "SpecVersion": version(service),
             "EndpointSpec": spec(service).get("EndpointSpec"),
+            "Labels": spec(service).get("Labels") or {},
+            "Auth": aside(service).get("Auth"),
             **notes,
         },
     }

@@ -20,6 +20,22 @@ def prune_images(engine: Engine, given: Arguments, reply: Reply) -> object:
     return {"ImagesDeleted": [{what: name} for what, name in rows] or None, "SpaceReclaimed": freed}
 
 
+def ensure_image(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """Have it, from a registry or a recipe, before a container of a swarm's task is made."""
+    from minidock.engine import ensure
+
+    ensure.ensure(
+        engine.layout,
+        given["name"],
+        policy="missing",
+        platform="",
+        say=lambda line: None,
+        tell=lambda one: None,
+        auth=given["auth"],
+    )
+    return None
+
+
 # As archives
 
 
@@ -111,6 +127,7 @@ def _volume(used: VolumeUsage) -> dict[str, object]:
 
 VERBS: dict[str, Verb] = {
     "images": plainly(Engine.images),
+    "ensure_image": ensure_image,
     "inspect_image": plainly(Engine.inspect_image),
     "history": plainly(Engine.history),
     "tag": plainly(Engine.tag),

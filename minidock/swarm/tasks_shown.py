@@ -1,0 +1,73 @@
+"""Tasks as the API lists them: /tasks, of which `service ps`, `node ps` and the clients' progress bars live."""
+
+from __future__ import annotations
+
+from minidock.errors import UsageError
+from minidock.swarm import services, tasks
+from minidock.swarm.board import desired, node_of
+from minidock.swarm.objects import Body, Stored, TaskState
+from minidock.swarm.store import Store
+
+FILTERS = ("id", "name", "label", "service", "node", "desired-state", "runtime", "_up-to-date")
+WANTED = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running", "complete", "shutdown")
+ENDS = ("failed", "rejected", "remove", "orphaned")
+
+
+def shown(task: Stored) -> Body:
+    body = services.shown(task)
+    if not body.get("Slot"):
+        body.pop("Slot", None)
+    return body
+
+
+def inspected(store: Store, ref: str) -> Body:
+    return shown(services.found(store, "task", ref))
+
+
+def listed(store: Store, filters: dict[str, list[str]]) -> list[Body]:
+    """Raises UsageError, and NotFound for a service that there isn't."""
+    services.check_filters(filters, FILTERS)
+    for state in filters.get("desired-state", []):
+        if state not in (*WANTED, *ENDS):
+            raise UsageError(f"invalid task state {state}")
+    wanted = {name: list(values) for name, values in filters.items()}
+    for name in ("service", "node"):
+        if name in wanted:
+            wanted[name] = [_id(store, name, ref) for ref in wanted[name]]
+    versions = {service.id: tasks.version(service) for service in store.all("service")}
+    return [shown(task) for task in store.all("task") if _passes(task, wanted, versions)]
+
+
+def _id(store: Store, kind: str, ref: str) -> str:
+    """Names become ids; what there isn't has no tasks."""
+    if kind == "service":
+        return services.found(store, "service", ref).id
+    named = [node.id for node in store.all("node") if (node.body.get("Description") or {}).get("Hostname") == ref]
+    return named[0] if len(named) == 1 else ref
+
+
+def _passes(task: Stored, wanted: dict[str, list[str]], versions: dict[str, int]) -> bool:
+    if not services.has_labels(_labels(task), wanted.get("label", [])):
+        return False
+    return all(
+        any(_matches(task, name, value, versions) for value in values)
+        for name, values in wanted.items()
+        if name != "label"
+    )
+
+
+def _labels(task: Stored) -> dict[str, str]:
+    return (task.body["Spec"].get("ContainerSpec") or {}).get("Labels") or {}
+
+
+def _matches(task: Stored, name: str, value: str, versions: dict[str, int]) -> bool:
+    of = str(task.body.get("ServiceID"))
+    if name == "_up-to-date":
+        current = tasks.aside(task).get("SpecVersion") == versions.get(of)
+        return current is (value.lower() in ("1", "true"))
+    if name == "desired-state":
+        return desired(task) == TaskState.of(value)
+    if name == "name":
+        return tasks.name(task).startswith(value)
+    found = {"id": task.id, "service": of, "node": node_of(task), "runtime": "container"}[name]
+    return found.startswith(value) if name == "id" else found == value
