@@ -40,7 +40,7 @@ class Daemon:
         self.layout = layout
         self.workers = Workers(layout)
         self.happenings = Happenings(layout)
-        self.swarming = Swarming(layout, self.workers)
+        self.swarming = Swarming(layout, self.workers, self.happenings)
         self.starting: dict[str, Birth] = {}
         """By id of a container that isn't running: who attached to it waits here for the shim's connection."""
 
@@ -87,6 +87,8 @@ def routes() -> list[Route]:
         networks,
         nodes,
         registries,
+        service_logs,
+        services,
         steering,
         swarm,
         system,
@@ -109,6 +111,8 @@ def routes() -> list[Route]:
         swarm,
         nodes,
         kept,
+        services,
+        service_logs,
         absent,
     )
     return [route for module in (*modules, described) for route in module.ROUTES]

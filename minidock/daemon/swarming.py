@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from minidock.daemon.happenings import Happenings
 from minidock.daemon.spawner import STATUS
 from minidock.daemon.workers import Refused, Workers
 from minidock.engine import events
@@ -28,9 +29,10 @@ Body = dict[str, Any]
 class Swarming:
     """One daemon's membership, made when it is first needed."""
 
-    def __init__(self, layout: Layout, workers: Workers) -> None:
+    def __init__(self, layout: Layout, workers: Workers, happenings: Happenings) -> None:
         self.layout = layout
         self.workers = workers
+        self.happenings = happenings
         self._membership: Membership | None = None
 
     @property
@@ -41,13 +43,17 @@ class Swarming:
     @property
     def membership(self) -> Membership:
         if self._membership is None:
+            from minidock.daemon.tasks import TaskEngine
             from minidock.swarm import loops
-            from minidock.swarm.agent import NoTasks
+            from minidock.swarm.executor import Executor
             from minidock.swarm.manager import Surroundings
             from minidock.swarm.membership import Membership
 
+            def executor() -> Executor:
+                return Executor(TaskEngine(self.workers, self.happenings), self.layout.run / "swarm-files")
+
             around = Surroundings(self.layout, loops.reconcile, self._tell)
-            self._membership = Membership(around, NoTasks, self._describe)
+            self._membership = Membership(around, executor, self._describe)
         return self._membership
 
     async def resume(self) -> None:

@@ -22,6 +22,7 @@ class TaskEngine:
 
     def __init__(self, workers: Workers, happenings: Happenings) -> None:
         self.workers, self.happenings = workers, happenings
+        self._fetching: dict[str, asyncio.Lock] = {}
 
     async def inspect(self, name: str) -> Body | None:
         try:
@@ -33,7 +34,9 @@ class TaskEngine:
         return dict(found)
 
     async def have_image(self, name: str, auth: dict[str, str] | None) -> None:
-        await self._do("ensure_image", {"name": name, "auth": auth})
+        """Tasks of one service all want the same one, at once: the first fetches it, the others find it there."""
+        async with self._fetching.setdefault(name, asyncio.Lock()):
+            await self._do("ensure_image", {"name": name, "auth": auth})
 
     async def create(self, name: str, body: Body) -> str:
         asked = {"body": body, "name": name, "platform": "", "version": API}
@@ -58,7 +61,7 @@ class TaskEngine:
         try:
             return (await asyncio.shield(work)).value()
         except asyncio.CancelledError:
-            await asyncio.wait({work})
+            await asyncio.gather(work, return_exceptions=True)
             raise
         except Refused as refused:
             raise MinidockError(refused.message) from None

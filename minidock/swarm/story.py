@@ -35,8 +35,8 @@ class Story:
         self.task = task
         self.name = containers.name(task)
         self.state = TaskState.of(task["Status"]["State"])
-        self.container: Body = {}
-        self.port_status: Body = {}
+        self.container: Body = task["Status"].get("ContainerStatus") or {}
+        self.port_status: Body = task["Status"].get("PortStatus") or {}
         self._changed = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
@@ -199,8 +199,8 @@ class Story:
             await self._changed.wait()
 
     def _say(self, state: TaskState, error: str = "") -> None:
-        """Only forward."""
-        if state < self.state:
+        """Only forward, and each once: after a restart of the daemon what is known already isn't said again."""
+        if state <= self.state:
             return
         failed = state in (TaskState.FAILED, TaskState.REJECTED)
         message = MESSAGES[TaskState.PREPARING if state == TaskState.REJECTED else self.state if failed else state]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minidock.errors import UsageError
 from minidock.swarm import services, tasks
-from minidock.swarm.board import desired, node_of
+from minidock.swarm.board import aside, desired, node_of, slot_of
 from minidock.swarm.objects import Body, Stored, TaskState
 from minidock.swarm.store import Store
 
@@ -63,7 +63,7 @@ def _labels(task: Stored) -> dict[str, str]:
 def _matches(task: Stored, name: str, value: str, versions: dict[str, int]) -> bool:
     of = str(task.body.get("ServiceID"))
     if name == "_up-to-date":
-        current = tasks.aside(task).get("SpecVersion") == versions.get(of)
+        current = aside(task).get("SpecVersion") == versions.get(of)
         return current is (value.lower() in ("1", "true"))
     if name == "desired-state":
         return desired(task) == TaskState.of(value)
@@ -71,3 +71,10 @@ def _matches(task: Stored, name: str, value: str, versions: dict[str, int]) -> b
         return tasks.name(task).startswith(value)
     found = {"id": task.id, "service": of, "node": node_of(task), "runtime": "container"}[name]
     return found.startswith(value) if name == "id" else found == value
+
+
+def of_service(store: Store, ref: str) -> list[Body]:
+    """In order of slot, then of their making. Raises NotFound."""
+    service = services.found(store, "service", ref)
+    mine = [task for task in store.all("task") if task.body.get("ServiceID") == service.id]
+    return [shown(task) for task in sorted(mine, key=lambda task: (slot_of(task), task.created))]

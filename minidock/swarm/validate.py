@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from minidock.errors import MinidockError, Unsupported, UsageError
-from minidock.swarm import constraints
+from minidock.swarm import constraints, members
 from minidock.swarm.objects import Body
 
 NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")
@@ -30,7 +29,7 @@ def invalid(text: str) -> UsageError:
 
 def checked(given: Body) -> Body:
     """Raises UsageError, Unsupported."""
-    spec = {name: value for name, value in _plain(given).items() if name in TOP}
+    spec = {name: value for name, value in members.spelled(given).items() if name in TOP}
     if not (spec.get("TaskTemplate") or {}).get("ContainerSpec"):
         raise UsageError("mismatched Runtime and *Spec fields")
     _check_name(str(spec.get("Name") or ""))
@@ -48,13 +47,6 @@ def checked(given: Body) -> Body:
 
 
 TOP = ("Name", "Labels", "TaskTemplate", "Mode", "UpdateConfig", "RollbackConfig", "Networks", "EndpointSpec")
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Without nulls, which Go's clients send wherever there is nothing to say."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items() if each is not None}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _check_name(name: str) -> None:

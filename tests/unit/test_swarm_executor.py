@@ -196,7 +196,9 @@ def test_a_restarted_daemon_goes_on_where_it_was(tmp_path: Path) -> None:
         await engine.create("gone.1.old", {})
         engine.executor.assign([task(state="running"), task("lost", state="running")], {}, {})
         await engine.until("lost", "failed")
-        await engine.until("t", "running")
+        async with asyncio.timeout(PATIENCE):
+            while not engine.queues:
+                await asyncio.sleep(0)
         engine.end("web.1.t", 0)
         await engine.until("t", "complete")
 

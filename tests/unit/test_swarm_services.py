@@ -48,6 +48,15 @@ def test_what_is_not_said_is_shown_as_docker_shows_it() -> None:
     assert services.inspected(store, "min", insert_defaults=True)["Spec"]["RollbackConfig"]["Monitor"] == 5 * 10**9
 
 
+def test_members_come_in_whatever_case() -> None:
+    store = MemoryStore()
+    given = made(Mode={"replicated": {"Replicas": 2}}, rollbackconfig={"order": "start-first"}, Labels={"mode": "x"})
+    services.create(store, given, now=0)
+    spec = services.inspected(store, "min")["Spec"]
+    assert (spec["Mode"], spec["Labels"]) == ({"Replicated": {"Replicas": 2}}, {"mode": "x"})
+    assert spec["RollbackConfig"]["Order"] == "start-first"
+
+
 def test_ports_policies_and_updates_get_their_defaults() -> None:
     store = MemoryStore()
     given = made(

@@ -11,7 +11,6 @@ from aiohttp import web
 
 from minidock.daemon.app import CONTAINER, Daemon, Handler, Route, json
 from minidock.daemon.workers import Refused
-from minidock.swarm.refusals import NO_MANAGER
 
 
 def refused(status: int, message: str) -> Handler:
@@ -29,7 +28,6 @@ async def empty(daemon: Daemon, request: web.Request) -> web.Response:
     return json(b"[]")
 
 
-no_manager = refused(503, NO_MANAGER)
 no_plugins = refused(501, "minidock has no plugins: its drivers are built in")
 no_checkpoints = refused(501, "minidock makes no checkpoints of containers")
 no_buildkit = refused(
@@ -39,8 +37,6 @@ no_buildkit = refused(
 ROUTES: list[Route] = [
     ("POST", "/session", no_buildkit),
     ("POST", "/grpc", no_buildkit),
-    *(("*", f"/{noun}{rest}", no_manager) for noun in ("services", "tasks")
-      for rest in ("", "/{rest:.*}")),
     ("GET", "/plugins", empty),
     ("GET", "/plugins/{name:.+}/json", no_such_plugin),
     *(("POST", f"/plugins/{{name:.+}}/{verb}", no_such_plugin)
