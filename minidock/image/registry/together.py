@@ -13,23 +13,27 @@ thread doesn't sleep in the kernel yet, wakes nobody: Ctrl-C would be forgotten 
 class Worker(threading.Thread):
     """A thread whose end can be waited for again after Ctrl-C came into the waiting.
 
-    Thread.join() can't: interrupted once, it takes the thread for ended (Python issue 90882).
+    Thread.join() can't: interrupted once, it takes the thread for ended (Python issue 90882). Nor can an Event: Ctrl-C
+    between its lock and its `with` leaves the lock taken for ever (issue 74174). A bare lock has no such moment.
     """
 
     def __init__(self, act: Callable[..., None], *arguments: object) -> None:
         super().__init__(target=act, args=arguments, daemon=True)
-        self._ended = threading.Event()
+        self._over = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
 
     def run(self) -> None:
         try:
             super().run()
         finally:
-            self._ended.set()
+            self._over = True
+            self._bell.release()
 
     def wait(self) -> None:
         if self.ident is not None:
-            while not self._ended.wait(LOOK):
-                pass
+            while not self._over:
+                self._bell.acquire(timeout=LOOK)
             self.join()
 
 
