@@ -71,6 +71,8 @@ def test_push_and_pull(images: Minidock, registry: Registry) -> None:
     out = images("pull", name, check=True).stdout.splitlines()
     assert out[0] == "1: Pulling from there" and out[-1] == name
     assert f"Digest: {digest}" in out and f"Status: Downloaded newer image for {name}" in out
+    words = ["Pulling fs layer", "Verifying Checksum", "Download complete", "Pull complete"]
+    assert [line.partition(": ")[2] for line in out[1:5]] == words  # dockerd's, where it isn't in a hurry
     assert images("images", "-q", "--no-trunc", name).stdout == identity
     assert images("run", "--rm", "--network=none", name, "echo", "ran", check=True).stdout == "ran\n"
     assert check(ImageStore(images.layout)) == []

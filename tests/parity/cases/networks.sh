@@ -25,10 +25,10 @@ docker run --rm --network $C busybox ip -o addr show eth0 | grep -o 'inet [^ ]*'
 docker network rm $C $C-conf
 
 ### network-create-bad-driver: no such driver, or one that there is only one of
-docker network create -d nosuch $C
+# dockerd looks for a plugin for fifteen seconds: for both at once
+docker network create -d nosuch $C 2>driver & docker network create --ipam-driver nosuch $C 2>ipam; wait; cat driver ipam >&2
 docker network create -d host $C
 docker network create -d null $C
-docker network create --ipam-driver nosuch $C
 docker network create --ingress $C
 docker network create --scope swarm $C
 docker network create -d macvlan -o parent=lo $C
