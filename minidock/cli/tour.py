@@ -33,9 +33,9 @@ CHAPTERS = {
     "kernel/idmap kernel/cgroup_join",
     "The network, inside": "kernel/netns network/uplink kernel/veth kernel/macvlan kernel/netdevice kernel/route",
     "The names": "kernel/uts",
-    "The files": "kernel/mount_options kernel/rootpath kernel/mounts kernel/overlay kernel/bind kernel/copy_up "
-    "kernel/shared_mount kernel/cgroup_mount kernel/devices kernel/sysctl kernel/hooks kernel/pivot kernel/shared_root "
-    "kernel/masks kernel/workdir",
+    "The files": "kernel/mount_options kernel/rootpath kernel/mounts kernel/remount kernel/overlay kernel/bind "
+    "kernel/copy_up kernel/shared_mount kernel/cgroup_mount kernel/devices kernel/sysctl kernel/hooks kernel/pivot "
+    "kernel/shared_root kernel/masks kernel/workdir",
     "The rights": "kernel/keyring kernel/rlimits kernel/scheduling kernel/personality kernel/no_new_privs "
     "kernel/capabilities kernel/credentials kernel/seccomp_arch kernel/seccomp_profile kernel/seccomp_bpf "
     "kernel/mempolicy kernel/seccomp_listing kernel/seccomp kernel/seccomp_agent",

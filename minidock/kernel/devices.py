@@ -12,7 +12,7 @@ import shlex
 import stat
 from typing import ClassVar
 
-from minidock.errors import SystemCallFailed
+from minidock.errors import MinidockError, SystemCallFailed
 from minidock.kernel import mounts, rootpath, syscalls
 from minidock.kernel.mount_options import NOEXEC, NOSUID
 from minidock.spec import Device
@@ -51,6 +51,9 @@ class MakeDevice(Step, frozen=True):
     uid: int = 0
     gid: int = 0
     bind: bool = False
+    asked: bool = False
+    """By config.json: what is there and isn't this device is an error then (config-linux.md, "Devices"). In place of
+    what every container has, an image's own goes."""
     man: ClassVar[str] = "mknod(2)"
 
     def describe(self) -> str:
@@ -70,9 +73,28 @@ class MakeDevice(Step, frozen=True):
         else:
             directory, _, name = self.path.rpartition("/")
             parent = rootpath.make_directories(root, directory)
-            self._make(parent, name)
+            if self.asked and self._is_there(parent, name):
+                self._belong(parent, name)
+            else:
+                self._make(parent, name)
             os.close(parent)
         os.close(root)
+
+    def _is_there(self, parent: int, name: str) -> bool:
+        """Whether it is. Raises MinidockError for something else."""
+        try:
+            facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        number = (os.major(facts.st_rdev), os.minor(facts.st_rdev))
+        same = self.kind == "p" or number == (self.major, self.minor)
+        if same and stat.S_IFMT(facts.st_mode) == FORMATS[self.kind]:
+            return True
+        if self.bind and stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
+            return False  # a place to hang it, from another time
+        raise MinidockError(
+            f"{self.path} is there already, and is not the device {self.kind} {self.major}:{self.minor}"
+        )
 
     def _make(self, parent: int, name: str) -> None:
         device = os.makedev(self.major, self.minor)
@@ -87,11 +109,19 @@ class MakeDevice(Step, frozen=True):
                     if error.errno != errno.EBUSY:
                         raise
                     return  # one of the mounts stands here: it was asked for by name
+        self._belong(parent, name)
+
+    def _belong(self, parent: int, name: str) -> None:
         # The umask took bits from the mode; and the name can't be swapped, nobody else is in here yet.
         os.chmod(name, self.mode, dir_fd=parent)
         os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
 
     def _bind(self, root: int, live: Live) -> None:
+        if self.asked:
+            directory, _, name = self.path.rpartition("/")
+            parent = rootpath.make_directories(root, directory)
+            self._is_there(parent, name)
+            os.close(parent)
         live.actions["lend"]()
         node, target = live.fds.pop("lent"), rootpath.make_file(root, self.path)
         mounts.hang(node, target)

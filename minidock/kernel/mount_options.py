@@ -41,9 +41,39 @@ ATTRIBUTES = {
 SUPERBLOCK = ("sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand")
 """Of the file system, whoever mounts it: fsconfig(2) knows these for every kind."""
 
-IDLE = ("defaults", "loud", "silent", "iversion", "noiversion")
+IDLE = ("defaults", "loud", "silent")
 """mount(2) has flags for them and fsconfig(2) nothing: how much is logged of a mount that fails, which the error has
-here anyway; and counting a file's versions, which file systems that can do unasked (ext4 since Linux 6.1)."""
+here anyway."""
+
+REMOUNT = ("remount", "iversion", "noiversion")
+"""For kernel/remount.py."""
+
+# sys/mount.h: what mount(2) has bits of its own for, as (bits to set, bits to clear).
+MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_STRICTATIME = 1 << 10, 1 << 11, 1 << 21, 1 << 24
+_ATIMES = MS_NOATIME | MS_RELATIME | MS_STRICTATIME
+OLD_FLAGS = {
+    "sync": (1 << 4, 0),
+    "async": (0, 1 << 4),
+    "mand": (1 << 6, 0),
+    "nomand": (0, 1 << 6),
+    "dirsync": (1 << 7, 0),
+    "lazytime": (1 << 25, 0),
+    "nolazytime": (0, 1 << 25),
+    "iversion": (1 << 23, 0),
+    "noiversion": (0, 1 << 23),
+    "silent": (1 << 15, 0),
+    "loud": (0, 1 << 15),
+    "noatime": (MS_NOATIME, _ATIMES),
+    "atime": (0, MS_NOATIME),
+    "relatime": (MS_RELATIME, _ATIMES),
+    "norelatime": (0, MS_RELATIME),
+    "strictatime": (MS_STRICTATIME, _ATIMES),
+    "nostrictatime": (0, MS_STRICTATIME),
+    "nodiratime": (MS_NODIRATIME, 0),
+    "diratime": (0, MS_NODIRATIME),
+    "nosymfollow": (1 << 8, 0),
+    "symfollow": (0, 1 << 8),
+}
 
 LINKS = ("src-nofollow", "dest-nofollow", "copy-symlink")
 """crun's, of a bind mount: a source or a place that is a symbolic link is meant itself, or is made anew instead."""
@@ -71,7 +101,7 @@ class Options(msgspec.Struct, frozen=True):
 def known() -> list[str]:
     """Every word that means something here; others are the file system's."""
     words = [*ATTRIBUTES, *PROPAGATION]
-    more = ["bind", "rbind", "tmpcopyup", "idmap", "ridmap", *SUPERBLOCK, *IDLE, *LINKS]
+    more = ["bind", "rbind", "tmpcopyup", "idmap", "ridmap", *SUPERBLOCK, *IDLE, *REMOUNT, *LINKS]
     return sorted([*words, *(f"r{word}" for word in words), *more])
 
 
@@ -97,7 +127,7 @@ def parse(words: list[str]) -> Options:
             copy_up = True
         elif word in ("idmap", "ridmap"):
             mapped, mapped_recursively = True, word == "ridmap"
-        elif word not in IDLE and word not in LINKS:
+        elif word not in (*IDLE, *LINKS, *REMOUNT):
             data.append(word)
     return Options(
         attr_set=attr[0],

@@ -117,6 +117,10 @@ class MountFilesystem(Step, frozen=True):
         options = parse(self.options)
         change(mounted, msgspec.structs.replace(options, attr_set=0, attr_clr=0))
         hang(mounted, target)
+        if "iversion" in self.options:
+            from minidock.kernel import remount
+
+            remount.change(mounted, self.kind, self.source, self.options)
         propagate(mounted, options)
         for fd in (root, target, mounted):
             os.close(fd)

@@ -120,6 +120,10 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
         uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
         gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
         return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
+    if "remount" in mount.options:
+        from minidock.kernel.remount import Remount
+
+        return Remount(rootfs, destination, mount.type, mount.source, mount.options)
     if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
         return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":
@@ -145,7 +149,8 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
 
 def late(mount: Mount) -> bool:
     """A tmpfs becomes read-only in the end: other mounts hang in it, devices are made there."""
-    return mount.type == "tmpfs" and "ro" in mount.options and not _kind(mount).endswith("bind")
+    new = not _kind(mount).endswith("bind") and "remount" not in mount.options
+    return mount.type == "tmpfs" and "ro" in mount.options and new
 
 
 def _kind(mount: Mount) -> str:
@@ -178,6 +183,8 @@ def _devices(spec: Spec, rootfs: str, own_user: bool, extras: Extras) -> list[St
     if bound:  # the host's own, or somebody else's: it has its nodes, and they are not ours to change
         return []
     steps: list[Step] = []
+    placed = {_place(mount) for mount in spec.mounts}  # a mount at a device's place is what was asked for there
+    wanted = {_normal(device.path) for device in spec.linux.devices} - placed
     for device in _nodes(spec) if not extras.remapped else []:
         if extras.bind_devices:
             steps.append(bind.BindMount(rootfs, device.path, device.path, ["bind"]))
@@ -187,7 +194,7 @@ def _devices(spec: Spec, rootfs: str, own_user: bool, extras: Extras) -> list[St
         if own_user:  # made from outside, where users have other numbers
             owner = (_outside(owner[0], spec.linux.uid_mappings), _outside(owner[1], spec.linux.gid_mappings))
         path, numbers = device.path, (device.type, device.major, device.minor)
-        steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user))
+        steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user, path in wanted))
     return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]
 
 

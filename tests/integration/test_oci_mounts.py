@@ -304,3 +304,42 @@ def test_other_owners_below_a_mount_and_by_an_entered_user_namespace(
     finally:
         subprocess.run(["umount", str(upper / "below")], check=True)
     assert result.stdout.split() == ["0", "0" if word == "ridmap" else "65534"], result.stderr
+
+
+def test_a_file_system_that_is_mounted_already_gets_other_options(oci: Run, bundle: Path) -> None:
+    def change(config: dict) -> None:
+        for words in (["size=64k", "nosuid"], ["remount", "size=32k", "noexec", "ro"]):
+            config["mounts"].append({"destination": "/data", "type": "tmpfs", "source": "data", "options": words})
+        counted = ["iversion", "size=32k", "noatime"]
+        config["mounts"].append({"destination": "/more", "type": "tmpfs", "source": "more", "options": counted})
+        config["process"]["args"] = ["grep", "-E", "^(data|more)", "/proc/mounts"]
+
+    data, more = run_with(oci, bundle, change).stdout.splitlines()
+    assert data.split()[3] == "ro,noexec,relatime,size=32k"
+    assert more.split()[3] == "rw,noatime,size=32k"
+
+    def nothing(config: dict) -> None:
+        config["mounts"].append({"destination": "/no", "type": "tmpfs", "options": ["remount", "ro"]})
+
+    assert "nothing is mounted at /no" in run_with(oci, bundle, nothing).stderr
+
+
+@pytest.mark.parametrize("users", [False, True])
+def test_what_is_in_a_device_s_place_is_it_or_an_error(oci: Run, bundle: Path, users: bool) -> None:
+    place = bundle / "rootfs" / "opt" / "odd"
+    place.parent.mkdir()
+    os.mknod(place, 0o20600, os.makedev(1, 5))
+
+    def change(config: dict) -> None:
+        if users:
+            add_user_namespace(config, bundle)
+        config["linux"]["devices"] = [{"path": "/opt/odd", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640}]
+        config["process"]["args"] = ["stat", "-c", "%t:%T:%a", "/opt/odd"]
+
+    assert run_with(oci, bundle, change).stdout == "1:5:640\n"
+    place.unlink()
+    place.write_text("an image's own\n")
+    told = run_with(oci, bundle, change)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "/opt/odd is there already, and is not the device c 1:5" in told.stderr
+    assert place.read_text() == "an image's own\n"

@@ -17,6 +17,7 @@ from minidock.kernel.mount_options import (
     of_bind,
     of_locked,
 )
+from minidock.kernel.remount import numbers
 
 ALL = RDONLY | NOSUID | NODEV | NOEXEC | NOSYMFOLLOW
 
@@ -54,3 +55,18 @@ def test_of_bind(words: list[str], to_set: int, to_clear: int) -> None:
 )
 def test_of_locked(words: list[str], found: set[str], result: tuple[int, int] | None) -> None:
     assert of_locked(words, found) == result
+
+
+@pytest.mark.parametrize(
+    ("words", "bits"),
+    [
+        (["remount", "size=1k"], 0),
+        (["ro", "nosuid", "nodev", "noexec"], 0xF),
+        (["ro", "rw", "iversion"], 1 << 23),
+        (["noatime", "relatime"], 1 << 21),
+        (["nosymfollow", "sync", "async"], 1 << 8),
+    ],
+)
+def test_bits_of_mount_2(words: list[str], bits: int) -> None:
+    """sys/mount.h: MS_RDONLY … MS_NOEXEC, MS_I_VERSION, MS_RELATIME, MS_NOSYMFOLLOW."""
+    assert numbers(words) == bits
