@@ -8,6 +8,8 @@ second `import inspect` already counts as a question.)
 
 from __future__ import annotations
 
+import _datetime  # type: ignore[import-not-found]
+import _thread
 import os
 import sys
 import typing
@@ -61,6 +63,10 @@ LATE: dict[str, dict[str, object]] = {
     "textwrap": {},  # msgspec
     "ntpath": {},  # pathlib
     "urllib.parse": {"quote_from_bytes": _late("urllib.parse", "quote_from_bytes")},  # pathlib, for Path.as_uri
+    # click, for every text that somebody might translate
+    "gettext": {name: _late("gettext", name) for name in ("gettext", "ngettext")},
+    "threading": {"local": _thread._local},  # click
+    "selectors": {},  # socket, to send files
     "platform": {"system": lambda: os.uname().sysname},  # uuid, which click and msgspec import
     # msgspec asks for these three, which Python has had itself since 3.11
     "typing_extensions": {name: getattr(typing, name) for name in ("get_type_hints", "NotRequired", "Required")},
@@ -76,6 +82,8 @@ LATE: dict[str, dict[str, object]] = {
 
 def put_off() -> None:
     """Stand in for the modules that nobody has loaded so far."""
+    # The whole of it is in C, and that is built in. Beside it, datetime.py has the same once more in Python.
+    sys.modules.setdefault("datetime", _datetime)
     late = [name for name in LATE if name not in sys.modules]
     for name in late:
         module = sys.modules[name] = Late(name)

@@ -16,6 +16,9 @@ ASKED = {
     "textwrap": ("from textwrap import dedent", "dedent(' x')", "'x'"),
     "ntpath": ("import ntpath", "ntpath.join('a', 'b')", r"'a\\b'"),
     "urllib.parse": ("import urllib.parse", "urllib.parse.quote('a b')", "'a%20b'"),
+    "gettext": ("from gettext import ngettext", "ngettext('one', 'many', 2)", "'many'"),
+    "threading": ("import threading", "isinstance(threading.current_thread(), threading._MainThread)", "True"),
+    "selectors": ("import selectors", "selectors.EVENT_READ", "1"),
     "platform": ("import platform", "platform.python_implementation()", "'CPython'"),
     "decimal": ("from decimal import Decimal", "Decimal('1.50') + 1", "Decimal('2.50')"),
     "uuid": ("import uuid", "(uuid.UUID(int=1).hex[-2:], isinstance(uuid.uuid4(), uuid.UUID))", "('01', True)"),
@@ -58,3 +61,17 @@ def test_it_is_there_for_who_imported_it_before_it_was_loaded() -> None:
 
 def test_what_it_does_not_have_is_an_attribute_error() -> None:
     assert said(START + "import inspect\nprint(hasattr(inspect, 'nonsense'))") == "False"
+
+
+def test_datetime_is_the_one_in_c_and_lacks_nothing() -> None:
+    """datetime.py takes everything from there, too, after it has defined it in Python."""
+    assert said(
+        START + "import datetime as d\nprint(d.__name__, d.datetime.strptime('2026', '%Y').replace(tzinfo=d.UTC))"
+    ) == ("_datetime 2026-01-01 00:00:00+00:00")
+    before = "import datetime; real = datetime.__all__; del sys.modules['datetime']\n"
+    assert said(f"{before}{START}import datetime as d\nprint(set(real) - set(dir(d)))") == "set()"
+
+
+def test_threads_work_that_are_started_late() -> None:
+    code = "import threading\nt = threading.Thread(target=print, args=['ran'])\nt.start(); t.join()\n"
+    assert said(START + code + "print(threading.main_thread() is threading.current_thread())") == "ran\nTrue"
