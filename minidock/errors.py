@@ -34,6 +34,14 @@ import errno
 import os
 
 
+def of_the_system(error: OSError) -> tuple[str, str]:
+    """What the system said, in small letters behind the file that it is about; and what to do, or nothing."""
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "minidock system df shows what takes the room, minidock system prune gives some back" if full else ""
+    return f"{where}{(error.strerror or str(error)).lower()}", hint
+
+
 class MinidockError(Exception):
     """Something failed. `message` says what and on what; `hint` what to do, empty when there is nothing to add."""
 

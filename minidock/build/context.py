@@ -9,6 +9,7 @@ ADDRESS.git, git@…   a repository, with #REF:DIRECTORY
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,6 +57,15 @@ def open_context(source: str, *, file: str, stdin: BinaryIO, scratch: Path) -> C
     if not path.is_dir():
         raise MinidockError(f"unable to prepare context: context must be a directory: {os.path.abspath(source)}")
     return _local(path.resolve(), file, stdin)
+
+
+def without(context: Context, directory: Path) -> Context:
+    """The context without what lies in `directory`: an instance in it would be copied into itself, and never end."""
+    [top], there = context.tree.layers, directory.resolve()
+    if top not in there.parents:
+        return context
+    name = re.sub(r"([][*?\\!])", r"\\\1", str(there.relative_to(top)))
+    return msgspec.structs.replace(context, ignore=Ignore([*context.ignore.rules, Rule(name, keeps=False)]))
 
 
 def inside(root: Path, directory: str) -> Path:

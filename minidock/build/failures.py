@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.errors import BuildFailed, MinidockError
+from minidock.errors import BuildFailed, MinidockError, of_the_system
 
 from .commands import Command
 from .state import RunFailed
@@ -17,8 +17,8 @@ def failed(error: MinidockError | OSError, command: Command) -> BuildFailed:
     """What went wrong otherwise: a full disk is the system's word, ours or not."""
     if isinstance(error, MinidockError):
         return BuildFailed(error.message, excerpt=command.at.excerpt(), hint=error.hint)
-    where = f"{error.filename}: " if error.filename else ""
-    return BuildFailed(f"{where}{(error.strerror or str(error)).lower()}", excerpt=command.at.excerpt())
+    told, hint = of_the_system(error)
+    return BuildFailed(told, excerpt=command.at.excerpt(), hint=hint)
 
 
 def failure(command: Command, argv: list[str], failed: RunFailed) -> BuildFailed:

@@ -129,7 +129,8 @@ Text = Callable[[str], str]
 
 
 def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _Maker:
-    """Files of the context, a stage or an image. They are copied: what is written to them is gone afterwards."""
+    """Files of the context, a stage or an image. They are copied: what is written to them is gone afterwards. What is
+    only read is mounted as it lies there, when it is root's already: a context's files are, whoever has them."""
     tree, ignore = job.context.tree, job.context.ignore
     if mount.source_stage:
         tree, ignore = transfer.source_files(job, mount.source_stage, others)
@@ -138,8 +139,9 @@ def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _M
     readonly = mount.readonly is not False
 
     def make(stack: ExitStack) -> list[MountPlan]:
-        direct = tree.plain and readonly and not ignore.rules
-        path = tree.layers[0].joinpath(*piece.parts) if direct else _copied(stack, job.scratch, piece)
+        there = tree.layers[0].joinpath(*piece.parts)
+        direct = tree.plain and readonly and not ignore.rules and _is_roots(there)
+        path = there if direct else _copied(stack, job.scratch, piece)
         return [MountPlan("bind", target, source=str(path), readonly=readonly)]
 
     return _Maker(["bind", target, readonly, copying.checksum([piece], owners=not tree.plain)], make)
@@ -150,6 +152,17 @@ def _one(tree: Tree, source: str, ignore: Ignore) -> copying.Piece:
     if len(pieces) != 1:
         raise MinidockError(f"{source}: {len(pieces)} files", hint="the source of a mount is one file or directory")
     return pieces[0]
+
+
+def _is_roots(path: Path) -> bool:
+    """Whether all of it is root's, as a container with the host's users sees it."""
+
+    def of_root(one: str | Path) -> bool:
+        facts = os.lstat(one)
+        return facts.st_uid == facts.st_gid == 0
+
+    below = (os.path.join(at, name) for at, folders, names in os.walk(path) for name in (*folders, *names))
+    return of_root(path) and all(map(of_root, below))
 
 
 def _copied(stack: ExitStack, scratch: Path, piece: copying.Piece) -> Path:

@@ -20,7 +20,7 @@ import click
 
 from .. import __version__
 from ..errors import MinidockError
-from .commands import Complaint, Entry, Noun, told
+from .commands import Complaint, Entry, Noun, from_system, told
 from .context import Settings
 from .flags import boolean, many, refused, text
 
@@ -115,6 +115,16 @@ class App(Noun):
         super().__init__("minidock", "A container engine you can read", TOP)
         self.flags = GLOBAL_FLAGS
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """`build prune` is what many type for `builder prune`: it is that, unless a context is called so."""
+        if args[:2] == ["build", "prune"] and not os.path.lexists("prune"):
+            from .build import prune
+
+            return "build prune", prune, args[2:]
+        return super().resolve_command(ctx, args)
+
     def wants_more(self, values: Mapping[str, Any], rest: Sequence[str]) -> bool:
         return bool(rest) or values["version"]
 
@@ -174,9 +184,7 @@ def _tell(error: Exception) -> int:
         # 125 is for `run` and `create`, and for flags that can't be read: both come as a Complaint.
         return error.exit_code if error.exit_code in (126, 127) else 1
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename is not None else ""
-        hint = " (minidock needs root: try it with sudo)" if isinstance(error, PermissionError) and os.geteuid() else ""
-        print(f"Error: {where}{error.strerror.lower()}{hint}", file=sys.stderr)
+        print(told(from_system(error)), file=sys.stderr)
         return 1
     print(
         f"Error: a mistake in minidock itself: {type(error).__name__}: {error} (minidock -D ... shows where)",

@@ -233,7 +233,7 @@ def _check(request: BuildRequest) -> None:
         boolean("force", "f", "Do not prompt for confirmation"),
         value("keep-storage", "", "Amount of disk space to keep for cache", "bytes", size, default=0),
     ],
-    aliases=("minidock builder prune",),
+    aliases=("minidock builder prune", "minidock build prune"),
     examples="""
         minidock builder prune -f
         minidock builder prune -af --filter until=24h

@@ -6,12 +6,13 @@ verb's module when it is used: `minidock ps` never reads the code of `run`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 import click
 
-from ..errors import CommandNotExecutable, CommandNotFound, MinidockError, UsageError
+from ..errors import CommandNotExecutable, CommandNotFound, MinidockError, UsageError, of_the_system
 from .flags import Flag, parse
 
 UNLIMITED = 1 << 30
@@ -101,6 +102,12 @@ class Verb(click.Command):
             if not self.runs:
                 raise
             raise complaint(error) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not (self.runs and error.strerror):
+                raise
+            raise complaint(from_system(error)) from error
 
     def get_help(self, ctx: click.Context) -> str:
         from .help import verb_help
@@ -121,6 +128,14 @@ def told(error: MinidockError) -> str:
 def one_line(error: MinidockError) -> str:
     """The same behind somebody's name, `minidock: …`: only another's error says whose it is."""
     return told(error).removeprefix(MinidockError.lead)
+
+
+def from_system(error: OSError) -> MinidockError:
+    """The system's own error as one of ours, with what to do about it."""
+    message, hint = of_the_system(error)
+    if isinstance(error, PermissionError) and os.geteuid():
+        hint = "minidock needs root: try it with sudo"
+    return MinidockError(message, hint=hint)
 
 
 def complaint(error: MinidockError) -> Complaint:

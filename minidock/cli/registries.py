@@ -108,7 +108,7 @@ def _lacks_tag(name: str) -> bool:
     """Has it neither tag nor digest? What isn't a name at all is told by the engine, without a word before."""
     import re
 
-    return re.fullmatch(r"[^A-Z@]*", name) is not None and ":" not in name.rpartition("/")[2] and bool(name)
+    return re.fullmatch(r"[^A-Z@/]+(/[^A-Z@/]+)*", name) is not None and ":" not in name.rpartition("/")[2]
 
 
 def _display(quiet: bool) -> Callable[[Progress], None]:

@@ -17,7 +17,7 @@ import msgspec
 
 from minidock.build import entitlements, grammar, lint, named, parallel, stages
 from minidock.build.cache import Cache, of_image
-from minidock.build.context import Context, open_context
+from minidock.build.context import Context, open_context, without
 from minidock.build.failures import shown
 from minidock.build.solve import Job
 from minidock.build.stages import PREDEFINED, Plan
@@ -60,7 +60,7 @@ def build(
     store = ImageStore(layout)
     with _tidied(layout), store.bringing_in(), workplace(store) as place, agents(request.ssh, place) as ssh:
         (place / "scratch").mkdir()
-        context = loaded(request, stdin, place / "scratch", tell)
+        context = without(loaded(request, stdin, place / "scratch", tell), layout.root)
         file = grammar.parse(context.dockerfile, context.name)
         program = stages.program(file)
         findings = _findings(file, program, context, request)

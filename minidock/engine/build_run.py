@@ -30,6 +30,7 @@ from minidock.engine.record import Record, Records
 from minidock.engine.start import start
 from minidock.engine.stop import await_end, send
 from minidock.engine.userns import IdMaps
+from minidock.engine.volume_mounts import SHIFTED
 from minidock.errors import ContainerNotFound, NotRunning
 from minidock.image.store import Layer
 from minidock.kernel import user
@@ -172,7 +173,11 @@ def _point(layout: Layout, container_id: str, number: int, plan: MountPlan, maps
         os.chown(source, *_outside(plan, maps))
     readonly = plan.readonly or plan.kind == "secret"
     kind = "tmpfs" if plan.kind == "tmpfs" else "bind"
-    return MountPoint(type=kind, source=source, destination=plan.target, rw=not readonly, propagation="rprivate")
+    # What is bound lies on disk as an image's files do, with the numbers that the container's users have inside.
+    mode = SHIFTED if maps and plan.kind == "bind" else ""
+    return MountPoint(
+        type=kind, source=source, destination=plan.target, mode=mode, rw=not readonly, propagation="rprivate"
+    )
 
 
 def _outside(plan: MountPlan, maps: IdMaps | None) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
 from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
 from minidock.model.network import EndpointSettings
-from minidock.network import addresses, attachment, connection, names, ports, store
+from minidock.network import addresses, attachment, config_only, connection, names, ports, store
 from minidock.network.addresses import Published
 from minidock.network.subnets import Network
 from minidock.paths import Layout
@@ -61,6 +61,7 @@ def _join(layout: Layout, record: Record, changed: Record, found: Network, asked
 
 
 def _check_connect(record: Record, found: Network) -> None:
+    config_only.check_joining(found)
     mode = record.host_config.network_mode
     if mode == "host" or mode.startswith("container:"):
         raise Conflict(

@@ -17,7 +17,7 @@ from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive
 from minidock.errors import Conflict, NetworkNotFound, UsageError
 from minidock.model.network import EndpointSettings, NetworkRequest
-from minidock.network import addresses, endpoint, store
+from minidock.network import addresses, config_only, endpoint, store
 from minidock.network.subnets import Network
 from minidock.network.teardown import remove as remove_network
 from minidock.paths import Layout
@@ -182,6 +182,7 @@ def remove(layout: Layout, ref: str, *, force: bool) -> None:
             f"error while removing network: network {found.name} id {found.id} has active endpoints",
             hint=f"minidock network inspect {found.name} shows the containers on it",
         )
+    config_only.check_removing(layout, found)
     remove_network(layout, found)
     tell(layout, found, "destroy")
 
@@ -193,6 +194,8 @@ def prune(layout: Layout, filters: Filters) -> list[str]:
     removed = []
     for found in store.ls(layout):
         if found.name in store.PREDEFINED or found.name in used or addresses.peek(layout, found.name):
+            continue
+        if found.asked and found.asked.config_only:  # no container is ever on it: it is kept, as by Docker
             continue
         if _fits(found, filters, used):
             remove(layout, found.name, force=True)

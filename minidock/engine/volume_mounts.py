@@ -13,6 +13,9 @@ from minidock.model.host import MountRequest
 from minidock.model.state import MountPoint
 from minidock.spec import Mount
 
+SHIFTED = "as in its user namespace"
+"""The mode of a mount point whose files have the numbers that the container's own users have inside (a build's)."""
+
 
 def oci_mounts(record: Record, user: tuple[int, int]) -> list[Mount]:
     """The container's mounts in config.json's form, parents before what lies below them. `user` is who the container's
@@ -32,6 +35,8 @@ def oci_mount(point: MountPoint, record: Record, user: tuple[int, int] = (0, 0))
         words += [f"mode={options.mode:o}"] if options and options.mode else []
         return _tmpfs(point.destination, [*words, *([] if point.rw else ["ro"])])
     source, words = point.source, _words(point, request, record)
+    if point.mode == SHIFTED:
+        return Mount(point.destination, "bind", source, [*words, "idmap"])
     if not _is_shifted(point):
         return Mount(destination=point.destination, type="bind", source=source, options=words)
     ids = userns.whose(userns.maps(record), source, user)

@@ -38,10 +38,12 @@ def create(layout: Layout, name: str, driver: str, options: dict[str, str], labe
     check_name(name)
     if driver not in ("", "local"):
         raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-    check_options(name, options)
     with _changing(layout):
         found = find(layout, name)
-        return found or _write(layout, name, options, labels)
+        if found:  # whatever is asked for: as Docker does
+            return found
+        check_options(name, options)
+        return _write(layout, name, options, labels)
 
 
 def ensure(layout: Layout, name: str, options: dict[str, str], labels: dict[str, str], *, anonymous: bool) -> bool:

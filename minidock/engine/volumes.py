@@ -72,9 +72,13 @@ def plan(layout: Layout, record: Record) -> Planned:
     inherited: list[MountRequest] = []
     for words in host.volumes_from:
         _inherit(layout, words, points, inherited)
-    for destination in map(os.path.normpath, host.tmpfs):
+    tmpfs = set(map(os.path.normpath, host.tmpfs))
+    for destination in tmpfs:
         points.pop(destination, None)
     own: set[str] = set()
+    for bind in host.binds:
+        if (place := os.path.normpath(bind.split(":")[1])) in tmpfs:
+            raise UsageError(f"Duplicate mount point: {place}")
     for point in _asked(layout, host):
         if point.destination in own:
             raise UsageError(f"Duplicate mount point: {point.destination}")

@@ -26,6 +26,8 @@ BELONGS = (
 )
 """Group → what it is for, and the API's member that it would be in."""
 
+FOR = {"volume": "volume", "bind": "directory or file of the host"}
+
 
 def check_mode(word: str, kind: str, options: str) -> None:
     """Options of -v: known ones, one of each group, and those that fit the kind."""
@@ -41,7 +43,8 @@ def check_mode(word: str, kind: str, options: str) -> None:
         if group in groups and kind != allowed:
             raise UsageError(
                 f"invalid volume specification: '{word}': invalid mount config for type \"{kind}\": "
-                f"field {member} must not be specified"
+                f"field {member} must not be specified",
+                hint=f"{options} holds what only a {FOR[allowed]} can have",
             )
 
 

@@ -18,6 +18,7 @@ from minidock import files
 from minidock.errors import Conflict, MinidockError, UsageError
 from minidock.network import names, subnets
 from minidock.network.arithmetic import contains, is_address, number, text
+from minidock.network.ipam import usable
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 from minidock.steps import Live, Step
@@ -126,7 +127,8 @@ def asked_address(network: Network, claims: list[Claim], address: str, *, six: b
     subnet, gateway = (network.subnet6, network.gateway6) if six else (network.subnet, network.gateway)
     if network.name == "bridge":
         raise UsageError("user specified IP address is supported on user defined networks only")
-    pools = [pool.subnet for pool in (network.asked.pools if network.asked else [])]
+    asked_pools = network.asked.pools if network.asked else []
+    pools = [pool.subnet for pool in asked_pools]
     if six and not subnet and any(":" in pool for pool in pools):
         return ""
     if not subnet or subnet not in pools:
@@ -138,7 +140,10 @@ def asked_address(network: Network, claims: list[Claim], address: str, *, six: b
     if not contains(subnet, address):
         raise UsageError(f"Invalid address {address}: It does not belong to any of this network's subnets")
     address = text(number(address), address)
-    if address == gateway or address in {claim.address6 if six else claim.address for claim in claims}:
+    aside = [each for pool in asked_pools for each in pool.auxiliary_addresses.values()]
+    others = {number(each) for each in aside if (":" in each) == six}
+    taken = {claim.address6 if six else claim.address for claim in claims}
+    if address == gateway or address in taken or number(address) in others or number(address) not in usable(subnet):
         raise Conflict("Address already in use")
     return address
 

@@ -23,7 +23,7 @@ from minidock.kernel.veth import CreateVeth
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig, PortBinding
 from minidock.model.network import EndpointSettings
-from minidock.network import addresses, endpoint, names, ports, store, subnets
+from minidock.network import addresses, config_only, endpoint, names, ports, store, subnets
 from minidock.network.addresses import Claim, Published
 from minidock.network.endpoint import Endpoint
 from minidock.network.names import AnswerNames
@@ -143,8 +143,7 @@ def _network(layout: Layout, name: str, *, dry_run: bool) -> Network:
     if name == "bridge":
         return subnets.default_network(layout, dry_run=dry_run)
     network = store.find(layout, name)
-    if network.asked is not None and network.asked.config_only:
-        raise UsageError(f"cannot attach container to configuration-only network {network.name}")
+    config_only.check_joining(network)
     if not dry_run:
         subnets.ready(layout, network)
     return network

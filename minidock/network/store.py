@@ -14,8 +14,8 @@ from minidock.digests import hex_digest
 from minidock.errors import Conflict, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
 from minidock.kernel import link, macvlan, vlan
 from minidock.model.network import IpamPool, NetworkRequest
-from minidock.network import options, subnets
-from minidock.network.arithmetic import contains, is_subnet, number, overlap, span, text
+from minidock.network import config_only, ipam, options, subnets
+from minidock.network.arithmetic import contains, overlap
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 
@@ -80,11 +80,12 @@ def draft(layout: Layout, asked: NetworkRequest) -> Network:
 
 def _sound(layout: Layout, asked: NetworkRequest) -> tuple[NetworkRequest, list[IpamPool]]:
     _check_name(layout, asked.name)
-    asked = _completed(layout, asked)
+    config_only.check(asked)
+    asked = config_only.completed(layout, asked)
     _check_driver(asked)
     if asked.driver == "bridge":
         options.check(asked.options)
-    return asked, [_checked(pool) for pool in asked.pools]
+    return asked, [ipam.checked(pool) for pool in asked.pools]
 
 
 def _check_name(layout: Layout, name: str) -> None:
@@ -98,39 +99,17 @@ def _check_name(layout: Layout, name: str) -> None:
         raise Conflict(f"network with name {name} already exists")
 
 
-def _completed(layout: Layout, asked: NetworkRequest) -> NetworkRequest:
-    """--config-from: what a configuration-only network says about addresses, options and labels."""
-    import msgspec
-
-    if not asked.config_from:
-        return asked
-    source = find(layout, asked.config_from).asked
-    if source is None or not source.config_only:
-        raise UsageError(f'configuration network "{asked.config_from}" is not a configuration network')
-    if asked.pools or asked.options or asked.labels:
-        raise UsageError("network driver options are not supported. Network configuration comes from another network")
-    return msgspec.structs.replace(
-        asked,
-        pools=source.pools,
-        options=source.options,
-        labels=source.labels,
-        internal=asked.internal or source.internal,
-        enable_ipv6=asked.enable_ipv6 or source.enable_ipv6,
-        ipam_options=source.ipam_options,
-    )
-
-
 def _check_driver(asked: NetworkRequest) -> None:
     if asked.driver in ("host", "null"):
         raise UsageError(f'only one instance of "{asked.driver}" network is allowed')
     if asked.ingress:
         raise UsageError("Ingress network can only be global scope network")
-    if asked.scope == "swarm" or asked.driver == "overlay":
+    if asked.scope == "swarm" and asked.driver != "overlay":
+        raise Unsupported("cannot create a swarm scoped network when swarm is not active")
+    if asked.scope not in ("", "local") or asked.driver == "overlay":
         raise Unsupported(
             "This node is not a swarm manager. "
             'Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
-            if asked.driver == "overlay"
-            else "cannot create a swarm scoped network when swarm is not active"
         )
     if asked.driver not in ("bridge", *VLANS):
         raise NotFound(f'plugin "{asked.driver}" not found')
@@ -146,30 +125,21 @@ def _check_driver(asked: NetworkRequest) -> None:
             )
 
 
-def _checked(pool: IpamPool) -> IpamPool:
-    if pool.subnet and not is_subnet(pool.subnet):
-        raise UsageError(f"Invalid subnet {pool.subnet} : invalid CIDR address: {pool.subnet}")
-    if pool.subnet:
-        first, _ = span(pool.subnet)
-        if first != number(pool.subnet.partition("/")[0]):
-            prefix = pool.subnet.partition("/")[2]
-            like = text(first, pool.subnet)
-            raise UsageError(f"invalid subnet {pool.subnet}: it should be {like}/{prefix}")
-    return pool
-
-
 def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Network:
     four = [pool for pool in pools if pool.subnet and ":" not in pool.subnet]
     six = [pool for pool in pools if ":" in pool.subnet]
     if len(four) > 1 or len(six) > 1:
         raise UsageError(f"{asked.driver} driver doesn't support multiple subnets")
-    own = [found.subnet for found in subnets.everything(layout) if found.subnet]
-    if any(overlap(pool.subnet, other) for pool in four for other in own):
+    known = subnets.everything(layout)
+    own = [found.subnet for found in known if found.subnet]
+    others = [*own, *(found.subnet6 for found in known if found.subnet6)]
+    wanted = [] if asked.config_only else [*four, *(six if asked.enable_ipv6 else [])]
+    if any(overlap(pool.subnet, other) for pool in wanted for other in others):
         raise Conflict("Pool overlaps with other one on this address space")
     identity = os.urandom(32).hex()
     created = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}.{time.time_ns() % 10**9:09d}Z"
     if asked.config_only:
-        return Network(asked.name, "", "", "", driver=asked.driver, id=identity, created=created, asked=asked)
+        return Network(asked.name, "", "", "", driver="null", id=identity, created=created, asked=asked)
     subnet = four[0].subnet if four else subnets.free_subnet(layout, own=own)
     subnet6 = (six[0].subnet if six else _local_subnet(layout)) if asked.enable_ipv6 else ""
     parent, parent_made = _parent(layout, asked, identity) if asked.driver in VLANS else ("", False)
@@ -177,7 +147,7 @@ def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Netwo
     if bridge and link.index_of(bridge) and "com.docker.network.bridge.name" in asked.options:
         raise Conflict(f"the interface {bridge} is there already, and not this network's")
     mtu = asked.options.get("com.docker.network.driver.mtu", "")
-    gateway = (four[0].gateway if four else "") or subnets.first_of(subnet)
+    gateway, gateway6 = _gateway(subnet, four), _gateway(subnet6, six)
     return Network(
         asked.name,
         subnet,
@@ -188,11 +158,21 @@ def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Netwo
         id=identity,
         created=created,
         subnet6=subnet6,
-        gateway6=((six[0].gateway if six else "") or subnets.first_of(subnet6)) if subnet6 else "",
+        gateway6=gateway6,
         parent=parent,
         parent_made=parent_made,
         asked=asked,
     )
+
+
+def _gateway(subnet: str, pools: list[IpamPool]) -> str:
+    """The network's address in the subnet; empty without one. Raises Conflict, also for auxiliary addresses."""
+    if not subnet:
+        return ""
+    pool = pools[0] if pools else None
+    gateway = ipam.gateway(subnet, pool)
+    ipam.auxiliary(subnet, gateway, pool)
+    return gateway
 
 
 def _parent(layout: Layout, asked: NetworkRequest, identity: str) -> tuple[str, bool]:

@@ -79,7 +79,27 @@ RUN --mount=target=/ctx ! test -e /ctx/ignored.log
     assert shell(minidock, "ls -d /ctx /rw /m /a /scratch 2>/dev/null || true") == ""
 
 
+def test_what_is_bound_of_a_context_is_roots(build: Build, minidock: Minidock, tmp_path: Path) -> None:
+    """As what is copied is: a program that looks at owners (git does) sees the same in every build."""
+    (tmp_path / "context" / "of-mine").write_text("")
+    os.chown(tmp_path / "context" / "of-mine", 1000, 1000)
+    build("FROM busybox\nRUN --mount=target=/c stat -c '%u %g' /c /c/of-mine > /seen\n")
+    assert shell(minidock, "cat /seen") == "0 0\n0 0\n"
+
+
 # COPY and ADD
+
+
+def test_an_instance_in_its_own_context_is_no_part_of_it(
+    minidock: Minidock, tmp_path: Path, busybox_image: Path
+) -> None:
+    """It would be copied into itself for ever."""
+    minidock("load", "-q", "-i", str(busybox_image), check=True)
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY . /c\nRUN --mount=target=/m,rw ls /c /m > /seen\n")
+    assert minidock.layout.root.parent == tmp_path
+    minidock("build", "-t", "out", str(tmp_path), check=True)
+    seen = shell(minidock, "cat /seen").split()
+    assert "Dockerfile" in seen and minidock.layout.root.name not in seen
 
 
 def test_copy_parents_exclude_link_chmod(build: Build, minidock: Minidock) -> None:

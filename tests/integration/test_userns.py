@@ -235,16 +235,22 @@ def test_a_start_that_fails_leaves_nothing(remapped: Minidock) -> None:
 
 def test_builds_are_remapped(remapped: Minidock, tmp_path: Path) -> None:
     """RUN's root is nobody on the host; in the layers owners are the image's own, as without."""
-    (tmp_path / "hello").write_text("hello")
-    (tmp_path / "Dockerfile").write_text(
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "hello").write_text("hello")
+    (context / "Dockerfile").write_text(
         "FROM busybox\nCOPY --chown=5:6 hello /h\nRUN cat /proc/self/uid_map > /map; touch /root-s; chown 7:8 /h\n"
         "RUN --mount=type=secret,id=s cat /run/secrets/s > /dev/null && touch /read\n"
         "RUN --mount=type=cache,target=/c touch /c/x && touch /cached\n"
+        "RUN --mount=target=/w,rw touch /w/x && stat -c '%n %u %g' /w/hello /w/x > /bound\n"
+        "RUN --mount=target=/w stat -c '%n %u %g' /w/hello >> /bound\n"
     )
+    os.chown(context / "hello", 1000, 1000)  # whoever has a context, to a RUN it is root's
     (tmp_path / "secret").write_text("s")
-    remapped("build", "-t", "out", "--secret", f"id=s,src={tmp_path / 'secret'}", str(tmp_path), check=True)
+    remapped("build", "-t", "out", "--secret", f"id=s,src={tmp_path / 'secret'}", str(context), check=True)
     told = inside(remapped, "out", "stat", "-c", "%n %u %g", "/h", "/root-s", "/read", "/cached")
     assert told == "/h 7 8\n/root-s 0 0\n/read 0 0\n/cached 0 0\n"
+    assert inside(remapped, "out", "cat", "/bound") == "/w/hello 0 0\n/w/x 0 0\n/w/hello 0 0\n"
     assert inside(remapped, "out", "cat", "/map").split() == ["0", str(FIRST), str(COUNT)]
 
 

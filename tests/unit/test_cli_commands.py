@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -136,6 +137,27 @@ def test_what_run_cannot_do(engine: Engine, error: MinidockError, code: int, mes
     result = minidock("run", "busybox")
     assert (result.exit_code, result.stderr, result.stdout) == (code, message + HELP, "")
     assert "remove" not in engine.names()
+
+
+def test_a_full_disk_is_told_with_what_to_do(engine: Engine) -> None:
+    """`run` ends with 125, the others with 1; the system's own word, the place, and a way out."""
+    engine.answers["start_attached"] = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    engine.answers["tag"] = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/y")
+    way_out = "(minidock system df shows what takes the room, minidock system prune gives some back)"
+    result = minidock("run", "busybox")
+    assert (result.exit_code, result.stderr) == (125, f"minidock: no space left on device {way_out}{HELP}")
+    result = minidock("tag", "a", "b")
+    assert (result.exit_code, result.stderr) == (1, f"Error: /x/y: no space left on device {way_out}\n")
+
+
+def test_build_prune_is_builder_prune(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine.answers["prune_build_cache"] = ([], 0)
+    assert minidock("build", "prune", "-af").output == "Total reclaimed space: 0B\n"
+    assert engine.names() == ["prune_build_cache"]
+    (tmp_path / "prune").mkdir()  # a context that is called so is one
+    assert minidock("build", "prune", "-af").exit_code == 125
+    assert engine.names() == ["prune_build_cache"]
 
 
 def test_a_container_that_never_started_is_removed_with_rm(engine: Engine) -> None:

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidock import network
-from minidock.errors import MinidockError, NetworkNotFound, PortInUse, Unsupported, UsageError
+from minidock.errors import Conflict, MinidockError, NetworkNotFound, PortInUse, Unsupported, UsageError
 from minidock.kernel.link import mac_bytes
 from minidock.kernel.netlink import NLA_F_NESTED, attribute, attributes, nested
 from minidock.kernel.nft import HOOK_FORWARD, Chain
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig, PortBinding
-from minidock.model.network import EndpointSettings
-from minidock.network import endpoint, firewall, nat, ports, reserve, subnets
+from minidock.model.network import EndpointSettings, IpamPool
+from minidock.network import endpoint, firewall, ipam, nat, ports, reserve, subnets
 from minidock.network.addresses import Claim, Published, free_address
 from minidock.network.arithmetic import overlap, span
 from minidock.network.subnets import Network
@@ -49,6 +49,41 @@ def test_modes_without_a_network_of_their_own(layout: Layout) -> None:
     assert planned(layout, network_mode=f"container:{CONTAINER}") == network.Attachment()
     disabled = network.plan(layout, CONTAINER, ContainerConfig(network_disabled=True), HostConfig(), {}, dry_run=True)
     assert list(disabled.endpoints) == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("subnet", "pool", "gateway"),
+    [
+        ("10.1.0.0/24", IpamPool(), "10.1.0.1"),
+        ("10.1.0.0/24", IpamPool(gateway="10.1.0.9"), "10.1.0.9"),
+        ("10.1.0.0/24", IpamPool(ip_range="10.1.0.64/26"), "10.1.0.64"),
+        ("10.1.0.0/24", IpamPool(ip_range="10.1.0.0/26"), "10.1.0.1"),
+        ("10.1.0.0/24", IpamPool(ip_range="10.1.0.0/16"), "10.1.0.1"),
+        ("fd00:1::/64", IpamPool(ip_range="fd00:1::100/120"), "fd00:1::100"),
+        ("10.1.0.0/30", IpamPool(gateway="10.1.0.3"), None),  # the broadcast
+        ("10.1.0.0/24", IpamPool(gateway="10.1.0.0"), None),  # the subnet itself
+        ("10.1.0.0/31", IpamPool(), None),
+        ("fd00:1::/64", IpamPool(gateway="fd00:1::"), None),
+    ],
+)
+def test_a_networks_own_address(subnet: str, pool: IpamPool, gateway: str | None) -> None:
+    if gateway is not None:
+        assert ipam.gateway(subnet, pool) == gateway
+        return
+    with pytest.raises(Conflict, match="failed to allocate gateway"):
+        ipam.gateway(subnet, pool)
+
+
+@pytest.mark.parametrize("pool", [
+    IpamPool("10.1.0.0/24", gateway="10.2.0.1"),
+    IpamPool("10.1.0.0/24", gateway="nonsense"),
+    IpamPool("10.1.0.0/24", ip_range="nonsense"),
+    IpamPool("10.1.0.0/24", ip_range="10.2.0.0/24"),
+    IpamPool("10.1.0.0/24", auxiliary_addresses={"a": "fd00::1"}),
+])  # fmt: skip
+def test_pools_that_a_client_of_the_api_can_send(pool: IpamPool) -> None:
+    with pytest.raises(UsageError, match="no matching subnet for"):
+        ipam.checked(pool)
 
 
 def test_what_cannot_be_is_refused(layout: Layout) -> None:

@@ -24,6 +24,42 @@ docker network inspect -f '{{.ConfigOnly}} {{json .ConfigFrom}} {{json .IPAM.Con
 docker run --rm --network $C busybox ip -o addr show eth0 | grep -o 'inet [^ ]*'
 docker network rm $C $C-conf
 
+### network-config-only: what such networks can't have, who they are for, and that they stay while one was made of them
+docker network create --config-only --internal $C; docker network create --config-only --scope local $C
+docker network create --config-only --subnet 10.205.20.0/24 $C-conf >/dev/null
+docker network create --config-only --config-from $C-conf $C
+docker network create --config-from $C-conf --label a=b $C; docker network create --config-from $C-conf -o a=b $C
+docker network create --config-from nosuch $C
+docker network ls --filter name=$C --format '{{.Name}} {{.Driver}}'
+docker run --rm --network $C-conf busybox true
+docker run -d --name $C busybox sleep 100 >/dev/null; docker network connect $C-conf $C; docker rm -f $C >/dev/null
+docker network create --config-from $C-conf $C >/dev/null
+docker network create --config-from $C $C-two
+docker network rm $C-conf; docker network rm $C
+docker network prune -f --filter label!=nobody | grep -c $C-conf; docker network rm $C-conf
+
+### network-create-no-room: pools of both families that meet others, and addresses that nobody can have
+docker network create --subnet 10.205.21.0/24 --gateway 10.205.21.0 $C
+docker network create --subnet 10.205.21.0/24 --gateway 10.205.21.255 $C
+docker network create --subnet 10.205.21.0/31 $C; docker network create --subnet 10.205.21.0/32 $C
+docker network create --subnet 10.205.21.0/24 --gateway 10.205.21.9 --aux-address a=10.205.21.9 $C
+docker network create --subnet 10.205.21.0/24 --aux-address a=10.205.21.1 $C
+docker network create --subnet 10.205.21.0/24 --aux-address a=10.205.21.7 --aux-address b=10.205.21.255 $C
+docker network create --ipv6 --subnet 10.205.21.0/24 --subnet fd00:77:5::/64 --gateway fd00:77:5:: $C | grep -c .
+docker network create --ipv6 --subnet 10.205.21.0/24 --subnet fd00:77:5::/64 $C >/dev/null
+docker network create --ipv6 --subnet 10.205.24.0/24 --subnet fd00:77:5::/64 $C-2
+docker network create --ipv6 --subnet 10.205.24.0/24 --subnet fd00:77::/32 $C-2
+docker network create --scope nosuch $C-2
+docker network rm $C
+
+### network-ip-range: the gateway is its first address, and what was kept back no container gets
+docker network create --subnet 10.205.22.0/24 --ip-range 10.205.22.64/26 --aux-address a=10.205.22.66 --aux-address b=10.205.22.5 $C >/dev/null
+docker run --rm --network $C busybox ip route
+for last in 0 1 5 64 66 127 255; do
+    echo $last; docker run --rm --network $C --ip 10.205.22.$last busybox true
+done
+docker network rm $C
+
 ### network-create-bad-driver: no such driver, or one that there is only one of
 # dockerd looks for a plugin for fifteen seconds: for both at once
 docker network create -d nosuch $C 2>driver & docker network create --ipam-driver nosuch $C 2>ipam; wait; cat driver ipam >&2

@@ -3,6 +3,7 @@
 ### volume-create: made, told, made again
 docker volume create $C
 docker volume create $C
+docker volume create -o type=tmpfs $C
 docker volume ls -q --filter name=$C
 docker volume rm $C
 
@@ -25,6 +26,10 @@ docker volume create -o device=/x $C
 docker volume create -d nosuch $C
 docker volume create --name $C other
 docker volume create --nosuch
+
+### volume-and-tmpfs: not both at one place
+docker run --rm -v $C:/x --tmpfs /x busybox true
+docker run --rm -v /tmp:/x/ --tmpfs /x busybox true
 
 ### volume-ls: the table and templates
 docker volume create --label kind=$C $C >/dev/null
