@@ -107,13 +107,15 @@ def _namespaces(rows: Sequence[Row]) -> str:
     if not spawned:
         return ""
     own = {*spawned[0]["kinds"], *(["cgroup"] if _find(rows, "NewCgroupNamespace") else [])}
-    own |= {step["kind"] for step in _find(rows, "JoinNamespace")}
     own |= {"user"} if _find(rows, "MapIds") else set()
+    born = spawned[0]  # in these, before its own steps begin: nobody can join a pid namespace, only be born there
+    joined = {*born["paths"], *(["pid"] if born["pid_path"] else []), *(["user"] if born["user_path"] else [])}
+    joined |= {step["kind"] for step in _find(rows, "JoinNamespace")}
     parts = [_box(0, 0, WIDTH, 268, "host"), _text(20, 28, "the host", "name")]
     for n, (kind, meaning) in enumerate(NAMESPACES.items()):
         x, y = 20 + (n % 4) * 262, 46 + (n // 4) * 106
-        kind_of_box = "inside" if kind in own else "shared"
-        parts.append(_box(x, y, 250, 92, kind_of_box, kind, meaning, "its own" if kind in own else "the host's"))
+        whose = "its own" if kind in own else "joined: a container's" if kind in joined else "the host's"
+        parts.append(_box(x, y, 250, 92, "shared" if whose == "the host's" else "inside", kind, meaning, whose))
     return _svg(268, *parts, label="namespaces of the container")
 
 

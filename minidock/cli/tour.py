@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def stops() -> Iterator[Stop]:
                 path=f"{file.relative_to(PACKAGE)}",
                 sentence=" ".join(idea.split("\n\n")[0].split()),
                 man=list(dict.fromkeys(re.findall(r"[a-z0-9_-]+\([2578]\)", text))),
-                demo=f"python -m minidock.{name.replace('/', '.')}" if "\ndef demo()" in text else "",
+                demo=f"{sys.executable} -m minidock.{name.replace('/', '.')}" if "\ndef demo()" in text else "",
             )
 
 

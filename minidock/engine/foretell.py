@@ -5,7 +5,6 @@ What can't be known without doing it stays a comment: an id that is made by lot,
 
 from __future__ import annotations
 
-import os
 import shlex
 from types import CodeType
 from typing import ClassVar
@@ -69,6 +68,19 @@ class Kill(Step, frozen=True):
         return f"kill -KILL {self.shim} {self.pid}\nwhile [ -e /proc/{self.pid} ]; do sleep 0.1; done"
 
 
+class KillFirst(Step, frozen=True):
+    """With the first process all others of its pid namespace go."""
+
+    pid: int
+    man: ClassVar[str] = "kill(2)"
+
+    def describe(self) -> str:
+        return f"kill the container's first process, {self.pid}"
+
+    def shell(self) -> str:
+        return f"kill -KILL {self.pid}"
+
+
 class Forget(Step, frozen=True):
     """What lies on disk of a container. The record goes before the name, so that a removal can be repeated."""
 
@@ -110,14 +122,14 @@ def removal(layout: Layout, ref: str, *, force: bool) -> Foretold:
     except FileNotFoundError:
         journal = []
     steps += [TakeBack(step) for step in reversed(journal)]
-    steps.append(Forget([str(path) for path in _files(layout, record)]))
+    steps.append(forget(layout, record))
     return Foretold([("on the host", steps)], _script(f"minidock rm {'-f ' if force else ''}{ref}", steps))
 
 
-def _files(layout: Layout, record: Record) -> list[os.PathLike[str]]:
+def forget(layout: Layout, record: Record) -> Forget:
     records = Records(layout)
-    directory = layout.container(record.id)
-    return [layout.container_run(record.id), records.path(record.id), directory, records.names / record.name]
+    paths = [layout.container_run(record.id), records.path(record.id), layout.container(record.id)]
+    return Forget([str(path) for path in [*paths, records.names / record.name]])
 
 
 def _parent(pid: int) -> int:

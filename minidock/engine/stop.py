@@ -11,6 +11,7 @@ import os
 import select
 import signal as signals
 import socket
+import time
 from collections.abc import Iterator
 
 from minidock.engine import events, policy
@@ -186,12 +187,26 @@ def remove(
             )
         record = policy.stopped_by_hand(layout, record.id)
         with ending(layout, record):
-            with contextlib.suppress(NotRunning):
-                send(layout, record, signals.SIGKILL)
-            await_end(record, DEFAULT_TIMEOUT)
+            with _telling_of_the_kill(record, narrator):
+                with contextlib.suppress(NotRunning):
+                    send(layout, record, signals.SIGKILL)
+                await_end(record, DEFAULT_TIMEOUT)
             _remove(layout, records, record, volumes, narrator)
     else:
         _remove(layout, records, record, volumes, narrator)
+
+
+@contextlib.contextmanager
+def _telling_of_the_kill(record: Record, narrator: Narrator) -> Iterator[None]:
+    if narrator is SILENT or not record.state.pid:
+        yield
+        return
+    from minidock.engine import foretell
+
+    step, begun = foretell.KillFirst(record.state.pid), time.perf_counter()
+    narrator.started(step)
+    yield
+    narrator.done(step, time.perf_counter() - begun)
 
 
 def _remove(layout: Layout, records: Records, record: Record, volumes: bool, narrator: Narrator) -> None:
@@ -205,4 +220,16 @@ def _remove(layout: Layout, records: Records, record: Record, volumes: bool, nar
             from minidock.engine.volumes import remove_anonymous
 
             remove_anonymous(layout, record)
-        remove_files(layout, record)
+        if narrator is SILENT:
+            remove_files(layout, record)
+        else:
+            _forget_aloud(layout, record, narrator)
+
+
+def _forget_aloud(layout: Layout, record: Record, narrator: Narrator) -> None:
+    from minidock.engine import foretell
+
+    step, begun = foretell.forget(layout, record), time.perf_counter()
+    narrator.started(step)
+    remove_files(layout, record)
+    narrator.done(step, time.perf_counter() - begun)

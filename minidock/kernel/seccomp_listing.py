@@ -1,7 +1,7 @@
 """A seccomp program as text: what `bpf_dbg` is for socket filters, for the programs that seccomp_bpf writes.
 
-    sudo python -m minidock.kernel.seccomp_listing PID      the filter that a process has
-    python -m minidock.kernel.seccomp_listing               a small one, compiled on the spot
+    sudo .venv/bin/python -m minidock.kernel.seccomp_listing PID      the filter that a process has
+    .venv/bin/python -m minidock.kernel.seccomp_listing               a small one, compiled on the spot
 
 The kernel gives a filter back to a tracer with CAP_SYS_ADMIN: ptrace(2), PTRACE_SECCOMP_GET_FILTER.
 """

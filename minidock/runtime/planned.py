@@ -31,7 +31,9 @@ class Spawn(Step, frozen=True):
     def describe(self) -> str:
         inside = ", born in its cgroup" if self.cgroup else ""
         kinds = ", ".join(self.kinds)
-        return f"clone the first process into new {kinds} namespaces{inside}" if kinds else "clone the first process"
+        if not kinds:
+            return f"clone a process into the pid namespace {self.pid_path}" if self.pid_path else "clone a process"
+        return f"clone the first process into new {kinds} namespaces{inside}"
 
     def shell(self) -> str:
         options = " ".join(f"--{namespaces.KINDS[kind].option}" for kind in self.kinds)

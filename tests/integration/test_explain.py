@@ -87,14 +87,26 @@ def test_a_report_of_a_failure_says_what_failed(minidock: Minidock, tmp_path: Pa
     assert '<details class="container failed" open>' in report and "stat /nowhere: no such file" in report
 
 
+def test_the_picture_of_an_exec_has_the_container_s_namespaces(minidock: Minidock, tmp_path: Path) -> None:
+    minidock("run", "-d", "--name", "entered", "busybox", "sleep", "1000", check=True)
+    minidock("exec", f"--explain=html:{tmp_path}/exec.html", "entered", "true", check=True)
+    picture = (tmp_path / "exec.html").read_text().partition("namespaces of the container")[2].partition("</svg>")[0]
+    whose = re.findall(r"(its own|the host&#x27;s|joined: a container&#x27;s)<", picture)
+    assert (whose.count("joined: a container&#x27;s"), whose.count("the host&#x27;s")) == (6, 2), picture
+
+
 def test_exec_and_rm_tell_their_steps(minidock: Minidock) -> None:
     minidock("run", "-d", "--name", "told", "busybox", "sleep", "1000", check=True)
     entered = minidock("exec", "--explain", "told", "echo", "hello", check=True)
     assert entered.stdout == "hello\n"
     assert "setns(2)" in entered.stderr and "seccomp" in entered.stderr and "become echo hello" in entered.stderr
     removed = rows(minidock("rm", "-f", "--explain=json", "told", check=True).stderr)
-    assert {row["event"] for row in removed} == {"undone"}
-    assert {"MakeCgroup", "HoldAddress"} <= {str(row["step"]) for row in removed}
+    assert {"MakeCgroup", "HoldAddress"} <= {str(row["step"]) for row in removed if row["event"] == "undone"}
+    done = [row["step"] for row in removed if row["event"] == "done"]
+    assert done == ["KillFirst", "Forget"], "what is done, beside what is undone, is told, too"
+    minidock("create", "--name", "never", "busybox", "true", check=True)
+    removed = rows(minidock("rm", "--explain=json", "never", check=True).stderr)
+    assert [(row["event"], row["step"]) for row in removed] == [("done", "Forget")]
 
 
 def test_network_create_tells_its_steps_and_rm_takes_them_away(minidock: Minidock) -> None:

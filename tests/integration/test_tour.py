@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from minidock.cli.tour import PACKAGE, stops
+from tests.support.instance import Minidock
 from tests.support.needs import require_root
 
 KERNEL = sorted(path.stem for path in (PACKAGE / "kernel").glob("*.py") if path.stem != "__init__")
@@ -47,3 +48,12 @@ def test_a_kernel_file_demonstrates_itself_and_leaves_nothing(name: str, tmp_pat
     assert (ran.returncode, "Traceback" in said) == (0, False), said
     assert said.strip() and said.count("before:") <= 1, f"said twice or not at all: a fork, and no flush: {said}"
     assert left_by(ran.pid, tmp_path) == []
+
+
+def test_what_a_stop_says_to_type_runs_as_it_is(minidock: Minidock, tmp_path: Path) -> None:
+    told = minidock("tour", "uts", check=True).stdout
+    [line] = [line for line in told.splitlines() if line.startswith("see it run:")]
+    typed = line.removeprefix("see it run:").split()
+    assert typed[0] == "sudo"
+    ran = subprocess.run(typed[1:], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, "in the new namespace" in ran.stdout) == (0, True), ran.stderr
