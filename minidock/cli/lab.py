@@ -149,6 +149,8 @@ def hint(arguments: list[str]) -> None:
 
     number, count, text = Workspace().hint(_find(arguments))
     print(f"Hint {number} of {count}: {text}")
+    if number == count:
+        print(f"That was the last one. To see a solution: minidock lab solution {arguments[0]}")
 
 
 @verb("solution", "Put a solution beside your program", "LAB", least=1, examples="minidock lab solution 4")

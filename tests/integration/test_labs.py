@@ -144,6 +144,7 @@ def test_a_student_s_way(minidock: Minidock, tmp_path: Path) -> None:
     assert failed.returncode == 1 and "FALSE  everything is written" in failed.stdout
     hints = [minidock("lab", "hint", "4", env=env, check=True).stdout for _ in range(4)]
     assert [hint[:11] for hint in hints] == ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3"]
+    assert "minidock lab solution 4" in hints[2] and "solution" not in hints[1]
     again = minidock("lab", "start", "4", env=env)
     assert again.returncode == 1 and "lab reset 04" in again.stderr
     program.write_text(catalogue.find("4").solution())
