@@ -90,10 +90,8 @@ LONGEST = (
     "test_what_is_marked_vm_passes_on_a_cgroup2_machine",
     "test_the_lab_machine_boots_debian_with_systemd_and_runs_containers_offline",
     "test_real_dockerfiles",
-    "test_the_vm_is_what_it_promises",
 )
-"""What begins first, or it is still at it when all others are through. xdist hands every process a second test at once,
-which waits for the first one: the last of these is there to be the one that waits for the VM, and is a skip."""
+"""What begins first, or it is still at it when all others are through."""
 TOGETHER = (
     "test_build_docker.py",
     "test_build_buildkit.py",
