@@ -54,6 +54,10 @@ TOP = {
     "ui": Entry("ui:ui", "Show containers, live, in a browser on this machine, or in the terminal", MANAGEMENT),
     "tour": Entry("tour:tour", "Follow one command through the code", MANAGEMENT),
     "network": Entry("networks:network", "Manage networks", MANAGEMENT),
+    "swarm": Entry("swarm:swarm", "Manage Swarm", MANAGEMENT),
+    "node": Entry("nodes:node", "Manage Swarm nodes", MANAGEMENT),
+    "secret": Entry("secrets:secret", "Manage Swarm secrets", MANAGEMENT),
+    "config": Entry("configs:config", "Manage Swarm configs", MANAGEMENT),
     "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"

@@ -131,7 +131,12 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     if devices := facts.get("DiscoveredDevices"):
         yield " Discovered Devices:"
         yield from (f"  {device['Source']}: {device['ID']}" for device in devices)
-    yield f" Swarm: {facts.get('Swarm', {}).get('LocalNodeState', 'inactive')}"
+    if (swarm := facts.get("Swarm", {})).get("LocalNodeState", "inactive") == "inactive":
+        yield " Swarm: inactive"
+    else:
+        from .swarm_info import lines
+
+        yield from lines(swarm)
     yield f" Runtimes: {' '.join(facts.get('Runtimes', {}))}"
     yield f" Default Runtime: {facts.get('DefaultRuntime', '')}"
     yield " Security Options:"

@@ -70,6 +70,9 @@ def update(store: Store, version: int, spec: Body, rotate: Mapping[str, bool]) -
     if old.revision != version:
         raise MinidockError(SEQUENCE)
     body = {**copy.deepcopy(old.body), "Spec": checked(spec)}
+    forced = [(each.get("CAConfig") or {}).get("ForceRotate") or 0 for each in (spec, old.body["Spec"])]
+    if forced[0] not in (0, forced[1]):
+        raise UsageError("minidock's swarm keeps the root certificate that it began with: it can't be rotated")
     private = body["Private"]
     for role in ("Worker", "Manager"):
         if rotate.get(role):

@@ -76,7 +76,7 @@ class Manager:
 
     async def work(self) -> None:
         """With the others, from now on."""
-        status = {"Addr": self.node.advertise, "Reachability": "reachable"}
+        status = {"Reachability": "reachable", "Addr": self.node.advertise}
         await asyncio.to_thread(nodes.change, self.store, self.node.id, ManagerStatus=status)
         self._works = True
         self._watcher.start()

@@ -54,6 +54,37 @@ def _nothing_readable(place: Path) -> None:
         assert found.stdout == b""
 
 
+def test_the_command_line_drives_a_swarm(alone: Member) -> None:
+    """Outputs are those of Docker's client."""
+    assert alone.cli("node", "ls").endswith("to connect this node to swarm and try again.\n")
+    said = alone.cli("swarm", "init", "--listen-addr", alone.address, "--autolock")
+    node = alone.info()["NodeID"]
+    assert said.startswith(f"Swarm initialized: current node ({node}) is now a manager.\n")
+    key = alone.cli("swarm", "unlock-key", "-q")
+    assert key.startswith("SWMKEY-1-") and key in said
+    token = alone.cli("swarm", "join-token", "-q", "worker").strip()
+    assert f"    minidock swarm join --token {token} {alone.address}\n" in said
+    assert "Successfully rotated worker join token.\n" in alone.cli("swarm", "join-token", "--rotate", "worker")
+    assert alone.cli("swarm", "update", "--task-history-limit", "3", "--autolock=false") == "Swarm updated.\n"
+    assert "   Task History Retention Limit: 3\n" in alone.cli("info")
+    header, line = alone.cli("node", "ls").splitlines()
+    assert header.split() == ["ID", "HOSTNAME", "STATUS", "AVAILABILITY", "MANAGER", "STATUS", "ENGINE", "VERSION"]
+    assert line.split()[:2] == [node, "*"] and line.split()[3:6] == ["Ready", "Active", "Leader"]
+    name = line.split()[2]
+    assert alone.cli("node", "update", "--label-add", "disk=ssd", name) == f"{name}\n"
+    assert "Labels:\n - disk=ssd\n" in alone.cli("node", "inspect", "--pretty", "self")
+    assert alone.cli("node", "promote", name) == f"Node {node} is already a manager.\n"
+    assert "attempting to demote the last manager of the swarm" in alone.cli("node", "demote", name)
+    for noun in ("secret", "config"):
+        made = alone.cli(noun, "create", "-l", "a=b", "words", "-", input="some words").strip()
+        assert alone.cli(noun, "ls", "-q", "--filter", "label=a").strip() == made
+        assert alone.cli(noun, "inspect", "-f", "{{.Spec.Name}}", made) == "words\n"
+        assert "Labels:\n - a=b\n" in alone.cli(noun, "inspect", "--pretty", "words")
+        assert alone.cli(noun, "rm", "words") == "words\n"
+        assert alone.cli(noun, "rm", "words") == f"Error response from daemon: {noun} words not found\n"
+    assert alone.cli("swarm", "leave", "--force") == "Node left the swarm.\n"
+
+
 def test_a_locked_manager_waits_for_its_key(alone: Member) -> None:
     alone.init(AutoLockManagers=True)
     key = alone.told("GET", "/swarm/unlockkey")["UnlockKey"]

@@ -9,6 +9,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from tests.support.instance import SLOWNESS, Minidock
 
 PATIENCE = 60 * SLOWNESS
 PEER_STEP = 3
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Member(Daemon):
@@ -57,6 +60,14 @@ class Member(Daemon):
         token = manager.told("GET", "/swarm")["JoinTokens"][role.capitalize()]
         body = {"ListenAddr": self.address, "RemoteAddrs": [manager.address], "JoinToken": token}
         self.told("POST", "/swarm/join", body)
+
+    def cli(self, *words: str, input: str = "") -> str:
+        """What minidock's own client says, driving this daemon; stderr when it fails."""
+        command = [sys.executable, "-m", "minidock", "-H", self.url, *words]
+        done = subprocess.run(
+            command, input=input, capture_output=True, text=True, env=self.environment, cwd=REPOSITORY, timeout=PATIENCE
+        )
+        return done.stdout if done.returncode == 0 else done.stderr
 
     def info(self) -> Any:
         return self.told("GET", "/info")["Swarm"]

@@ -33,12 +33,12 @@ async def _led(daemon: Daemon, shown: list[dict[str, Any]]) -> list[dict[str, An
     from minidock.swarm.leader import ruler
 
     found = await daemon.swarming.asked(ruler)
-    return [
-        {**node, "ManagerStatus": {"Leader": True, **node["ManagerStatus"]}}
-        if found and node["ID"] == found.id and "ManagerStatus" in node
-        else node
-        for node in shown
-    ]
+    return [{**node, **_manager(node, found is not None and node["ID"] == found.id)} for node in shown]
+
+
+def _manager(node: dict[str, Any], leads: bool) -> dict[str, Any]:
+    status = node.get("ManagerStatus")
+    return {"ManagerStatus": {**({"Leader": True} if leads else {}), **status}} if status else {}
 
 
 async def update(daemon: Daemon, request: web.Request) -> web.Response:
