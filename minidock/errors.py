@@ -10,7 +10,8 @@
     │   ├── NameInUse
     │   ├── ImageInUse
     │   ├── PortInUse
-    │   └── NotRunning
+    │   ├── NotRunning
+    │   └── Forbidden
     ├── InvalidReference             1    a name that no image can have
     ├── InvalidImage                 1    an archive, manifest, layer or digest that can't be trusted
     ├── RegistryError                1    a registry said no
@@ -108,6 +109,10 @@ class PortInUse(Conflict):
 class NotRunning(Conflict):
     def __init__(self, container: str) -> None:
         super().__init__(f"Container {container} is not running")
+
+
+class Forbidden(Conflict):
+    """What nobody may do here: to a network that is always there, or that is in use. Over HTTP it is a 403."""
 
 
 class InvalidReference(MinidockError):

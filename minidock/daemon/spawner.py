@@ -35,6 +35,7 @@ from minidock.errors import (
     CommandNotFound,
     Conflict,
     DockerfileError,
+    Forbidden,
     InvalidReference,
     MinidockError,
     NotFound,
@@ -49,6 +50,7 @@ MOST_DESCRIPTORS = 8
 STATUS = (
     (NotFound, 404),
     (NotRunning, 409),
+    (Forbidden, 403),
     (Conflict, 409),
     (UsageError, 400),
     (DockerfileError, 400),

@@ -8,7 +8,7 @@ import functools
 from minidock import files, network, steps
 from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
-from minidock.errors import Conflict, ContainerNotFound, NetworkNotFound
+from minidock.errors import Conflict, ContainerNotFound, Forbidden, NetworkNotFound, UsageError
 from minidock.model.network import EndpointSettings
 from minidock.network import addresses, attachment, config_only, connection, names, ports, store
 from minidock.network.addresses import Published
@@ -69,13 +69,13 @@ def _check_connect(record: Record, found: Network) -> None:
             "cannot be connected to any other network"
         )
     if found.name == "host":
-        raise Conflict("container cannot be disconnected from host network or connected to host network")
+        raise UsageError("container cannot be disconnected from host network or connected to host network")
     if (found.name == "none" or "none" in networks.of(record)) and not record.isolated:
-        raise Conflict(
+        raise UsageError(
             "container cannot be connected to multiple networks with one of the networks in private (none) mode"
         )
     if found.name in networks.of(record):
-        raise Conflict(f"endpoint with name {record.name} already exists in network {found.name}")
+        raise Forbidden(f"endpoint with name {record.name} already exists in network {found.name}")
 
 
 def disconnect(layout: Layout, ref: str, container: str, *, force: bool) -> None:

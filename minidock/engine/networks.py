@@ -15,7 +15,7 @@ from minidock import network, steps
 from minidock.engine import events, rootless
 from minidock.engine.durations import unix
 from minidock.engine.record import Record, Records, alive
-from minidock.errors import Conflict, NetworkNotFound, UsageError
+from minidock.errors import Forbidden, NetworkNotFound, UsageError
 from minidock.model.network import EndpointSettings, NetworkRequest
 from minidock.network import addresses, config_only, endpoint, store
 from minidock.network.subnets import Network
@@ -144,6 +144,8 @@ def _fits(found: Network, filters: Filters, used: set[str]) -> bool:
             matches = [_has(labels, value) for value in values]
             fits = all(matches) if key == "label" else not any(matches)
         else:
+            if key not in PREDICATES:
+                raise UsageError(f"invalid filter '{key}'")
             fits = any(PREDICATES[key](found, value) for value in values)
         if not fits:
             return False
@@ -155,12 +157,19 @@ def _has(labels: dict[str, str], value: str) -> bool:
     return key in labels and (not equals or labels[key] == wanted)
 
 
+def _moment(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise UsageError(f"invalid filter 'until={value}'") from None
+
+
 PREDICATES: dict[str, Callable[[Network, str], bool]] = {
     "driver": lambda found, value: found.driver == value,
     "id": lambda found, value: found.id.startswith(value),
     "name": lambda found, value: value in found.name,
     "scope": lambda found, value: value == "local",
-    "until": lambda found, value: found.created != "" and unix(found.created) < float(value),
+    "until": lambda found, value: found.created != "" and unix(found.created) < _moment(value),
 }
 
 
@@ -176,9 +185,9 @@ def remove(layout: Layout, ref: str, *, force: bool) -> None:
             return
         raise
     if found.name in store.PREDEFINED:
-        raise Conflict(f"{found.name} is a pre-defined network and cannot be removed")
+        raise Forbidden(f"{found.name} is a pre-defined network and cannot be removed")
     if addresses.peek(layout, found.name):
-        raise Conflict(
+        raise Forbidden(
             f"error while removing network: network {found.name} id {found.id} has active endpoints",
             hint=f"minidock network inspect {found.name} shows the containers on it",
         )
@@ -190,6 +199,8 @@ def remove(layout: Layout, ref: str, *, force: bool) -> None:
 def prune(layout: Layout, filters: Filters) -> list[str]:
     """Remove those that no container is to be on; names. With no container running, the default bridge, the table and
     the switches go as well: what the host had before is what it has then."""
+    if strange := [key for key in filters if key not in ("label", "label!", "until")]:
+        raise UsageError(f"invalid filter '{strange[0]}'")
     used = {name for record in Records(layout).all() for name in of(record)}
     removed = []
     for found in store.ls(layout):

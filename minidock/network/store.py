@@ -11,7 +11,7 @@ import time
 
 from minidock import files
 from minidock.digests import hex_digest
-from minidock.errors import Conflict, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
+from minidock.errors import Conflict, Forbidden, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
 from minidock.kernel import link, macvlan, vlan
 from minidock.model.network import IpamPool, NetworkRequest
 from minidock.network import config_only, ipam, options, subnets
@@ -90,7 +90,7 @@ def _sound(layout: Layout, asked: NetworkRequest) -> tuple[NetworkRequest, list[
 
 def _check_name(layout: Layout, name: str) -> None:
     if name in PREDEFINED:
-        raise Conflict(f"operation is not permitted on predefined {name} network")
+        raise Forbidden(f"operation is not permitted on predefined {name} network")
     if name and not name.strip():
         raise UsageError("invalid name:")  # of blanks nothing can be seen
     if len(os.fsencode(subnets.directory(layout, name).name)) > LONGEST:

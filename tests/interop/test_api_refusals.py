@@ -118,3 +118,33 @@ def test_lists_commits_and_names_are_refused_as_dockerd_refuses_them(daemon: Dae
     ):
         assert ask(daemon, method, path) == (400, message)
     assert ask(daemon, "GET", '/containers/json?all=1&filters={"name":["["]}') == (200, "[]")
+
+
+def test_networks_volumes_events_and_plugins_are_refused_as_dockerd_refuses_them(daemon: Daemon) -> None:
+    assert ask(daemon, "POST", "/networks/create", b'{"Name": "net1"}')[0] == 201
+    daemon.docker("create", "--name", "one", "--network", "net1", "busybox")
+    outside = b'{"Name": "net2", "IPAM": {"Config": [{"Subnet": "10.77.0.0/16", "Gateway": "1.2.3.4"}]}}'
+    nothing = "invalid JSON: got EOF while reading request body"
+    rows: list[tuple[str, str, bytes, int, str]] = [
+        ("POST", "/networks/create", b"", 400, nothing),
+        ("POST", "/networks/create", outside, 400,
+         "failed to allocate gateway (1.2.3.4): Requested address is out of range"),
+        ("POST", "/networks/create", b'{"Name": "host"}', 403, "operation is not permitted on predefined host network"),
+        ("DELETE", "/networks/host", b"", 403, "host is a pre-defined network and cannot be removed"),
+        ("POST", "/networks/net1/connect", b'{"Container": "one"}', 403,
+         "endpoint with name one already exists in network net1"),
+        ("POST", "/networks/host/connect", b'{"Container": "one"}', 400,
+         "container cannot be disconnected from host network or connected to host network"),
+        ("GET", '/networks?filters={"x":["y"]}', b"", 400, "invalid filter 'x'"),
+        ("GET", '/networks?filters={"until":["x"]}', b"", 400, "invalid filter 'until=x'"),
+        ("POST", '/networks/prune?filters={"x":["y"]}', b"", 400, "invalid filter 'x'"),
+        ("POST", "/volumes/create", b"", 400, nothing),
+        ("GET", "/events?since=6&until=5", b"", 400, "`since` time (6) cannot be after `until` time (5)"),
+        ("GET", '/plugins?filters={"x":["y"]}', b"", 400, "invalid filter 'x'"),
+        ("GET", "/plugins/nosuch/json", b"", 404, 'plugin "nosuch" not found'),
+    ]  # fmt: skip
+    for method, path, body, status, message in rows:
+        assert ask(daemon, method, path, body) == (status, message)
+    assert ask(daemon, "GET", '/plugins?filters={"enabled":["true"]}') == (200, "[]")
+    daemon.docker("rm", "one")
+    assert ask(daemon, "DELETE", "/networks/net1")[0] == 204

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from minidock.daemon import query
 from minidock.daemon.app import CONTAINER, Daemon, Handler, Route, json
 from minidock.daemon.workers import Refused
 
@@ -24,7 +25,10 @@ async def no_such_plugin(daemon: Daemon, request: web.Request) -> web.Response:
     raise Refused(404, f'plugin "{request.match_info["name"]}" not found')
 
 
-async def empty(daemon: Daemon, request: web.Request) -> web.Response:
+async def no_plugins_listed(daemon: Daemon, request: web.Request) -> web.Response:
+    for name in query.filters(request):
+        if name not in ("capability", "enabled"):
+            raise Refused(400, f"invalid filter '{name}'")
     return json(b"[]")
 
 
@@ -37,7 +41,7 @@ no_buildkit = refused(
 ROUTES: list[Route] = [
     ("POST", "/session", no_buildkit),
     ("POST", "/grpc", no_buildkit),
-    ("GET", "/plugins", empty),
+    ("GET", "/plugins", no_plugins_listed),
     ("GET", "/plugins/{name:.+}/json", no_such_plugin),
     *(("POST", f"/plugins/{{name:.+}}/{verb}", no_such_plugin)
       for verb in ("enable", "disable", "push", "set", "upgrade")),

@@ -13,7 +13,8 @@ async def listed(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def create(daemon: Daemon, request: web.Request) -> web.Response:
-    return json((await daemon.workers.call("create_network", {"body": await query.body(request)})).body, status=201)
+    arguments = {"body": await query.body(request, needed=True)}
+    return json((await daemon.workers.call("create_network", arguments)).body, status=201)
 
 
 async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
@@ -26,13 +27,13 @@ async def remove(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def connect(daemon: Daemon, request: web.Request) -> web.Response:
-    arguments = {"network": request.match_info["ref"], "body": await query.body(request)}
+    arguments = {"network": request.match_info["ref"], "body": await query.body(request, needed=True)}
     await daemon.workers.call("connect_network", arguments)
     return web.Response()
 
 
 async def disconnect(daemon: Daemon, request: web.Request) -> web.Response:
-    arguments = {"network": request.match_info["ref"], "body": await query.body(request)}
+    arguments = {"network": request.match_info["ref"], "body": await query.body(request, needed=True)}
     await daemon.workers.call("disconnect_network", arguments)
     return web.Response()
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json
 from minidock.daemon.streams import prepared
+from minidock.daemon.workers import Refused
 from minidock.engine import events as history
 
 
@@ -46,6 +47,8 @@ async def events(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     """Past ones first when a time is given; then new ones as they come, until `until` or for ever."""
     since, until = query.moment(request, "since"), query.moment(request, "until")
     filters = query.filters(request)
+    if since and until and since > until:
+        raise Refused(400, f"`since` time ({int(since)}) cannot be after `until` time ({int(until)})")
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     with daemon.happenings.watched() as coming:
         past = history.past(daemon.layout, since=since, until=until, filters=filters) if since or until else []

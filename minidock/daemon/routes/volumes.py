@@ -13,7 +13,8 @@ async def listed(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def create(daemon: Daemon, request: web.Request) -> web.Response:
-    return json((await daemon.workers.call("create_volume", {"body": await query.body(request)})).body, status=201)
+    arguments = {"body": await query.body(request, needed=True)}
+    return json((await daemon.workers.call("create_volume", arguments)).body, status=201)
 
 
 async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
