@@ -42,7 +42,7 @@ class Daemon:
             self.process = self.box.popen(
                 "daemon", *hosts, *self.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 15 * SLOWNESS
+        deadline = time.monotonic() + 60 * SLOWNESS
         while not self._answers():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
