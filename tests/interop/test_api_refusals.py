@@ -127,8 +127,7 @@ def test_networks_volumes_events_and_plugins_are_refused_as_dockerd_refuses_them
     nothing = "invalid JSON: got EOF while reading request body"
     rows: list[tuple[str, str, bytes, int, str]] = [
         ("POST", "/networks/create", b"", 400, nothing),
-        ("POST", "/networks/create", outside, 400,
-         "failed to allocate gateway (1.2.3.4): Requested address is out of range"),
+        ("POST", "/networks/create", outside, 400, "no matching subnet for gateway 1.2.3.4"),
         ("POST", "/networks/create", b'{"Name": "host"}', 403, "operation is not permitted on predefined host network"),
         ("DELETE", "/networks/host", b"", 403, "host is a pre-defined network and cannot be removed"),
         ("POST", "/networks/net1/connect", b'{"Container": "one"}', 403,
