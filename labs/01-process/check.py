@@ -25,7 +25,7 @@ def check(host: Host) -> None:
             found=got,
             look=f"sh -c '{command}'; echo $?",
             man="wait(2)",
-            hint=f"the status of wait(2) is not the exit code: look at {signal}",
+            hint=f"wait for the child, and turn what wait(2) says, which is not the exit code: look at {signal}",
         )
     missing = host.run("no-such-command")
     host.fact(

@@ -205,7 +205,7 @@ class Host:
             False,
             found=last_words(said) or ("the program has ended" if self._is_dead(program) else "no such process"),
             look="ps -ef --forest",
-            hint="does the child become the command? does its parent let it go, by closing the pipe?",
+            hint="does the child become the command? does its parent let it go, if it waits at a pipe?",
         )
         raise AssertionError("unreachable: an untrue fact raises")
 
