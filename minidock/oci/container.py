@@ -129,7 +129,7 @@ class Runtime:
         path, resources = config.linux.cgroups_path, config.linux.resources
         hierarchies = cgroups.discover()
         if not self.systemd:
-            group = cgroups.checked_path(path or f"/minidock-oci-{container_id}")
+            group = cgroups.checked_path(path or f"/minidock-oci/{container_id}")
             return group, cgroups.plan(hierarchies, group, resources, child_joins=True)
         from minidock.kernel import scope, systemd
 
