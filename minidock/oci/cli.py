@@ -172,8 +172,8 @@ def _introduced(command: Command | None, text: str) -> str:
 
 
 def _words_of(error: OSError) -> str:
-    name = f" {os.fsdecode(error.filename)}" if error.filename else ""
-    return f"open{name}: {(error.strerror or str(error)).lower()}"
+    reason = (error.strerror or str(error)).lower()
+    return f"open {os.fsdecode(error.filename)}: {reason}" if error.filename else reason
 
 
 def _version() -> int:

@@ -22,7 +22,7 @@ from minidock.steps import Step
 
 def process_of(runtime: Runtime, words: Words) -> spec.Process:
     """What is to run: --process, or the container's own process with the flags' changes. Raises UsageError."""
-    config = runtime.config(words.arguments[0])
+    config = runtime.config(runtime.read(words.arguments[0]).id)
     if path := words.text("process"):
         try:
             return spec.decode(Path(path).read_bytes(), spec.Process)

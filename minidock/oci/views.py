@@ -14,7 +14,7 @@ from minidock.oci.words import Words
 
 def signal_number(name: str) -> int:
     """`KILL`, `SIGKILL` or `9`. Raises UsageError in runc's words."""
-    if name.lstrip("-").isdigit():
+    if name.isascii() and name.isdigit() and int(name) <= signals.SIGRTMAX:
         return int(name)
     word = name.upper()
     found = getattr(signals, word if word.startswith("SIG") else f"SIG{word}", None)

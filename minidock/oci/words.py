@@ -105,13 +105,13 @@ def _store(values: dict[str, Any], flag: Flag, value: str) -> None:
         values[flag.key] = [*values[flag.key], value]
     elif flag.kind == "yes":
         if value.lower() not in ("true", "false", "1", "0", "t", "f"):
-            raise UsageError(f'invalid boolean value "{value}" for -{flag.names}: parse error')
+            raise UsageError(f'invalid boolean value "{value}" for -{flag.key.replace("_", "-")}: parse error')
         values[flag.key] = value.lower() in ("true", "1", "t")
     elif flag.kind == "number":
         try:
             values[flag.key] = int(value, 10)
         except ValueError:
-            raise UsageError(f'invalid value "{value}" for flag -{flag.key}: parse error') from None
+            raise UsageError(f'invalid value "{value}" for flag -{flag.key.replace("_", "-")}: parse error') from None
     else:
         values[flag.key] = value
 

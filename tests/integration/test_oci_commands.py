@@ -34,6 +34,7 @@ def test_exec_by_flags(oci: Run, box: str) -> None:
     assert (result.stdout, result.returncode) == ("2 /bin 5:6\n", 7)
     bounding = oci("exec", "--cap", "CAP_SYS_TIME", box, "grep", "CapBnd", "/proc/self/status").stdout
     assert int(bounding.split()[1], 16) >> 25 & 1
+    assert "exec failed: container does not exist" in oci("exec", "nobody", "true", check=False).stderr
     missing = oci("exec", box, "nosuch", check=False)
     assert missing.returncode == 255
     assert 'exec failed: unable to start container process: exec: \\"nosuch\\": executable' in missing.stderr
@@ -158,6 +159,10 @@ def test_errors_go_to_the_log_as_engines_read_them(oci: Run, tmp_path: Path) -> 
         (["state", "../up"], "invalid container ID format"),
         (["state"], "requires exactly 1 argument"),
         (["kill", "box", "SIGNONSENSE"], "unknown signal"),
+        (["kill", "box", "99"], 'unknown signal \\"99\\"'),
+        (["kill", "box", "-9"], "flag provided but not defined: -9"),
+        (["create", "--no-pivot=x", "box"], 'invalid boolean value \\"x\\" for -no-pivot: parse error'),
+        (["create", "--preserve-fds", "x", "box"], 'invalid value \\"x\\" for flag -preserve-fds: parse error'),
         (["start", "--nonsense", "box"], "flag provided but not defined: -nonsense"),
         (["--log-format", "xml", "list"], "invalid log-format"),
         (["events", "--interval", "soon", "box"], "invalid duration"),
