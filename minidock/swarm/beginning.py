@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 
+import msgspec
+
 from minidock.errors import MinidockError, UsageError
+from minidock.paths import Layout
 from minidock.swarm import addresses, ca, cluster, nodes, sealing, tokens, wire
 from minidock.swarm import node as own
+from minidock.swarm.etcd_server import EtcdServer
+from minidock.swarm.manager import Manager, Surroundings
 from minidock.swarm.node import Keys, Node
 from minidock.swarm.objects import Body, new_id
 
@@ -82,7 +87,30 @@ async def admitted(given: Body, listen: str, remotes: list[str]) -> Node:
     )
 
 
+async def anew(around: Surroundings, node: Node) -> Manager:
+    """The one that is left, in an etcd of its own; the other managers are to be workers, should they come back."""
+    manager = Manager(around, msgspec.structs.replace(node, managers=[node.advertise]))
+    try:
+        await manager.boot({node.id: node.peer_url}, anew=True)
+        await asyncio.to_thread(manager.etcd.wait)
+        for other in await asyncio.to_thread(nodes.managers, manager.store):
+            if other.id != node.id:
+                spec = {**other.body["Spec"], "Role": "worker"}
+                await asyncio.to_thread(nodes.change, manager.store, other.id, Spec=spec, ManagerStatus=None)
+    except BaseException:
+        await manager.stop()
+        raise
+    return manager
+
+
 def names_of(listen: str, advertise: str) -> list[str]:
     """Addresses that a manager's certificate must have: etcd's clients look for them."""
     hosts = [own.split(address)[0] for address in (listen, advertise) if address]
     return [host for host in dict.fromkeys(hosts) if host not in ("0.0.0.0", "::")]  # noqa: S104 - as it is written
+
+
+def clean(layout: Layout) -> None:
+    """What an init or join that was killed has left."""
+    EtcdServer(layout).stop()
+    own.forget(layout)
+    own.directory(layout).mkdir(mode=0o700, parents=True)

@@ -19,8 +19,8 @@ from typing import Any
 from minidock.errors import MinidockError
 
 Json = Any
-PATIENCE = 10.0
-"""Seconds for an answer. Without a quorum etcd itself gives up after about seven."""
+PATIENCE = 6.0
+"""Seconds for an answer. Without a quorum there is none, and etcd itself gives up a little later."""
 
 
 class Unavailable(MinidockError):

@@ -1,4 +1,4 @@
-"""Who rules: of all managers the one that holds a key in etcd, for as long as it says every other second that it lives.
+"""Who rules: of all managers the one that holds a key in etcd, for as long as it says again and again that it lives.
 
 The key hangs on a lease: a manager that is killed, or cut off from most of the others, loses it after TTL seconds, and
 another one takes it. Only the leader runs the loops that make and move tasks, and only it listens to heartbeats.
@@ -20,7 +20,7 @@ from minidock.swarm.etcd_store import LEADER, EtcdStore
 from minidock.swarm.node import Node
 from minidock.swarm.store import Store
 
-TTL, BEAT = 8, 2.0
+TTL, BEAT = 6, 1.5
 """Seconds."""
 Reconcile = Callable[[Store, float], None]
 log = logging.getLogger("minidock.swarm")

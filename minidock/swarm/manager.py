@@ -86,8 +86,8 @@ class Manager:
     async def stop(self) -> None:
         """What was started, as far as it was; etcd, too."""
         self._ended.set()
-        if self._returning is not None:
-            await asyncio.to_thread(self.etcd.stop)
+        if self._returning is not None and not self._returning.done():
+            await asyncio.to_thread(self.etcd.stop)  # what it waits for
             await self._returning
         if self._duties is not None:
             self._duties.cancel()
@@ -153,3 +153,15 @@ class Manager:
             return
         admission.drop_member(self.etcd.client, [id])
         nodes.change(self.store, id, ManagerStatus=None)
+
+
+async def restarted(around: Surroundings, node: Node) -> Manager:
+    """A manager whose daemon was away. Raises MinidockError for what can't begin at all."""
+    manager = Manager(around, node)
+    try:
+        await manager.boot({node.id: node.peer_url})
+    except BaseException:
+        await manager.stop()
+        raise
+    manager.return_to_work()
+    return manager

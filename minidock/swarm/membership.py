@@ -7,7 +7,6 @@ goes first when it is taken back (leave). A daemon that starts and finds it goes
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,22 +14,18 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from minidock.errors import Conflict, MinidockError, UsageError
-from minidock.paths import Layout
-from minidock.swarm import addresses, beginning, ca, cluster, enlisting, nodes, sealing, wire
+from minidock.swarm import addresses, beginning, ca, cluster, enlisting, leaving, nodes, sealing, wire
 from minidock.swarm import node as own
 from minidock.swarm.agent import Agent, Executor
 from minidock.swarm.etcd_server import EtcdServer
-from minidock.swarm.manager import Manager, Surroundings
+from minidock.swarm.manager import Manager, Surroundings, restarted
 from minidock.swarm.node import Keys, Node
-from minidock.swarm.objects import Body, Stored
+from minidock.swarm.objects import Body
 from minidock.swarm.refusals import (
     ALREADY,
-    LAST,
-    LEAVING,
     LOCKED,
     NO_MANAGER,
     NO_MEMBER,
-    QUORUM,
     STARTING,
     WORKER,
     NotAvailable,
@@ -111,7 +106,7 @@ class Membership:
                 return await self._anew()
             if self.node is not None:
                 raise NotAvailable(ALREADY)
-            await asyncio.to_thread(_clean, self.layout)
+            await asyncio.to_thread(beginning.clean, self.layout)
             node, body = beginning.founded(given)
             manager = Manager(self.around, node)
             try:
@@ -139,7 +134,7 @@ class Membership:
             remotes = [addresses.remote(str(one)) for one in given.get("RemoteAddrs") or []]
             if not remotes:
                 raise UsageError("at least 1 RemoteAddr is required to join")
-            await asyncio.to_thread(_clean, self.layout)
+            await asyncio.to_thread(beginning.clean, self.layout)
             node = await beginning.admitted(given, listen, remotes)
             try:
                 own.unpack(self.layout, node)
@@ -159,21 +154,8 @@ class Membership:
 
     async def _enlisted(self, node: Node) -> tuple[Node, Manager]:
         """A manager whose etcd is one of the others'. Raises MinidockError, and then nothing of it is left here."""
-        where, context = {"peer_url": node.peer_url}, wire.trusting(node.root_ca, own.running(self.layout))
-        given = await enlisting.place(node.managers, where, context)
-        assert node.keys is not None
-        node = msgspec.structs.replace(node, keys=Keys(node.keys.node, given["key"]))
-        manager = Manager(self.around, node)
-        try:
-            await manager.boot(given["members"], joins=True)
-            await enlisting.vote(node.managers, where, context)
-            await asyncio.to_thread(manager.etcd.wait)
-        except BaseException:
-            await manager.stop()
-            await asyncio.to_thread(manager.etcd.destroy)
-            raise
-        self._unlock = base64.b64decode(given["unlock"]) if given["unlock"] else None
-        return node, manager
+        manager, self._unlock = await enlisting.enlisted(self.around, node)
+        return manager.node, manager
 
     async def leave(self, *, force: bool) -> None:
         """Raises NotAvailable."""
@@ -186,40 +168,11 @@ class Membership:
                     "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
                 )
             if node.is_manager and not force:
-                raise NotAvailable(await self._warning(node))
-            await self._part(node)
+                raise NotAvailable(await leaving.warning(node, self.manager))
+            await leaving.part(node, self.manager, self.agent)
             await self._down(leave=True)
             await asyncio.to_thread(own.forget, self.layout)
             self.node, self.error, self._unlock = None, "", None
-
-    async def _warning(self, node: Node) -> str:
-        if self.manager is None:
-            return f"{LEAVING}Doing so may lose the consensus of your cluster. {QUORUM}"
-        others = await asyncio.to_thread(self._others, node)
-        if not others:
-            return LEAVING + LAST
-        reachable = sum(other.body["ManagerStatus"]["Reachability"] == "reachable" for other in others) + 1
-        total = len(others) + 1
-        if reachable - 1 > total // 2:
-            return LEAVING + QUORUM
-        left = f"Removing this node leaves {reachable - 1} managers out of {total}. "
-        return f"{LEAVING}{left}Without a Raft quorum your swarm will be inaccessible. {QUORUM}"
-
-    def _others(self, node: Node) -> list[Stored]:
-        assert self.manager is not None
-        found: list[Stored] = nodes.managers(self.manager.store)
-        return [other for other in found if other.id != node.id and other.body.get("ManagerStatus")]
-
-    async def _part(self, node: Node) -> None:
-        """As good as it goes: who is cut off leaves, too."""
-        with contextlib.suppress(MinidockError):
-            if self.agent is not None:
-                await self.agent.leave()
-            if self.manager is not None and len(await asyncio.to_thread(self._others, node)):
-                from minidock.swarm.admission import drop_member
-
-                self.manager.leadership.resign()
-                await asyncio.to_thread(drop_member, self.manager.etcd.client, [node.id])
 
     async def unlock(self, text: str) -> None:
         """Raises NotAvailable, Conflict when there is nothing to unlock, WrongKey."""
@@ -235,20 +188,15 @@ class Membership:
 
     async def _anew(self) -> str:
         """This manager alone, with all that the swarm knew: what is left of one that has lost most of its managers."""
-        if self.node is None or not self.node.is_manager:
-            raise NotAvailable(WORKER)
-        if self.node.locked:
-            raise NotAvailable(LOCKED)
         node = self.node
+        if node is None or not node.is_manager:
+            raise NotAvailable(WORKER)
+        if node.locked:
+            raise NotAvailable(LOCKED)
         await self._down(leave=False)
-        manager = Manager(self.around, node)
-        await manager.boot({node.id: node.peer_url}, anew=True)
-        await asyncio.to_thread(manager.etcd.wait)
-        for other in nodes.managers(manager.store):
-            if other.id != node.id:
-                spec = {**other.body["Spec"], "Role": "worker"}
-                nodes.change(manager.store, other.id, Spec=spec, ManagerStatus=None)
-        await self._up(msgspec.structs.replace(node, managers=[node.advertise]), manager)
+        manager = await beginning.anew(self.around, node)
+        await self._up(manager.node, manager)
+        await self._met()
         return node.id
 
     # up and down
@@ -257,7 +205,7 @@ class Membership:
         self.node, self.error = node, ""
         own.unpack(self.layout, node)
         if node.is_manager:
-            self.manager = manager or await self._restarted(node)
+            self.manager = manager or await restarted(self.around, node)
             if manager is not None:
                 await manager.work()
         self.agent = Agent(node, own.running(self.layout), self._executor(), self._describe, self._news)
@@ -269,16 +217,6 @@ class Membership:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MEETING):
                 await self.agent.connected.wait()
-
-    async def _restarted(self, node: Node) -> Manager:
-        manager = Manager(self.around, node)
-        try:
-            await manager.boot({node.id: node.peer_url})
-        except BaseException:
-            await manager.stop()
-            raise
-        manager.return_to_work()
-        return manager
 
     async def _down(self, *, leave: bool) -> None:
         if self._changing is not None:
@@ -315,7 +253,7 @@ class Membership:
             self.node = msgspec.structs.replace(node, managers=news["managers"])
             own.save(self.layout, self.node, self._unlock)
         await self.refresh_lock()
-        if news["role"] != node.role or _is_old(node.certificate):
+        if news["role"] != node.role or ca.is_old(node.certificate):
             self._changing = asyncio.create_task(self._change())
 
     async def _change(self) -> None:
@@ -352,18 +290,3 @@ class Membership:
             await asyncio.to_thread(EtcdServer(self.layout).destroy)
         own.save(self.layout, changed, self._unlock)
         await self._up(changed, manager)
-
-
-def _is_old(certificate: str) -> bool:
-    """At two thirds of its life: Docker takes a random moment between half of it and four fifths."""
-    import time
-
-    begins, ends = ca.ends(certificate)
-    return time.time() > begins + (ends - begins) * 2 / 3
-
-
-def _clean(layout: Layout) -> None:
-    """What an init or join that was killed has left."""
-    EtcdServer(layout).stop()
-    own.forget(layout)
-    own.directory(layout).mkdir(mode=0o700, parents=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -85,22 +87,6 @@ def test_the_command_line_drives_a_swarm(alone: Member) -> None:
     assert alone.cli("swarm", "leave", "--force") == "Node left the swarm.\n"
 
 
-def test_a_locked_manager_waits_for_its_key(alone: Member) -> None:
-    alone.init(AutoLockManagers=True)
-    key = alone.told("GET", "/swarm/unlockkey")["UnlockKey"]
-    alone.stop()
-    assert b'"locked": "' in (alone.box.layout.root / "swarm" / "node.json").read_bytes()
-    assert b"PRIVATE KEY" not in (alone.box.layout.root / "swarm" / "node.json").read_bytes()
-    alone.start()
-    until(lambda: alone.info()["LocalNodeState"] == "locked", "to know that it is locked")
-    status, said = alone.ask("GET", "/nodes")
-    assert status == 503 and "Swarm is encrypted and needs to be unlocked" in said["message"]
-    wrong = alone.ask("POST", "/swarm/unlock", {"UnlockKey": "SWMKEY-1-" + "A" * 43})
-    assert wrong == (401, {"message": "swarm could not be unlocked: invalid key provided"})
-    alone.told("POST", "/swarm/unlock", {"UnlockKey": key})
-    assert alone.info()["LocalNodeState"] == "active"
-
-
 def test_without_etcd_there_is_one_clear_error(alone: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from minidock.errors import Unsupported
     from minidock.swarm import etcd_server, node
@@ -152,3 +138,51 @@ def leader(member: Member) -> str:
     """Who leads now; empty while nobody does."""
     nodes = member.told("GET", "/nodes")
     return "".join(node["ID"] for node in nodes if node.get("ManagerStatus", {}).get("Leader"))
+
+
+def test_what_is_left_of_a_swarm_begins_anew_and_keeps_what_it_knew() -> None:
+    require_root()
+    require_tool("etcd")
+    with members(2) as (one, two):
+        one.init(AutoLockManagers=True)
+        two.join(one, "manager")
+        key = two.told("GET", "/swarm/unlockkey")["UnlockKey"]
+        made = two.told("POST", "/secrets/create", {"Name": "s", "Data": HELLO})
+        one.kill()
+        one.kill_etcd()
+        two.stop()
+        node = (two.box.layout.root / "swarm" / "node.json").read_bytes()
+        assert b'"locked": "' in node and b"PRIVATE KEY" not in node
+        two.start()
+        until(lambda: two.info()["LocalNodeState"] == "locked", "to know that it is locked")
+        status, said = two.ask("GET", "/nodes")
+        assert status == 503 and "Swarm is encrypted and needs to be unlocked" in said["message"]
+        wrong = two.ask("POST", "/swarm/unlock", {"UnlockKey": "SWMKEY-1-" + "A" * 43})
+        assert wrong == (401, {"message": "swarm could not be unlocked: invalid key provided"})
+        two.told("POST", "/swarm/unlock", {"UnlockKey": key})
+        assert "does not have a leader" in two.info()["Error"]
+        two.init(ForceNewCluster=True)
+        assert two.info()["Managers"] == 1
+        assert two.told("GET", "/secrets/s")["ID"] == made["ID"]
+        _strangers_are_turned_away(two.address)
+
+
+def _strangers_are_turned_away(address: str) -> None:
+    """Whoever has no certificate may ask for the root's, and for one with a token."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host, _, port = address.rpartition(":")
+    cases = (
+        ("certificate", '{"request": "x", "token": "SWMTKN-1-x"}', 400),
+        ("certificate", "[" * 100_000, 400),
+        ("certificate", "{}", 400),
+        ("session", "{}", 401),
+        ("managers/add", '{"peer_url": "https://127.0.0.1:1"}', 401),
+        ("ca", "", 200),
+    )
+    for path, body, status in cases:
+        connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=60)
+        connection.request("POST", f"/v1/{path}", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert (path, answer.status) == (path, status), answer.read()
+        connection.close()
