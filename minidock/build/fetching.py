@@ -155,8 +155,9 @@ def begins_tar(read: Callable[[int], bytes]) -> tuple[bool, Callable[[int], byte
     try:
         _, plain = unpacked(prepend(head, read))
         first = read_exactly(plain, BLOCK)
-        if len(first) >= BLOCK and first[:BLOCK].strip(b"\0"):
-            parse_header(first[:BLOCK])
+        if len(first) >= BLOCK:
+            if first[:BLOCK].strip(b"\0"):  # else it is the end already, of a tar in which nothing is
+                parse_header(first[:BLOCK])
             return True, prepend(first, plain)
     except InvalidImage:
         pass

@@ -100,6 +100,13 @@ def test_execs_are_refused_as_dockerd_refuses_them(daemon: Daemon) -> None:
     assert ask(daemon, "POST", f"/exec/{made}/start", b'{"Detach": true}')[0] == 200
     assert ask(daemon, "POST", f"/exec/{made}/resize?h=1&w=1")[0] == 200
     assert ask(daemon, "POST", f"/exec/{made}/resize?w=1") == (400, 'strconv.Atoi: parsing "": invalid syntax')
+    daemon.docker("pause", "one")
+    paused = ask(daemon, "POST", f"/exec/{made}/start", b"{}")
+    assert paused[0] == 409 and paused[1].endswith(" is paused, unpause the container before exec")
+    daemon.docker("unpause", "one")
+    status, told = ask(daemon, "POST", "/containers/one/start", b'{"Binds": ["/tmp:/x"]}')
+    assert status == 400 and told.startswith("starting container with non-empty request body was deprecated")
+    assert ask(daemon, "POST", "/containers/one/start", b"{}")[0] == 304
     again = f"Error: Exec command {made} is already running"
     assert ask(daemon, "POST", f"/exec/{made}/start", b'{"Detach": true}') == (409, again)
     status, told = ask(daemon, "POST", f"/exec/{made}/start", b"{}")
@@ -118,6 +125,12 @@ def test_lists_commits_and_names_are_refused_as_dockerd_refuses_them(daemon: Dae
     ):
         assert ask(daemon, method, path) == (400, message)
     assert ask(daemon, "GET", '/containers/json?all=1&filters={"name":["["]}') == (200, "[]")
+
+
+def test_a_context_in_which_nothing_is_has_no_dockerfile(daemon: Daemon) -> None:
+    """A tar's end, two blocks of zeros, was taken for a Dockerfile."""
+    status, told = ask(daemon, "POST", "/build", bytes(1024), **{"Content-Type": "application/x-tar"})
+    assert status == 500 and told.endswith("open Dockerfile: no such file or directory")
 
 
 def test_networks_volumes_events_and_plugins_are_refused_as_dockerd_refuses_them(daemon: Daemon) -> None:

@@ -28,9 +28,16 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
     return json((await daemon.workers.call("create", arguments)).body, status=201)
 
 
+LARGEST_NOTHING = 7
+"""Bytes of a body in which nothing is asked for (`null`, `{}`, a line's end), as dockerd counts."""
+
+
 async def start(daemon: Daemon, request: web.Request) -> web.Response:
     """Whoever has attached to it beforehand is given the shim's first connection, and misses nothing."""
     ref = request.match_info["ref"]
+    if request.body_exists and (request.content_length is None or request.content_length > LARGEST_NOTHING):
+        told = "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+        raise Refused(400, told)
     container_id = await identity(daemon, ref) if daemon.starting else ""
     waiting = daemon.starting.pop(container_id, None)
     try:

@@ -41,7 +41,7 @@ async def start(daemon: Daemon, request: web.Request) -> web.StreamResponse:
     except msgspec.ValidationError as error:
         raise Refused(400, f"invalid JSON: {error}") from None
     identity = request.match_info["id"]
-    facts = msgspec.json.decode((await daemon.workers.call("exec_inspect", {"id": identity})).body)
+    facts = msgspec.json.decode((await daemon.workers.call("exec_ready", {"id": identity})).body)
     arguments = {"id": identity, "detach": body.detach, "size": body.console_size or (0, 0)}
     if arguments["detach"]:
         await daemon.workers.call("exec_start", arguments)

@@ -14,7 +14,7 @@ from minidock.daemon.lines import body
 from minidock.daemon.spawner import Answer, Reply
 from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
 from minidock.engine import Engine
-from minidock.errors import UsageError
+from minidock.errors import Conflict, UsageError
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig
 from minidock.model.network import EndpointSettings
@@ -178,6 +178,15 @@ def exec_create(engine: Engine, given: Arguments, reply: Reply) -> object:
     return {"Id": engine.exec_create(given["ref"], request, outputs=(body.attach_stdout, body.attach_stderr))}
 
 
+def exec_ready(engine: Engine, given: Arguments, reply: Reply) -> object:
+    """As exec_inspect, of one that is to be started. Raises Conflict when its container can't do it now."""
+    facts = engine.exec_inspect(given["id"])
+    container = engine.inspect(facts["ContainerID"])
+    if container["State"]["Paused"]:
+        raise Conflict(f"Container {container['Id']} is paused, unpause the container before exec")
+    return facts
+
+
 def exec_start(engine: Engine, given: Arguments, reply: Reply) -> object:
     client = engine.exec_start(given["id"], detach=given["detach"], size=tuple(given["size"]))
     if client is None:
@@ -245,6 +254,7 @@ VERBS: dict[str, Verb] = {
     "containers": plainly(Engine.containers),
     "inspect": plainly(Engine.inspect),
     "exec_create": exec_create,
+    "exec_ready": exec_ready,
     "exec_start": exec_start,
     "exec_inspect": plainly(Engine.exec_inspect),
 }
