@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from minidock import __version__
@@ -211,9 +211,10 @@ def nothing() -> web.Response:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """What is no HTTP is the client's mistake, and answered: the log is for ours."""
+    """What is no HTTP is the client's mistake, and answered; one that has gone before its answer needs none. The log
+    is for our own."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)
+    return not isinstance(error, HttpProcessingError | ClientConnectionResetError)
 
 
 async def serve(daemon: Daemon, sites: Callable[[web.AppRunner], list[web.BaseSite]]) -> None:

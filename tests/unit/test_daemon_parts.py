@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
+from aiohttp import ClientConnectionResetError
 
+from minidock.daemon import app
 from minidock.daemon.encoding import encoded
 from minidock.daemon.spawner import Answer
 from minidock.daemon.verbs.builds import Classic, classic_failure
@@ -75,3 +78,13 @@ def test_bytes_that_are_no_text_are_told_all_the_same() -> None:
     odd = b"a\x89b".decode(errors="surrogateescape")
     assert encoded({odd: [(odd, 1), None]}) == '{"a�b":[["a�b",1],null]}'.encode()
     assert encoded(Answer(400, odd)) == '{"status":400,"message":"a�b"}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "ours"),
+    [(ClientConnectionResetError("Cannot write to closing transport"), False), (ConnectionError(), True), (None, True)],
+)
+def test_the_log_is_not_for_clients_that_have_gone(error: Exception | None, ours: bool) -> None:
+    told = (type(error), error, None) if error else None
+    record = logging.LogRecord("aiohttp.server", logging.ERROR, "", 0, "Error handling request", None, told)
+    assert app._is_ours(record) is ours
