@@ -147,6 +147,7 @@ def test_networks_volumes_events_and_plugins_are_refused_as_dockerd_refuses_them
          "endpoint with name one already exists in network net1"),
         ("POST", "/networks/host/connect", b'{"Container": "one"}', 400,
          "container cannot be disconnected from host network or connected to host network"),
+        ("GET", "/networks/net1?scope=swarm", b"", 404, "network net1 not found"),
         ("GET", '/networks?filters={"x":["y"]}', b"", 400, "invalid filter 'x'"),
         ("GET", '/networks?filters={"until":["x"]}', b"", 400, "invalid filter 'until=x'"),
         ("POST", '/networks/prune?filters={"x":["y"]}', b"", 400, "invalid filter 'x'"),
@@ -157,6 +158,7 @@ def test_networks_volumes_events_and_plugins_are_refused_as_dockerd_refuses_them
     ]  # fmt: skip
     for method, path, body, status, message in rows:
         assert ask(daemon, method, path, body) == (status, message)
+    assert ask(daemon, "GET", "/networks/net1?scope=local")[0] == 200
     assert ask(daemon, "GET", '/plugins?filters={"enabled":["true"]}') == (200, "[]")
     daemon.docker("rm", "one")
     assert ask(daemon, "DELETE", "/networks/net1")[0] == 204

@@ -75,8 +75,8 @@ def serving(box: Minidock, also: str = "") -> Iterator[Daemon]:
     """A running daemon. Fails when it has complained about itself."""
     with tempfile.TemporaryDirectory(prefix="mdt-api-") as directory:  # short: a socket's path has at most 107 bytes
         daemon = Daemon(box, Path(directory), also)
-        daemon.start()
         try:
+            daemon.start()
             yield daemon
         finally:
             daemon.stop()

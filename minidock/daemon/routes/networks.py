@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json, nothing
+from minidock.daemon.workers import Refused
 
 
 async def listed(daemon: Daemon, request: web.Request) -> web.Response:
@@ -18,7 +20,12 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
-    return json((await daemon.workers.call("inspect_network", {"ref": request.match_info["ref"]})).body)
+    """`scope` looks among the networks of that kind only."""
+    ref, scope = request.match_info["ref"], request.query.get("scope", "")
+    found = (await daemon.workers.call("inspect_network", {"ref": ref})).body
+    if scope and msgspec.json.decode(found)["Scope"] != scope:
+        raise Refused(404, f"network {ref} not found")
+    return json(found)
 
 
 async def remove(daemon: Daemon, request: web.Request) -> web.Response:
