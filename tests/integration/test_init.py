@@ -95,7 +95,7 @@ def test_on_a_terminal_the_program_is_in_the_foreground() -> None:
         "sh", "-c", "trap 'echo caught; exit 3' INT; ps -o stat= -p $$; while :; do sleep 0.02; done"
     )
     terminal = pexpect.spawn(command[0], command[1:], timeout=60)
-    terminal.expect(r"[SR]\+")
+    terminal.expect(r"[SR][<N]?\+")  # ps tells of niceness before the foreground
     terminal.sendintr()
     terminal.expect("caught")
     terminal.expect(pexpect.EOF)
