@@ -100,6 +100,7 @@ TOGETHER = (
     "test_api_matrix.py",
     "test_rootless.py",
     "test_site.py",
+    "test_swarm_services.py",
 )
 """Files whose tests look at what one fixture has made in a minute: all in one process, or it is made in each."""
 
