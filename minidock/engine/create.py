@@ -65,6 +65,8 @@ def _check_here(layout: Layout, host: HostConfig) -> None:
     modes = (host.pid_mode, host.ipc_mode)
     shared = [mode.removeprefix("container:") for mode in modes if mode.startswith("container:")]
     for ref in [*shared, *(words.partition(":")[0] for words in host.volumes_from)]:
+        if not ref:
+            raise UsageError('invalid name or ID supplied: ""')
         try:
             Records(layout).find(ref)
         except NotFound as error:

@@ -244,7 +244,7 @@ def _matches(record: Record, filters: Filters, records: list[Record]) -> bool:
             raise UsageError(f"invalid filter '{key}'")
         wrong = [value for value in values if key in KNOWN and value not in KNOWN[key]]
         if wrong and key == "health":
-            raise UsageError(f"unrecognized filter value for health: {wrong[0]}")
+            raise UsageError(f"Unrecognised filter value for health: {wrong[0]}")
         if wrong:
             raise UsageError(f"invalid filter '{key}={wrong[0]}'")
         # Several labels must all be there; of other filters one has to fit.
