@@ -120,10 +120,14 @@ APART = {
 }  # fmt: skip
 """Command → why there is nothing to compare."""
 
+SWARM = ("config", "node", "secret", "service", "stack", "swarm")
+"""Nouns that live in a daemon: their commands always ask one, this host's without `-H`."""
+
 
 def test_every_command_is_compared_or_has_a_reason() -> None:
     commands = {page.path.partition(" ")[2] for page in pages() if not page.rows}
-    assert commands == set(SAME) | set(HERE) | set(APART)
+    of_swarms = {command for command in commands if command.partition(" ")[0] in SWARM}
+    assert commands == set(SAME) | set(HERE) | set(APART) | of_swarms
 
 
 def test_the_table_tells_of_every_command() -> None:
@@ -131,6 +135,8 @@ def test_the_table_tells_of_every_command() -> None:
     rows = [f"| {alike} | the same |"]
     rows += [f"| `{name}` | refused: it {why} |" for name, why in HERE.items()]
     rows += [f"| {names} | {why} |" for names, why in _together(APART)]
+    nouns = ", ".join(f"`{noun}`" for noun in SWARM)
+    rows.append(f"| {nouns} | a swarm lives in a daemon: without `-H` the one at `/run/minidock.sock` is asked |")
     table = "\n".join(["| command | with `-H` |", "|---|---|", *rows])
     assert table in PAGE.read_text(), f"docs/remote.md needs this table:\n{table}"
 
