@@ -151,12 +151,16 @@ def _settle(layout: Layout, before: Record, record: Record) -> None:
     """After a change: the way out, who is asked for names, and /etc/hosts."""
     connected = _connected(layout, record)
     connection.choose_way_out(record.state.pid, connected)
+    way_out = attachment.gateway_of(connected)
     port = services.dns_port(layout.container_run(record.id))
     here = attachment.Attachment(
         addresses=_addresses(record),
         gateway=next((end.gateway for end in record.endpoints.values() if end.gateway), ""),
-        named=[name for name in record.endpoints if name != "bridge" and port],
-        reaches_out=attachment.gateway_of(connected) is not None,
+        named=sorted(
+            (name for name in record.endpoints if name != "bridge" and port),
+            key=lambda name: way_out is None or name != way_out.name,
+        ),
+        reaches_out=way_out is not None,
         dns_port=port,
     )
     if text := etc.name_server(layout, record, here):

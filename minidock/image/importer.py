@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import BinaryIO
 
+from minidock.errors import UsageError
+
 from . import manifest as docs
 from . import platforms
 from . import reference as references
@@ -27,12 +29,14 @@ def import_tar(
     """Make an image of a tar, plain or packed, and name it `reference`:latest unless that has a tag of its own.
 
     `changes` are instructions as for --change; `created` is in seconds since 1970, now when None.
-    Raises InvalidImage for a tar that can't be trusted, MinidockError for a bad name or change.
+    Raises InvalidImage for a tar that can't be trusted, MinidockError for a bad name, platform or change.
     """
     # Everything that can be wrong without reading gigabytes comes first.
     name = references.parse(reference) if reference else None
     config = apply_changes(RunConfig(), changes or [])
     where = platforms.parse_platform(platform) if platform else platforms.host_platform()
+    if where.os != "linux":
+        raise UsageError("operating system is not supported", hint="images of linux are")
     when = rfc3339(time.time_ns() if created is None else created * 1_000_000_000)
     with store.bringing_in():
         _, plain = unpacked(source.read)

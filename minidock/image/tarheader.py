@@ -86,7 +86,10 @@ def _check_sum(block: bytes, stated: bytes) -> None:
     The low half of adler32 is that sum plus one, modulo 65521: a C loop instead of a Python one.
     """
     fixed = 8 * 0x20 - sum(stated)
-    claimed = number(stated)
+    try:
+        claimed = number(stated)
+    except InvalidImage:  # a file that was taken for an archive: its letters tell nobody anything
+        raise InvalidImage("invalid tar header: this is no tar archive, or a damaged one") from None
     if ((zlib.adler32(block) & 0xFFFF) - 1 + fixed - claimed) % 65521 == 0:
         return
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + b" " * 8 + block[156:])

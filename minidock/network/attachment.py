@@ -240,9 +240,11 @@ def _address(network: Network, claims: list[Claim], asked: str, *, six: bool) ->
 
 
 def gateway_of(asked: list[tuple[Network, EndpointSettings]]) -> Network | None:
-    """The network whose gateway is the way out: no internal one, the highest priority, then the first by name."""
+    """The network whose gateway is the way out: no internal one, the highest priority, then one that has both families
+    (else nothing of the other one would get out), then the first by name."""
     open_ones = [(network, settings) for network, settings in asked if not network.internal and network.gateway]
-    return min(open_ones, key=lambda pair: (-pair[1].gw_priority, pair[0].name), default=(None, None))[0]
+    best = min(open_ones, key=lambda pair: (-pair[1].gw_priority, not pair[0].gateway6, pair[0].name), default=None)
+    return best[0] if best else None
 
 
 # Steps
@@ -252,7 +254,9 @@ def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) 
     pairs = [(end.network, end.asked) for end in endpoints]
     way_out = gateway_of(pairs)
     published = [port for end in endpoints for port in end.claim.ports]
+    # Who is called the same on two networks is found on that of the way out, as with Docker.
     named = [end.network.name for end in endpoints if end.network.name != "bridge"]
+    named.sort(key=lambda name: way_out is None or name != way_out.name)
     dns_port = names.draw_port() if named else 0
     macs = {end.network.name: end.asked.mac_address or "" for end in endpoints}
     if config.mac_address and endpoints:

@@ -144,6 +144,18 @@ def test_the_highest_priority_gives_the_way_out(loaded: Minidock) -> None:
     assert loaded("exec", "both", "ip", "route").stdout.startswith(f"default via {gateway}")
 
 
+def test_a_network_of_both_families_is_the_way_out_before_one_of_one(loaded: Minidock) -> None:
+    """Else the container had addresses of IPv6, and no way for them."""
+    loaded("network", "create", "aa", check=True)
+    loaded("network", "create", "--ipv6", "zz", check=True)
+    start(loaded, "both", "--network", "zz")
+    gateways = [address(loaded, "both", "zz", family) for family in ("Gateway", "IPv6Gateway")]
+    for change in ((), ("network", "connect", "aa", "both")):
+        assert not change or loaded(*change, check=True)
+        four, six = (loaded("exec", "both", "ip", family, "route", check=True).stdout for family in ("-4", "-6"))
+        assert f"default via {gateways[0]} " in four and f"default via {gateways[1]} " in six, (change, four, six)
+
+
 def test_ports_follow_when_the_network_that_had_them_is_left(loaded: Minidock) -> None:
     loaded("network", "create", "aa", check=True)
     loaded("network", "create", "bb", check=True)

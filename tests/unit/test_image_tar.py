@@ -78,6 +78,12 @@ def test_a_damaged_header_is_read_or_an_error_of_ours(changes: list[tuple[int, i
         return
 
 
+def test_what_is_no_archive_is_called_so() -> None:
+    """Without a word of what its letters would be as numbers."""
+    with pytest.raises(InvalidImage, match=r"^invalid tar header: this is no tar archive, or a damaged one$"):
+        read(b"root:x:0:0:root:/root:/bin/bash\n" * 40)
+
+
 def test_links_devices_and_directories() -> None:
     raw = forge.tar(
         forge.directory("d/"),

@@ -85,6 +85,7 @@ docker import --change 'NOSUCH x' ../../images/small.tar $C
 ### import-missing: no such file
 #~ stderr no such file or directory
 docker import nosuch.tar
+docker import --platform plan8/amd64 ../../images/small.tar $C
 
 ### save-load: there and back
 docker tag busybox $C:saved
