@@ -277,6 +277,8 @@ def connect(
     link: list[str],
     link_local_ip: list[str],
 ) -> None:
+    if any("=" not in word for word in driver_opt):
+        raise Complaint("invalid key/value pair format in driver options", 1)
     ipam = {key: value for key, value in (("IPv4Address", ip), ("IPv6Address", ip6)) if value}
     asked = EndpointSettings(
         ipam_config=ipam | ({"LinkLocalIPs": words_of(link_local_ip)} if link_local_ip else {}),

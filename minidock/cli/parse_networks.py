@@ -76,7 +76,9 @@ def parse_network(raw: str) -> Wanted:
         elif key == "mac-address":
             mac = value
         elif key == "driver-opt":
-            option, _, setting = value.partition("=")
+            option, equals, setting = value.strip().partition("=")
+            if not (option and equals):
+                raise UsageError("invalid key value pair format in driver options")
             options[option.lower()] = setting
         elif key == "gw-priority":
             if not value.removeprefix("-").isdecimal():

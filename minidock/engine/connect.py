@@ -8,7 +8,7 @@ import functools
 from minidock import files, network, steps
 from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
-from minidock.errors import Conflict, ContainerNotFound, Forbidden, NetworkNotFound, UsageError
+from minidock.errors import Conflict, ContainerNotFound, Forbidden, NetworkNotFound, NotFound, UsageError
 from minidock.model.network import EndpointSettings
 from minidock.network import addresses, attachment, config_only, connection, names, ports, store
 from minidock.network.addresses import Published
@@ -88,7 +88,7 @@ def disconnect(layout: Layout, ref: str, container: str, *, force: bool) -> None
         if not force:
             raise
         store.find(layout, ref)
-        raise ContainerNotFound(container, prefix=f"endpoint {container} not found: ") from None
+        raise NotFound(f"endpoint {container} not found") from None
     found = _find_or_gone(layout, ref, record)
     with records.locked(record.id):
         record = records.read(record.id)
@@ -96,7 +96,8 @@ def disconnect(layout: Layout, ref: str, container: str, *, force: bool) -> None
         if found.name == "host" and "host" in wanted:
             raise Conflict("container cannot be disconnected from host network or connected to host network")
         if found.name not in wanted:
-            raise Conflict(f"container {record.id} is not connected to network {found.name}")
+            the = "" if alive(record) else "the "  # Docker's words
+            raise Conflict(f"container {record.id} is not connected to {the}network {found.name}")
         del wanted[found.name]
         changed = replace(record, requested=wanted, isolated=not wanted)
         if alive(record) and found.name != "none":

@@ -233,6 +233,10 @@ docker network connect nosuch $C
 docker network connect $C $C
 docker network disconnect $C $C
 docker network disconnect nosuch $C
+docker network disconnect -f $C nosuch
+docker network connect --driver-opt nothing $C $C
+docker run --rm --network name=$C,driver-opt=nothing busybox true
+docker create --name $C-new busybox true >/dev/null; docker network disconnect $C $C-new; docker rm $C-new >/dev/null
 docker rm -f $C >/dev/null
 docker run -d --name $C --network none busybox sleep 100 >/dev/null
 docker network connect $C $C
