@@ -112,7 +112,7 @@ def make_request(path: str, flags: dict[str, FlagValue]) -> BuildRequest:
     return BuildRequest(
         context=path,
         file=flags["file"],
-        tags=_tags(flags["tag"]),
+        tags=_tags([*flags["tag"], *(name for output in flags["output"] for name in output.names)]),
         build_args=build_args,
         labels=key_values(flags["label"]),
         target=flags["target"],

@@ -41,6 +41,8 @@ def secret(raw: str) -> tuple[str, SecretSource]:
         raise UsageError(f"secret without an id: {raw}")
     if not file and not env:
         env, file = (name, "") if name in os.environ else ("", name)
+    if file and not os.path.exists(file):
+        raise UsageError(f"failed to stat {file}: no such file or directory")
     return name, SecretSource(os.path.abspath(file) if file else "", env)
 
 
@@ -66,14 +68,16 @@ def output(raw: str) -> Output:
         kind = "image"
     if kind not in ("image", "local", "tar", "oci", "docker"):
         raise UsageError(f'output type "{kind}" is not supported by this version of minidock')
-    fields.pop("name", None)
+    names = _words(fields.pop("name", ""))
+    if names and kind in ("local", "tar"):
+        raise UsageError(f"output option name is not for type={kind}: only an image has one")
     if fields:
         raise UsageError(f"output option {next(iter(fields))} is not supported by this version of minidock")
     if kind in ("tar", "oci") and not dest:
         dest = "-"
     if kind == "local" and not dest:
         raise UsageError("dest is required for local output")
-    return Output(kind, dest)
+    return Output(kind, dest, names)
 
 
 def _words(raw: str) -> list[str]:

@@ -15,10 +15,11 @@ class SecretSource(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """-o: `kind` is image, local, tar, oci or docker; `dest` a path, `-` for standard output."""
+    """-o: `kind` is image, local, tar, oci or docker; `dest` a path, `-` for standard output; `names` as with -t."""
 
     kind: str = "image"
     dest: str = ""
+    names: list[str] = []
 
 
 class BuildRequest(msgspec.Struct, frozen=True):

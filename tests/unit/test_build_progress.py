@@ -11,8 +11,10 @@ from typing import TextIO
 import pyte
 import pytest
 
-from minidock.cli.build_flags import cache_source, output, secret
+from minidock.cli.build import make_request
+from minidock.cli.build_flags import FLAGS, cache_source, output, secret
 from minidock.cli.build_progress import Live, Plain, choose
+from minidock.cli.flags import parse
 from minidock.engine.build_request import Output, SecretSource
 from minidock.errors import UsageError
 
@@ -173,18 +175,24 @@ def test_choice() -> None:
 def test_outputs() -> None:
     assert output("dir") == Output("local", "dir") and output("-") == Output("tar", "-")
     assert output("type=oci,dest=x.tar") == Output("oci", "x.tar") and output("type=docker") == Output("image", "")
-    for bad in ("type=moon", "type=local", "type=tar,dest=x,compression=zstd"):
+    assert output('type=image,"name=a:1,b:2"') == Output("image", "", ["a:1", "b:2"])
+    for bad in ("type=moon", "type=local", "type=tar,dest=x,compression=zstd", "type=local,dest=x,name=a"):
         with pytest.raises(UsageError):
             output(bad)
 
 
+def test_an_outputs_name_is_a_tag() -> None:
+    flags = parse(FLAGS, ["-t", "a", "-o", "type=image,name=b:1", "."], interspersed=True)[0]
+    assert make_request(".", flags).tags == ["a", "b:1"]
+
+
 def test_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "x")
-    assert secret("id=a,src=/f") == ("a", SecretSource("/f"))
+    assert secret("id=a,src=/dev/null") == ("a", SecretSource("/dev/null"))
     assert secret("id=a,env=TOKEN") == ("a", SecretSource("", "TOKEN"))
     assert secret("type=env,id=TOKEN,env=TOKEN") == ("TOKEN", SecretSource("", "TOKEN"))
     assert secret("id=TOKEN") == ("TOKEN", SecretSource("", "TOKEN"))
-    for bad in ("type=moon,id=a", "what=x", ""):
+    for bad in ("type=moon,id=a", "what=x", "", "id=a,src=/nosuch/file", "id=neither-variable-nor-file"):
         with pytest.raises(UsageError):
             secret(bad)
 
