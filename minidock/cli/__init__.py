@@ -58,6 +58,7 @@ TOP = {
     "node": Entry("nodes:node", "Manage Swarm nodes", MANAGEMENT),
     "secret": Entry("secrets:secret", "Manage Swarm secrets", MANAGEMENT),
     "config": Entry("configs:config", "Manage Swarm configs", MANAGEMENT),
+    "service": Entry("services:service", "Manage Swarm services", MANAGEMENT),
     "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"

@@ -58,10 +58,10 @@ def iteration(service: Stored) -> int:
     return int(((service.body.get("JobStatus") or {}).get("JobIteration") or {}).get("Index", 0))
 
 
-def is_dirty(board: Board, service: Stored, task: Stored) -> bool:
+def is_dirty(service: Stored, task: Stored, node: Stored | None) -> bool:
     """Was made from a specification that asks for another container than the service's does now.
 
-    When only the placement has changed, a task may stay where its node is still good enough.
+    When only the placement has changed, a task may stay where its `node` is still good enough.
     """
     if aside(task).get("SpecVersion") == version(service):
         return False
@@ -71,7 +71,6 @@ def is_dirty(board: Board, service: Stored, task: Stored) -> bool:
         **made,
         "Placement": made.get("Placement"),
     }:
-        node = board.nodes.get(node_of(task))
         rules = (wanted.get("Placement") or {}).get("Constraints") or []
         return node is None or not constraints.meets(node, rules)
     return bool(wanted != made or spec(service).get("EndpointSpec") != aside(task).get("EndpointSpec"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minidock.errors import UsageError
 from minidock.swarm import services, tasks
-from minidock.swarm.board import aside, desired, node_of, slot_of
+from minidock.swarm.board import Board, desired, node_of, slot_of
 from minidock.swarm.objects import Body, Stored, TaskState
 from minidock.swarm.store import Store
 
@@ -34,8 +34,8 @@ def listed(store: Store, filters: dict[str, list[str]]) -> list[Body]:
     for name in ("service", "node"):
         if name in wanted:
             wanted[name] = [_id(store, name, ref) for ref in wanted[name]]
-    versions = {service.id: tasks.version(service) for service in store.all("service")}
-    return [shown(task) for task in store.all("task") if _passes(task, wanted, versions)]
+    looked = Board(store, 0)
+    return [shown(task) for task in looked.tasks.values() if _passes(looked, task, wanted)]
 
 
 def _id(store: Store, kind: str, ref: str) -> str:
@@ -46,11 +46,11 @@ def _id(store: Store, kind: str, ref: str) -> str:
     return named[0] if len(named) == 1 else ref
 
 
-def _passes(task: Stored, wanted: dict[str, list[str]], versions: dict[str, int]) -> bool:
+def _passes(looked: Board, task: Stored, wanted: dict[str, list[str]]) -> bool:
     if not services.has_labels(_labels(task), wanted.get("label", [])):
         return False
     return all(
-        any(_matches(task, name, value, versions) for value in values)
+        any(_matches(looked, task, name, value) for value in values)
         for name, values in wanted.items()
         if name != "label"
     )
@@ -60,10 +60,11 @@ def _labels(task: Stored) -> dict[str, str]:
     return (task.body["Spec"].get("ContainerSpec") or {}).get("Labels") or {}
 
 
-def _matches(task: Stored, name: str, value: str, versions: dict[str, int]) -> bool:
+def _matches(looked: Board, task: Stored, name: str, value: str) -> bool:
     of = str(task.body.get("ServiceID"))
     if name == "_up-to-date":
-        current = aside(task).get("SpecVersion") == versions.get(of)
+        service = looked.services.get(of)
+        current = service is not None and not tasks.is_dirty(service, task, looked.nodes.get(node_of(task)))
         return current is (value.lower() in ("1", "true"))
     if name == "desired-state":
         return desired(task) == TaskState.of(value)

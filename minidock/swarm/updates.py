@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.swarm import tasks
-from minidock.swarm.board import ASIDE, Board, aside, desired, seconds, spec, state
+from minidock.swarm.board import ASIDE, Board, aside, desired, node_of, seconds, spec, state
 from minidock.swarm.objects import Body, Stored, TaskState, moment, stamp
 
 MONITOR = 5.0
@@ -29,7 +29,7 @@ def update(board: Board, service: Stored, slots: list[list[Stored]]) -> None:
     if _state(service) in ("paused", "rollback_paused"):
         return
     mine = _made(board, service)
-    dirty = [slot for slot in slots if len(slot) > 1 or tasks.is_dirty(board, service, slot[0])]
+    dirty = [slot for slot in slots if len(slot) > 1 or _is_dirty(board, service, slot[0])]
     if not dirty and not aside(service).get("Update"):
         if _state(service) in (GOING, BACK):
             _complete(board, service)
@@ -42,11 +42,15 @@ def update(board: Board, service: Stored, slots: list[list[Stored]]) -> None:
     for slot in dirty:
         if busy >= room:
             break
-        if not any(task.id in mine or not tasks.is_dirty(board, begun, task) for task in slot):
+        if not any(task.id in mine or not _is_dirty(board, begun, task) for task in slot):
             _replace(board, begun, slot)
             busy += 1
     if not dirty and not busy:
         _watch(board, begun)
+
+
+def _is_dirty(board: Board, service: Stored, task: Stored) -> bool:
+    return tasks.is_dirty(service, task, board.nodes.get(node_of(task)))
 
 
 def _state(service: Stored) -> str:
@@ -103,7 +107,7 @@ def _stop_old_ones(board: Board, service: Stored, slots: list[list[Stored]], min
     """How many slots are busy. Where a new task runs beside the old ones (start-first) these are stopped now."""
     delay = seconds(_config(service).get("Delay"), 0)
     for slot in slots:
-        clean = [task for task in slot if not tasks.is_dirty(board, service, task)]
+        clean = [task for task in slot if not _is_dirty(board, service, task)]
         if len(slot) > 1 and clean and (state(clean[0]) == TaskState.RUNNING or not aside(clean[0]).get("First")):
             for task in slot:
                 if task.id != clean[0].id:

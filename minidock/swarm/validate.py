@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from minidock.engine.names import invent
 from minidock.errors import MinidockError, Unsupported, UsageError
 from minidock.swarm import constraints, members
 from minidock.swarm.objects import Body
@@ -32,7 +33,8 @@ def checked(given: Body) -> Body:
     spec = {name: value for name, value in members.spelled(given).items() if name in TOP}
     if not (spec.get("TaskTemplate") or {}).get("ContainerSpec"):
         raise UsageError("mismatched Runtime and *Spec fields")
-    _check_name(str(spec.get("Name") or ""))
+    spec["Name"] = str(spec.get("Name") or "") or invent()
+    _check_name(spec["Name"])
     spec["Labels"] = spec.get("Labels") or {}
     spec["TaskTemplate"] = _template(spec["TaskTemplate"])
     spec["Mode"] = _mode(spec.get("Mode") or {})
@@ -50,8 +52,6 @@ TOP = ("Name", "Labels", "TaskTemplate", "Mode", "UpdateConfig", "RollbackConfig
 
 
 def _check_name(name: str) -> None:
-    if not name:
-        raise invalid("meta: name must be provided")
     if not NAME.fullmatch(name):
         raise invalid("name must be valid as a DNS name component")
     if len(name) > LONGEST_NAME:

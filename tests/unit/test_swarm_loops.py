@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minidock.swarm import loops, services
+from minidock.swarm import loops, services, tasks_shown
 from minidock.swarm.objects import Stored, TaskState, stamp
 from minidock.swarm.store import MemoryStore
 
@@ -333,6 +333,7 @@ def test_scaling_is_no_update_and_what_was_rolled_back_is_what_was_before() -> N
     swarm.update(id, lambda spec: spec.update(Mode={"Replicated": {"Replicas": 2}}))
     swarm.settle()
     assert swarm.status(id) == "None" and len(swarm.live()) == 2
+    assert len(tasks_shown.listed(swarm.store, {"service": [id], "_up-to-date": ["true"]})) == 2
     swarm.update(id, image("two"))
     swarm.settle(rounds=8, seconds=2)
     assert images(swarm.live()) == ["two", "two"]

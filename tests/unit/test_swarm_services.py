@@ -84,7 +84,6 @@ def test_ports_policies_and_updates_get_their_defaults() -> None:
     ("spec", "said"),
     [
         ({"Name": "min"}, "mismatched Runtime and *Spec fields"),
-        (made(Name=""), "meta: name must be provided"),
         (made(Name="mi n"), "name must be valid as a DNS name component"),
         (made(Name="n" * 64), "name must be 63 characters or fewer"),
         (made(TaskTemplate=container(Image="Busybox")), 'ContainerSpec: "Busybox" is not a valid repository/tag'),
