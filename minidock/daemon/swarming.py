@@ -41,6 +41,11 @@ class Swarming:
         return self._membership is not None or (self.layout.root / "swarm" / "node.json").exists()
 
     @property
+    def manages(self) -> bool:
+        """Whether this node is one of the swarm's managers, and at work."""
+        return self._membership is not None and self._membership.manager is not None
+
+    @property
     def membership(self) -> Membership:
         if self._membership is None:
             from minidock.daemon.tasks import TaskEngine

@@ -55,6 +55,21 @@ class TaskEngine:
             if refused.status != 404:
                 raise MinidockError(refused.message) from None
 
+    async def network(self, name: str) -> Body | None:
+        try:
+            found: Any = (await self.workers.call("inspect_network", {"ref": name})).value()
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise MinidockError(refused.message) from None
+        return dict(found)
+
+    async def create_network(self, body: Body) -> None:
+        await self._do("create_network", {"body": body})
+
+    async def remove_network(self, name: str) -> None:
+        await self._do("remove_network", {"ref": name})
+
     async def _do(self, verb: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - as the verb has it
         """Whole, even if nobody wants it any more: what the worker does can't be called back, only waited for."""
         work = asyncio.ensure_future(self.workers.call(verb, arguments))

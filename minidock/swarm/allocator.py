@@ -7,6 +7,7 @@ that nobody named.
 
 from __future__ import annotations
 
+from minidock.swarm import networks
 from minidock.swarm.board import Board, spec, state
 from minidock.swarm.objects import Body, Stored, TaskState
 
@@ -21,8 +22,8 @@ def reconcile(board: Board) -> None:
     for task in list(board.tasks.values()):
         of = board.services.get(str(task.body.get("ServiceID")))
         if state(task) == TaskState.NEW and of is not None and _is_ready(of):
-            ports = (of.body.get("Endpoint") or {}).get("Ports")
-            noted = board.note(task, Ports=ports) if ports else task
+            ports, joined = (of.body.get("Endpoint") or {}).get("Ports"), networks.attachments(board, of)
+            noted = board.note(task, Ports=ports, Networks=joined) if ports or joined else task
             if noted is not None:
                 board.status(noted, TaskState.PENDING, "pending task scheduling")
 

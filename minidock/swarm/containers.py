@@ -10,7 +10,7 @@ import posixpath
 from pathlib import Path
 from typing import Any
 
-from minidock.swarm import templates
+from minidock.swarm import networks, templates
 from minidock.swarm.board import ASIDE
 from minidock.swarm.objects import Body
 
@@ -50,6 +50,7 @@ def body(task: Body, hostname: str, files: dict[str, Path]) -> Body:
         "StopSignal": spec.get("StopSignal", ""),
         "ExposedPorts": {key(port): {} for port in ports(task)},
         "HostConfig": host(task, spec, files),
+        "NetworkingConfig": {"EndpointsConfig": endpoints(task)},
     }
     if spec.get("Command"):
         config["Entrypoint"] = spec["Command"]
@@ -77,6 +78,7 @@ def host(task: Body, spec: Body, files: dict[str, Path]) -> Body:
         "DnsOptions": dns.get("Options") or [],
         "ExtraHosts": extra_hosts(spec.get("Hosts") or []),
         "PortBindings": bindings(task),
+        "NetworkMode": next((each["Name"] for each in networks.of_task(task)), "default"),
         **resources(task["Spec"].get("Resources") or {}),
     }
     driver = task["Spec"].get("LogDriver")
@@ -121,6 +123,11 @@ def extra_hosts(lines: list[str]) -> list[str]:
     return [
         f"{name}:{address}" for address, *names in (line.split() for line in lines if line.split()) for name in names
     ]
+
+
+def endpoints(task: Body) -> dict[str, Body]:
+    """On each network of the swarm a task is known by the name of its service, too."""
+    return {each["Name"]: {"Aliases": each["Aliases"]} for each in networks.of_task(task) if each.get("ID")}
 
 
 # Ports

@@ -23,6 +23,7 @@ from minidock.swarm.deposit import Deposit
 from minidock.swarm.ingress import Ingress
 from minidock.swarm.objects import Body
 from minidock.swarm.story import Story
+from minidock.swarm.wiring import Wiring
 
 if TYPE_CHECKING:
     from minidock.swarm.node import Node
@@ -49,6 +50,14 @@ class Engine(Protocol):
         """Also while it runs; nothing when there is none."""
         ...
 
+    async def network(self, name: str) -> Body | None:
+        """API `Network`; None when there is none."""
+        ...
+
+    async def create_network(self, body: Body) -> None: ...
+
+    async def remove_network(self, name: str) -> None: ...
+
     def watched(self, id: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """The actions of its events (`die`, `health_status: healthy`, …), from the entry of the block on."""
         ...
@@ -65,6 +74,7 @@ class Executor:
         self.engine = engine
         self.deposit = Deposit(files)
         self.ingress = Ingress()
+        self.wiring = Wiring(engine)
         self.hostname = socket.gethostname()
         self.secrets: dict[str, Body] = {}
         self.configs: dict[str, Body] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from minidock.swarm import constraints
 from minidock.swarm.board import Board, desired, node_of, state
-from minidock.swarm.filters import FILTERS, Place, placement, places
+from minidock.swarm.filters import FILTERS, Place, placement, places, take
 from minidock.swarm.objects import Stored, TaskState, moment
 
 MOST_FAILURES, WITHIN = 5, 300.0
@@ -26,14 +26,16 @@ def reconcile(board: Board) -> None:
         if desired(task) > TaskState.COMPLETE:
             board.status(task, TaskState.SHUTDOWN, "task was shut down before it had a node")
         elif node_of(task):
-            _confirm(board, [place for place in at if place.node.id == node_of(task)], task)
+            _confirm(board, at, task)
         else:
             _assign(board, at, task)
 
 
-def _confirm(board: Board, at: list[Place], task: Stored) -> None:
-    if fitting(at, task):
-        board.status(task, TaskState.ASSIGNED, CONFIRMED)
+def _confirm(board: Board, everywhere: list[Place], task: Stored) -> None:
+    at = [place for place in everywhere if place.node.id == node_of(task)]
+    if found := fitting(at, task):
+        if assigned := board.status(task, TaskState.ASSIGNED, CONFIRMED):
+            take(everywhere, found[0], assigned)
     else:
         _explain(board, task, explained(at, task))
 
@@ -48,7 +50,7 @@ def _assign(board: Board, at: list[Place], task: Stored) -> None:
     placed = board.write(task, {"NodeID": place.node.id})
     assigned = placed and board.status(placed, TaskState.ASSIGNED, CHOSEN)
     if assigned:
-        place.tasks.append(assigned)
+        take(at, place, assigned)
 
 
 def _explain(board: Board, task: Stored, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.errors import Conflict, MinidockError, NotFound, Unsupported, UsageError
-from minidock.swarm import defaults, validate
+from minidock.swarm import defaults, networks, validate
 from minidock.swarm.board import ASIDE, aside, desired, is_job, mode, spec, state
 from minidock.swarm.objects import Body, Kind, Stored, TaskState, new_id, stamp
 from minidock.swarm.store import NameTaken, OutOfSequence, Store
@@ -14,6 +14,7 @@ from minidock.swarm.store import NameTaken, OutOfSequence, Store
 def create(store: Store, given: Body, *, auth: dict[str, str] | None = None, now: float) -> Body:
     """→ {"ID"}. Raises UsageError, Conflict (the name), NotFound (a network)."""
     wanted = validate.guarded(validate.checked, given)
+    networks.resolved(store, wanted)
     _check_files(store, wanted)
     _check_ports(store, wanted)
     body: Body = {"Spec": wanted, "Endpoint": {"Spec": {}}, ASIDE: {"SpecVersion": 0, "Auth": auth or None}}
@@ -50,6 +51,7 @@ def update(
         raise UsageError(f"unrecognized rollback option {rollback}")
     service = find(store, ref)
     wanted = validate.guarded(validate.checked, given)
+    networks.resolved(store, wanted)
     _check_change(service, wanted)
     _check_files(store, wanted)
     if wanted.get("EndpointSpec") != spec(service).get("EndpointSpec"):

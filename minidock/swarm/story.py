@@ -68,6 +68,7 @@ class Story:
         except MinidockError as error:
             log.warning("the container of task %s: %s", self.task["ID"], error.message)
         self.executor.deposit.drop(self.task["ID"])
+        await self.executor.wiring.lift(self.task)
 
     # the story
 
@@ -97,6 +98,7 @@ class Story:
         if self.state.ended:
             await self.executor.ingress.withdraw(self.task["ID"])
             self.executor.deposit.drop(self.task["ID"])
+            await self.executor.wiring.lift(self.task)
 
     async def _go(self) -> None:
         facts = await self.engine.inspect(self.name)
@@ -132,6 +134,7 @@ class Story:
         try:
             await self.engine.have_image(spec["Image"], self.task[ASIDE].get("Auth"))
             executor = self.executor
+            await executor.wiring.lay(self.task)
             files = executor.deposit.put(self.task, executor.hostname, executor.secrets, executor.configs)
             await self.engine.create(self.name, containers.body(self.task, executor.hostname, files))
         except MinidockError as error:

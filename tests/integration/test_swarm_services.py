@@ -177,6 +177,25 @@ def _body(member: Member, path: str) -> bytes:
     return text
 
 
+def test_services_on_an_overlay_network_find_each_other_by_name(swarm: Member) -> None:
+    network = swarm.told("POST", "/networks/create", {"Name": "back", "Driver": "overlay"})["Id"]
+    template = {"Networks": [{"Target": "back"}]}
+    create(swarm, "store", "sh", "-c", SERVE, template=template)
+    create(
+        swarm, "client", "sh", "-c", "until wget -qO- http://store/; do sleep 0.1; done; sleep 999", template=template
+    )
+    (server,), (client,) = running(swarm, "store", 1), running(swarm, "client", 1)
+    until(lambda: swarm.box("logs", container(client)).stdout.strip() == container(server)[:12], "the answer")
+    (row,) = swarm.told("GET", '/networks?filters={"name":["back"]}')
+    assert (row["Id"], row["Driver"], row["Scope"]) == (network, "overlay", "swarm")
+    status, said = swarm.ask("DELETE", "/networks/back")
+    assert status == 500 and f"network {network} is in use by service" in said["message"]
+    for name in ("store", "client"):
+        remove(swarm, name)
+    swarm.told("DELETE", "/networks/back")
+    until(lambda: "back" not in swarm.box("network", "ls", "--format", "{{.Name}}").stdout, "the bridge to go")
+
+
 def test_a_job_ends_and_what_fits_nowhere_says_why(swarm: Member) -> None:
     create(swarm, "job", "true", Mode={"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 3}})
     until(lambda: len(tasks(swarm, "job", "complete")) == 3, "the job")

@@ -27,6 +27,7 @@ class Engine:
         self.containers: dict[str, dict[str, Any]] = {}
         self.bodies: dict[str, dict[str, Any]] = {}
         self.log: list[str] = []
+        self.networks: dict[str, dict[str, Any]] = {}
         self.queues: list[tuple[str, asyncio.Queue[str]]] = []
         self.broken = ""
         self.health = ""
@@ -70,6 +71,15 @@ class Engine:
             raise MinidockError(self.broken)
         self.log.append("start")
         self.containers[id]["State"].update(Status="running", Running=True, Pid=7)
+
+    async def network(self, name: str) -> dict[str, Any] | None:
+        return self.networks.get(name)
+
+    async def create_network(self, body: dict[str, Any]) -> None:
+        self.networks[body["Name"]] = body
+
+    async def remove_network(self, name: str) -> None:
+        del self.networks[name]
 
     def tell(self, id: str, action: str) -> None:
         for of, queue in self.queues:
@@ -254,6 +264,34 @@ def test_a_secret_that_was_not_sent_rejects_the_task(tmp_path: Path) -> None:
         await engine.until("t", "rejected")
 
     assert told(tmp_path, story).reports[-1][2] == "secret key isn't here"
+
+
+def test_a_network_of_the_swarm_comes_with_the_first_task_and_goes_with_the_last(tmp_path: Path) -> None:
+    net = {
+        "ID": "x",
+        "Name": "net",
+        "Internal": False,
+        "Subnet": "10.0.0.0/24",
+        "Gateway": "10.0.0.1",
+        "Aliases": ["web"],
+    }
+
+    async def story(engine: Engine) -> None:
+        engine.executor.assign([task(Networks=[net]), task("u", Networks=[net])], {}, {})
+        await engine.until("t", "running")
+        await engine.until("u", "running")
+        assert engine.networks["net"]["IPAM"]["Config"] == [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1"}]
+        body = engine.bodies["web.1.t"]
+        assert body["HostConfig"]["NetworkMode"] == "net"
+        assert body["NetworkingConfig"]["EndpointsConfig"] == {"net": {"Aliases": ["web"]}}
+        engine.executor.assign([task("u", Networks=[net])], {}, {})
+        async with asyncio.timeout(PATIENCE):
+            while "web.1.t" in engine.containers:
+                await asyncio.sleep(0)
+        assert "net" in engine.networks
+        engine.executor.assign([], {}, {})
+
+    assert told(tmp_path, story).networks == {}
 
 
 def test_a_published_port_is_passed_on_to_the_tasks_in_turn(tmp_path: Path) -> None:

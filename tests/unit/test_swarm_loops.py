@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from minidock.swarm import loops, services, tasks_shown
+from minidock.errors import MinidockError
+from minidock.swarm import loops, networks, services, tasks_shown
 from minidock.swarm.objects import Stored, TaskState, stamp
 from minidock.swarm.store import MemoryStore
 
@@ -455,6 +456,36 @@ def test_ports_that_nobody_named_are_taken_from_their_range_and_kept() -> None:
     assert published() == [30000, 30001]
     swarm.update(id, image("two"))
     assert published() == [30000, 30001]
+
+
+def test_tasks_of_an_overlay_network_stay_together() -> None:
+    swarm = Swarm(nodes=2)
+    networks.create(swarm.store, {"Name": "net"})
+    swarm.service(replicas=2, template={"Networks": [{"Target": "net", "Aliases": ["a"]}]})
+    (node,) = {task.body["NodeID"] for task in swarm.tasks(TaskState.ASSIGNED)}
+    swarm.service(replicas=2)
+    assert {task.body["NodeID"] for task in swarm.tasks(TaskState.ASSIGNED)} == {"n0", "n1"}
+    swarm.service(Mode={"Global": {}}, template={"Networks": [{"Target": "net"}]})
+    (waits,) = swarm.tasks(TaskState.PENDING)
+    assert waits.body["NodeID"] != node and "don't span nodes" in waits.body["Status"]["Err"]
+
+
+def test_overlay_networks_have_names_and_subnets_of_their_own_and_stay_while_they_are_used() -> None:
+    swarm = Swarm()
+    for name in ("one", "two"):
+        networks.create(swarm.store, {"Name": name})
+    subnets = [each["IPAM"]["Config"][0]["Subnet"] for each in networks.all_shown(swarm.store)]
+    assert subnets == ["10.0.0.0/24", "10.0.1.0/24"]
+    with pytest.raises(MinidockError, match="network with name one already exists"):
+        networks.create(swarm.store, {"Name": "one"})
+    with pytest.raises(MinidockError, match="can't be encrypted"):
+        networks.create(swarm.store, {"Name": "three", "Options": {"encrypted": ""}})
+    id = swarm.service(template={"Networks": [{"Target": "one"}]})
+    with pytest.raises(MinidockError, match=f"is in use by service {id}"):
+        networks.remove(swarm.store, "one")
+    with pytest.raises(MinidockError, match="network nosuch not found"):
+        swarm.service(template={"Networks": [{"Target": "nosuch"}]})
+    assert networks.remove(swarm.store, "two") is not None
 
 
 def test_a_node_whose_label_was_taken_away_loses_the_task_that_needed_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -11,6 +12,9 @@ from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, json
 from minidock.daemon.routes.registries import auth
 from minidock.daemon.workers import Refused
+
+LABEL = "com.docker.swarm.network.id"
+"""Of bridges that are a part of the swarm's networks (swarm/networks.py)."""
 
 
 async def listed(daemon: Daemon, request: web.Request) -> web.Response:
@@ -21,10 +25,33 @@ async def listed(daemon: Daemon, request: web.Request) -> web.Response:
     return json(msgspec.json.encode(found))
 
 
+async def _asked_for(daemon: Daemon, request: web.Request) -> dict[str, Any]:
+    """The body. A network of the node's own is meant by its name: ids differ between nodes. Raises Refused."""
+    body = await query.body(request)
+    daemon.swarming.manager()
+    for place in (body, body.get("TaskTemplate") or {}):
+        for each in place.get("Networks") or [] if isinstance(place, dict) else []:
+            try:
+                found: Any = (await daemon.workers.call("inspect_network", {"ref": each["Target"]})).value()
+            except Refused as refused:
+                if refused.status != 404:
+                    raise
+                continue
+            if found["Name"] == "host":
+                each["Target"] = "host"
+            elif LABEL not in (found["Labels"] or {}):
+                raise Refused(
+                    403,
+                    f"The network {each['Target']} cannot be used with services. Only networks scoped to the swarm can "
+                    "be used, such as those created with the overlay driver.",
+                )
+    return body
+
+
 async def create(daemon: Daemon, request: web.Request) -> web.Response:
     from minidock.swarm import services
 
-    body = await query.body(request)
+    body = await _asked_for(daemon, request)
     made = await daemon.swarming.asked(services.create, body, auth=auth(request), now=time.time())
     return json(msgspec.json.encode(made), status=201)
 
@@ -45,7 +72,7 @@ async def update(daemon: Daemon, request: web.Request) -> web.Response:
     changed = await daemon.swarming.asked(
         services.update,
         request.match_info["ref"],
-        await query.body(request),
+        await _asked_for(daemon, request),
         int(text),
         rollback=request.query.get("rollback", ""),
         auth=auth(request),

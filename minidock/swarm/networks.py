@@ -1,0 +1,180 @@
+"""Networks of the swarm: made once for all nodes, and laid out on a node when the first task there needs them.
+
+Docker's driver for them is `overlay`. Here such a network is a bridge of the node that its tasks are on: the scheduler
+keeps all tasks of a network together (filters.py), so that they reach each other. A network that spans nodes isn't
+made; a task that would need one waits, and says so.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+
+from minidock.errors import Conflict, MinidockError, NotFound, Unsupported, UsageError
+from minidock.swarm.board import ASIDE, Board, spec, template
+from minidock.swarm.objects import Body, Stored, new_id, stamp
+from minidock.swarm.store import NameTaken, Store
+
+POOL, PREFIX = "10.0.0.0/8", 24
+LABEL = "com.docker.swarm.network.id"
+"""On the node's bridge: which network of the swarm it is."""
+OF_THE_NODE = ("host",)
+"""Networks that every node has of its own, and that services may use."""
+
+
+def create(store: Store, given: Body) -> Body:
+    """POST /networks/create of an overlay. Raises Conflict, UsageError, Unsupported."""
+    name = str(given.get("Name") or "")
+    if not name:
+        raise UsageError("network name cannot be empty")
+    for member in ("EnableIPv6", "ConfigOnly", "Ingress"):
+        if given.get(member):
+            raise Unsupported(f"an overlay network can't be made with {member}")
+    if "encrypted" in (given.get("Options") or {}):
+        raise Unsupported("an overlay network can't be encrypted: it doesn't leave its node")
+    ipam = given.get("IPAM") or {}
+    config = ipam.get("Config") or [{}]
+    if len(config) > 1:
+        raise Unsupported("an overlay network can't have several subnets")
+    body: Body = {
+        "Name": name,
+        "Scope": "swarm",
+        "Driver": "overlay",
+        "EnableIPv6": False,
+        "IPAM": {
+            "Driver": ipam.get("Driver") or "default",
+            "Options": ipam.get("Options"),
+            "Config": [_pool(store, config[0])],
+        },
+        "Internal": bool(given.get("Internal")),
+        "Attachable": bool(given.get("Attachable")),
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": None,
+        "Options": given.get("Options") or None,
+        "Labels": given.get("Labels") or None,
+        "Spec": {"Name": name},
+    }
+    try:
+        made = store.create("network", new_id(), body, name=name)
+    except NameTaken:
+        raise Conflict(f"network with name {name} already exists") from None
+    return {"Id": made.id, "Warning": ""}
+
+
+def _pool(store: Store, given: Body) -> Body:
+    """What was asked for, or the first free one."""
+    taken = [ipaddress.ip_network(each.body["IPAM"]["Config"][0]["Subnet"]) for each in store.all("network")]
+    if given.get("Subnet"):
+        try:
+            subnet = ipaddress.ip_network(given["Subnet"])
+        except ValueError:
+            raise UsageError(f"invalid subnet {given['Subnet']}") from None
+    else:
+        subnets = ipaddress.ip_network(POOL).subnets(new_prefix=PREFIX)
+        subnet = next(each for each in subnets if not any(each.overlaps(other) for other in taken))
+    if any(subnet.overlaps(other) for other in taken):
+        raise UsageError("invalid pool request: Pool overlaps with other one on this address space")
+    return {**given, "Subnet": str(subnet), "Gateway": given.get("Gateway") or str(subnet[1])}
+
+
+def shown(network: Stored) -> Body:
+    """API `Network`."""
+    body = {name: value for name, value in network.body.items() if name != "Spec"}
+    return {"Name": body["Name"], "Id": network.id, "Created": stamp(network.created), **body}
+
+
+def all_shown(store: Store) -> list[Body]:
+    return [shown(network) for network in store.all("network")]
+
+
+def find(store: Store, ref: str) -> Stored | None:
+    """By id, name, or the beginning of an id."""
+    exact = store.get("network", ref) or store.by_name("network", ref)
+    if exact is not None:
+        return exact
+    return next((each for each in store.all("network") if len(ref) > 3 and each.id.startswith(ref)), None)
+
+
+def inspected(store: Store, ref: str) -> Body | None:
+    found = find(store, ref)
+    return None if found is None else shown(found)
+
+
+def remove(store: Store, ref: str) -> str | None:
+    """→ its id, or None when there is none. Raises MinidockError while a service uses it."""
+    found = find(store, ref)
+    if found is None:
+        return None
+    for service in store.all("service"):
+        if any(each.get("Target") == found.id for each in wanted(service)):
+            raise MinidockError(
+                f"rpc error: code = FailedPrecondition desc = network {found.id} is in use by service {service.id}"
+            )
+    store.delete("network", found.id)
+    return found.id
+
+
+# Of services and tasks
+
+
+def wanted(service: Stored) -> list[Body]:
+    """API `NetworkAttachmentConfig`s. In the template, or where older clients say it."""
+    found: list[Body] = template(service).get("Networks") or spec(service).get("Networks") or []
+    return found
+
+
+def resolved(store: Store, given: Body) -> None:
+    """Names become ids. Raises NotFound."""
+    for place in (given, given.get("TaskTemplate") or {}):
+        for each in place.get("Networks") or []:
+            ref = str(each.get("Target") or "")
+            found = find(store, ref)
+            if found is None and ref not in OF_THE_NODE:
+                raise NotFound(f"network {ref} not found")
+            each["Target"] = ref if found is None else found.id
+
+
+def attachments(board: Board, service: Stored) -> list[Body]:
+    """What a node must know to lay them out: for the task's notes."""
+    found = []
+    for each in wanted(service):
+        network = board.networks.get(str(each.get("Target")))
+        aliases = [str(spec(service)["Name"]), *(each.get("Aliases") or [])]
+        if network is None:
+            found.append({"Name": each.get("Target"), "Aliases": aliases})
+            continue
+        pool = network.body["IPAM"]["Config"][0]
+        found.append({
+            "ID": network.id, "Name": network.body["Name"], "Internal": network.body["Internal"], "Aliases": aliases,
+            "Subnet": pool["Subnet"], "Gateway": pool["Gateway"],
+        })  # fmt: skip
+    return found
+
+
+def ids(task: Stored) -> set[str]:
+    return {str(each["ID"]) for each in of_task(task.body) if each.get("ID")}
+
+
+def of_task(body: Body) -> list[Body]:
+    found: list[Body] = body[ASIDE].get("Networks") or []
+    return found
+
+
+def request(attachment: Body) -> Body:
+    """Body of POST /networks/create for the node's bridge."""
+    return {
+        "Name": attachment["Name"],
+        "Driver": "bridge",
+        "Internal": attachment["Internal"],
+        "Labels": {LABEL: attachment["ID"]},
+        "IPAM": {"Config": [{"Subnet": attachment["Subnet"], "Gateway": attachment["Gateway"]}]},
+    }
+
+
+def merged(here: Iterable[Body], of_swarm: list[Body]) -> list[Any]:
+    """The node's networks and the swarm's: a bridge that is one of these is shown as it."""
+    known = {network["Id"] for network in of_swarm}
+    return [*(each for each in here if (each.get("Labels") or {}).get(LABEL) not in known), *of_swarm]
