@@ -59,6 +59,7 @@ TOP = {
     "secret": Entry("secrets:secret", "Manage Swarm secrets", MANAGEMENT),
     "config": Entry("configs:config", "Manage Swarm configs", MANAGEMENT),
     "service": Entry("services:service", "Manage Swarm services", MANAGEMENT),
+    "stack": Entry("stacks:stack", "Manage Swarm stacks", MANAGEMENT),
     "volume": Entry("volumes:volume", "Manage volumes", MANAGEMENT),
     "attach": Entry(
         "lifecycle:attach", "Attach local standard input, output, and error streams to a running container"

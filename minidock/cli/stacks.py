@@ -1,0 +1,324 @@
+"""stack deploy, ls, ps, services, rm and config: a compose file's services as services of a swarm.
+
+A stack is a label, com.docker.stack.namespace, on everything that was made for it; there is no other list of stacks.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MinidockError, NotFound, UsageError
+from . import swarm_api
+from .commands import UNLIMITED, Complaint, Entry, Noun, verb
+from .flags import boolean, many, refused, text
+from .tables import Columns, Listing, group_filters, parse_filter
+
+if TYPE_CHECKING:
+    from ..daemon.client.api import Api
+
+Body = dict[str, Any]
+NAMESPACE = "com.docker.stack.namespace"
+FILES = many("compose-file", "c", 'Path to a Compose file, or "-" to read from stdin', kind="strings")
+
+stack = Noun(
+    "stack",
+    "Manage Swarm stacks",
+    {
+        "config": Entry("stacks:config", "Outputs the final config file, after doing merges and interpolations"),
+        "deploy": Entry("stacks:deploy", "Deploy a new stack or update an existing stack"),
+        "ls": Entry("stacks:ls", "List stacks"),
+        "ps": Entry("stacks:ps", "List the tasks in the stack"),
+        "rm": Entry("stacks:rm", "Remove one or more stacks"),
+        "services": Entry("stacks:services", "List the services in the stack"),
+    },
+    also={"down": "rm", "list": "ls", "remove": "rm", "up": "deploy"},
+    usage="COMMAND",
+)
+
+
+@verb(
+    "config",
+    "Outputs the final config file, after doing merges and interpolations",
+    "[OPTIONS]",
+    flags=[FILES, boolean("skip-interpolation", "", "Skip interpolation and output only merged config")],
+    examples="minidock stack config -c compose.yml",
+)
+def config(compose_file: list[str], skip_interpolation: bool) -> None:
+    import yaml
+
+    from .stack_file import load
+
+    yaml.safe_dump(load(compose_file, interpolate=not skip_interpolation), sys.stdout, sort_keys=True)
+
+
+@verb(
+    "deploy",
+    "Deploy a new stack or update an existing stack",
+    "[OPTIONS] STACK",
+    flags=[
+        FILES,
+        boolean("detach", "d", "Exit immediately instead of waiting for the stack services to converge", default=True),
+        boolean("prune", "", "Prune services that are no longer referenced"),
+        boolean("quiet", "q", "Suppress progress output"),
+        text("resolve-image", "", 'Take images as they are named ("never" is what minidock does)', default="never"),
+        refused("with-registry-auth", kind="", why="every node logs in to the registry by itself"),
+    ],
+    least=1,
+    aliases=("minidock stack deploy", "minidock stack up"),
+    examples="minidock stack deploy -c compose.yml shop",
+)
+def deploy(
+    arguments: list[str], compose_file: list[str], detach: bool, prune: bool, quiet: bool, resolve_image: str
+) -> None:
+    from . import stack_file, stack_services
+
+    if resolve_image not in ("always", "changed", "never"):
+        raise UsageError(f"Invalid option {resolve_image} for flag --resolve-image")
+    name, given = arguments[0], stack_file.load(compose_file)
+    stack_file.tell_what_is_left_out(given)
+    api = swarm_api.api()
+    before = {each["Spec"]["Name"]: each for each in _services(api, name)}
+    ids = {kind: _files(api, name, kind, given.get(kind) or {}) for kind in ("secrets", "configs")}
+    ids["networks"] = _networks(api, name, given)
+    specs = [
+        stack_services.spec(name, each, service, given, ids) for each, service in sorted(given["services"].items())
+    ]
+    made = [_sent(api, spec, before.get(spec["Name"])) for spec in specs]
+    if prune:
+        _removed(api, "service", [each for known, each in before.items() if known not in {s["Name"] for s in specs}])
+    if not detach:
+        from .service_progress import wait
+
+        for id in made:
+            wait(api, id, quiet=quiet)
+
+
+def _sent(api: Api, spec: Body, old: Body | None) -> str:
+    if old is None:
+        print(f"Creating service {spec['Name']}", flush=True)
+        return str(api.json("POST", "/services/create", body=spec)["ID"])
+    print(f"Updating service {spec['Name']} (id: {old['ID']})", flush=True)
+    spec["TaskTemplate"]["ForceUpdate"] = old["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
+    api.json("POST", f"/services/{old['ID']}/update", {"version": old["Version"]["Index"]}, spec)
+    return str(old["ID"])
+
+
+def _networks(api: Api, stack_name: str, given: Body) -> Body:
+    """By name in the file: the id, or for one of each node its name. Those that aren't there are made."""
+    used = {
+        each for service in given["services"].values() for each in (service.get("networks") or ["default"])
+    }  # of a mapping that is its keys
+    known = given.get("networks") or {}
+    found: Body = {}
+    for name in sorted(used):
+        if name not in known and name != "default":
+            raise UsageError(f'undefined network "{name}"')
+        said = known.get(name) or {}
+        if said.get("external"):
+            outside = (said["external"] or {}).get("name") if isinstance(said["external"], dict) else None
+            found[name] = _external(api, outside or said.get("name") or name)
+        else:
+            found[name] = _network(api, stack_name, said.get("name") or f"{stack_name}_{name}", said)
+    return found
+
+
+def _external(api: Api, name: str) -> str:
+    try:
+        return str(swarm_api.named("networks", name)["Id"])
+    except NotFound:
+        raise MinidockError(
+            f'network "{name}" is declared as external, but could not be found. You need to create a swarm-scoped '
+            "network before the stack is deployed"
+        ) from None
+
+
+def _network(api: Api, stack_name: str, name: str, said: Body) -> str:
+    from .stack_services import pairs
+
+    try:
+        return str(swarm_api.named("networks", name)["Id"])
+    except NotFound:
+        print(f"Creating network {name}", flush=True)
+    body = {
+        "Name": name,
+        "Driver": said.get("driver") or "overlay",
+        "Options": pairs(said.get("driver_opts")),
+        "Labels": {**pairs(said.get("labels")), NAMESPACE: stack_name},
+        "Internal": bool(said.get("internal")),
+        "Attachable": bool(said.get("attachable")),
+        "IPAM": {"Config": [{"Subnet": each["subnet"]} for each in (said.get("ipam") or {}).get("config") or []]},
+    }
+    return str(api.json("POST", "/networks/create", body=body)["Id"])
+
+
+def _files(api: Api, stack_name: str, kind: str, given: Body) -> Body:
+    """Secrets or configs, by name in the file: {"ID", "Name"}."""
+    from .stack_services import pairs
+
+    word = kind.removesuffix("s")
+    known = {each["Spec"]["Name"]: each for each in api.json("GET", f"/{kind}")}
+    found: Body = {}
+    for name, said in sorted(given.items()):
+        outside = said.get("external")
+        real = said.get("name") or (name if outside else f"{stack_name}_{name}")
+        if outside:
+            if real not in known:
+                raise NotFound(f"{word} not found: {real}")
+        else:
+            data = base64.b64encode(_content(word, name, said)).decode()
+            labels = {**pairs(said.get("labels")), NAMESPACE: stack_name}
+            known[real] = _file(api, word, known.get(real), {"Name": real, "Data": data, "Labels": labels})
+        found[name] = {"ID": known[real]["ID"], "Name": real}
+    return found
+
+
+def _file(api: Api, word: str, old: Body | None, spec: Body) -> Body:
+    if old is None:
+        print(f"Creating {word} {spec['Name']}", flush=True)
+        made: Body = api.json("POST", f"/{word}s/create", body=spec)
+        return made
+    api.json("POST", f"/{word}s/{old['ID']}/update", {"version": old["Version"]["Index"]}, spec)
+    return old
+
+
+def _content(word: str, name: str, said: Body) -> bytes:
+    if not said.get("file"):
+        raise UsageError(f"{word} {name}: only those of a file, and external ones, can be deployed")
+    try:
+        return Path(said["file"]).read_bytes()
+    except OSError as error:
+        raise MinidockError(f"open {said['file']}: {(error.strerror or str(error)).lower()}") from None
+
+
+# Looking, and taking away
+
+
+def _services(api: Api, name: str, **filters: list[str]) -> list[Body]:
+    wanted = {**filters, "label": [f"{NAMESPACE}={name}", *filters.get("label", [])]}
+    found: list[Body] = api.json("GET", "/services", {"filters": wanted, "status": True})
+    return found
+
+
+@verb(
+    "ls",
+    "List stacks",
+    "[OPTIONS]",
+    flags=[text("format", "", "Format output using a custom template: 'table', 'json' or a Go template")],
+    aliases=("minidock stack ls", "minidock stack list"),
+    examples="minidock stack ls",
+)
+def ls(format: str) -> None:
+    stacks: dict[str, int] = {}
+    for service in swarm_api.get("/services", filters={"label": [NAMESPACE]}):
+        name = service["Spec"]["Labels"][NAMESPACE]
+        stacks[name] = stacks.get(name, 0) + 1
+    rows = [_row(name, count) for name, count in sorted(stacks.items())]
+    headers = {"Name": "NAME", "Services": "SERVICES", "Orchestrator": "ORCHESTRATOR"}
+    Listing("stackContext", headers).show(rows, ["Name", "Services"], format)
+
+
+def _row(name: str, count: int) -> Columns:
+    return {"Name": lambda: name, "Services": lambda: str(count), "Orchestrator": lambda: "Swarm"}
+
+
+@verb(
+    "services",
+    "List the services in the stack",
+    "[OPTIONS] STACK",
+    flags=[
+        many("filter", "f", "Filter output based on conditions provided", kind="filter", parse=parse_filter),
+        text("format", "", "Format output using a custom template: 'table', 'json' or a Go template"),
+        boolean("quiet", "q", "Only display IDs"),
+    ],
+    least=1,
+    examples="minidock stack services shop",
+)
+def services(arguments: list[str], filter: list[tuple[str, str]], format: str, quiet: bool) -> None:
+    from .services import FILTERS, show_services
+
+    found = _services(swarm_api.api(), arguments[0], **group_filters(filter, FILTERS))
+    _something(arguments[0], found)
+    show_services(found, format, quiet)
+
+
+def _something(name: str, found: list[Body]) -> None:
+    if not found:
+        raise Complaint(f"nothing found in stack: {name}", 1)
+
+
+@verb(
+    "ps",
+    "List the tasks in the stack",
+    "[OPTIONS] STACK",
+    flags=[
+        many("filter", "f", "Filter output based on conditions provided", kind="filter", parse=parse_filter),
+        text("format", "", "Format output using a custom template: 'table', 'json' or a Go template"),
+        boolean("no-resolve", "", "Do not map IDs to Names"),
+        boolean("no-trunc", "", "Do not truncate output"),
+        boolean("quiet", "q", "Only display task IDs"),
+    ],
+    least=1,
+    examples="minidock stack ps shop",
+)
+def ps(
+    arguments: list[str],
+    filter: list[tuple[str, str]],
+    format: str,
+    no_resolve: bool,
+    no_trunc: bool,
+    quiet: bool,
+) -> None:
+    from . import task_list
+    from .services import TASK_FILTERS
+
+    filters = {**group_filters(filter, TASK_FILTERS), "label": [f"{NAMESPACE}={arguments[0]}"]}
+    found = swarm_api.get("/tasks", filters=filters)
+    _something(arguments[0], found)
+    task_list.show(found, format, resolve=not no_resolve, no_trunc=no_trunc, quiet=quiet)
+
+
+@verb(
+    "rm",
+    "Remove one or more stacks",
+    "[OPTIONS] STACK [STACK...]",
+    flags=[boolean("detach", "d", "Do not wait for stack removal", default=True)],
+    least=1,
+    most=UNLIMITED,
+    aliases=("minidock stack rm", "minidock stack down"),
+    examples="minidock stack rm shop",
+)
+def rm(arguments: list[str], detach: bool) -> None:
+    api = swarm_api.api()
+    for name in arguments:
+        label = {"filters": {"label": [f"{NAMESPACE}={name}"]}}
+        found = {
+            "service": _services(api, name),
+            **{kind: api.json("GET", f"/{kind}s", label) for kind in ("secret", "config", "network")},
+        }
+        if not any(found.values()):
+            print(f"Nothing found in stack: {name}")
+            continue
+        for kind, things in found.items():
+            _removed(api, kind, things)
+        if not detach:
+            _wait_for_end(api, name)
+
+
+def _removed(api: Api, kind: str, things: list[Body]) -> None:
+    for each in sorted(things, key=_name):
+        print(f"Removing {kind} {_name(each)}", flush=True)
+        api.open("DELETE", f"/{kind}s/{each.get('ID') or each['Id']}").read()
+
+
+def _name(thing: Body) -> str:
+    return str((thing.get("Spec") or thing)["Name"])
+
+
+def _wait_for_end(api: Api, name: str) -> None:
+    import time
+
+    while api.json("GET", "/tasks", {"filters": {"label": [f"{NAMESPACE}={name}"]}}):
+        time.sleep(0.1)
