@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import UsageError
 from . import swarm_api
 from .commands import UNLIMITED, verb
-from .flags import many, text
+from .flags import many, refused, text
 from .parse_env import environment
 from .service_fields import BOTH, CONTAINER, SEVERAL, Body, put, several, singles
 from .service_parts import FILES, NETWORK, PARTS, attachments, references
@@ -26,6 +26,7 @@ MODES = ("replicated", "global", "replicated-job", "global-job")
         many("env-file", "", "Read in a file of environment variables"),
         *(many(each.name, each.short, each.help, kind=each.kind, parse=each.parse) for each in (*ALL, *FILES, NETWORK)),
         *BOTH,
+        refused("generic-resource", kind="list", why="can't be kept: nodes here offer no generic resources"),
     ],
     least=1,
     most=UNLIMITED,
