@@ -38,6 +38,7 @@ class Story:
         self.container: Body = task["Status"].get("ContainerStatus") or {}
         self.port_status: Body = task["Status"].get("PortStatus") or {}
         self._changed = asyncio.Event()
+        self._reachable = False
         self._work: asyncio.Task[None] | None = None
 
     @property
@@ -109,22 +110,35 @@ class Story:
         self.container = {"ContainerID": facts["Id"], "PID": 0, "ExitCode": 0}
         self._say(TaskState.READY)
         await self._until(TaskState.RUNNING)
-        async with self.engine.watched(facts["Id"]) as actions:
-            await self._start(facts)
-            facts = await self._facts()
-            self.container["PID"] = facts["State"]["Pid"]
-            if facts["State"]["Running"] and (facts["State"].get("Health") or {}).get("Status") != "starting":
-                await self._runs(facts)
-            while facts["State"]["Running"]:
-                action = await anext(actions, "die")
-                if action == "die":
-                    break
-                if action == "health_status: healthy":
-                    await self._runs(await self._facts())
-                elif action == "health_status: unhealthy":
-                    await self.engine.stop(facts["Id"], self._grace())
-                    raise Failed(TaskState.FAILED, "task: unhealthy container")
+        await self._start(facts)
+        facts = await self._facts()
+        self.container["PID"] = facts["State"]["Pid"]
+        ended = not facts["State"]["Running"]
+        while not ended:
+            ended = await self._watch(facts["Id"])
         self._end(await self._facts())
+
+    async def _watch(self, id: str) -> bool:
+        """Whether it has ended; else events were lost, and it is to be looked at anew."""
+        async with self.engine.watched(id) as actions:
+            facts = await self._facts()
+            await self._judge(facts)
+            while facts["State"]["Running"]:
+                action = await anext(actions, "")
+                if action in ("", "die"):
+                    return action == "die"
+                if action.startswith("health_status"):
+                    await self._judge(await self._facts())
+        return True
+
+    async def _judge(self, facts: Body) -> None:
+        """It runs once it is healthy, where it says how that is seen. Raises Failed when it isn't."""
+        health = (facts["State"].get("Health") or {}).get("Status")
+        if health == "unhealthy":
+            await self.engine.stop(facts["Id"], self._grace())
+            raise Failed(TaskState.FAILED, "task: unhealthy container")
+        if facts["State"]["Running"] and health != "starting" and not self._reachable:
+            await self._runs(facts)
 
     async def _prepare(self) -> Body:
         """Image, files, container. Raises Failed."""
@@ -151,6 +165,7 @@ class Story:
             raise Failed(TaskState.FAILED, f"starting container failed: {error.message}") from None
 
     async def _runs(self, facts: Body) -> None:
+        self._reachable = True
         ports = containers.published(facts)
         self.port_status = {"Ports": ports} if ports else {}
         address = containers.address(facts)

@@ -212,13 +212,15 @@ def test_a_job_ends_and_what_fits_nowhere_says_why(swarm: Member) -> None:
 
 
 def test_tasks_go_on_while_the_daemon_restarts(swarm: Member) -> None:
-    create(swarm, "stays", "sleep", "999")
+    port = free_port()
+    create(swarm, "stays", "sh", "-c", SERVE, EndpointSpec={"Ports": [{"TargetPort": 80, "PublishedPort": port}]})
     (before,) = running(swarm, "stays", 1)
     swarm.kill()
     swarm.start()
     until(lambda: swarm.info()["ControlAvailable"], "the manager to be back")
     (after,) = running(swarm, "stays", 1)
     assert container(before) == container(after)
+    until(lambda: asked(port) == container(after)[:12], "the new daemon to pass on what comes to the port")
     swarm.box("kill", container(after), check=True)
     until(lambda: tasks(swarm, "stays", "failed"), "the new daemon to notice")
     running(swarm, "stays", 1)

@@ -86,6 +86,10 @@ class Engine:
             if of == id:
                 queue.put_nowait(action)
 
+    def fare(self, id: str, health: str) -> None:
+        self.containers[id]["State"]["Health"] = {"Status": health}
+        self.tell(id, f"health_status: {health}")
+
     def end(self, id: str, code: int) -> None:
         self.containers[id]["State"].update(Status="exited", Running=False, Pid=0, ExitCode=code)
         self.tell(id, "die")
@@ -224,9 +228,9 @@ def test_a_task_with_a_health_check_runs_when_it_is_healthy_and_fails_when_it_is
         await engine.until("t", "starting")
         while not engine.queues or "start" not in engine.log:
             await asyncio.sleep(0)
-        engine.tell("web.1.t", "health_status: healthy")
+        engine.fare("web.1.t", "healthy")
         await engine.until("t", "running")
-        engine.tell("web.1.t", "health_status: unhealthy")
+        engine.fare("web.1.t", "unhealthy")
         await engine.until("t", "failed")
 
     assert told(tmp_path, story).reports[-1] == ("t", "failed", "task: unhealthy container")
