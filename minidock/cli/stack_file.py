@@ -16,6 +16,8 @@ from ..errors import MinidockError, UsageError
 from . import context
 
 Body = dict[str, Any]
+NAMESPACE = "com.docker.stack.namespace"
+"""The label of all that a stack is made of."""
 PLACE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 TOP = ("version", "services", "networks", "volumes", "secrets", "configs", "name")
 SERVICE = (

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..errors import UsageError
 from .service_parts import mount, port
+from .stack_file import NAMESPACE
 from .units import cpus, duration, size
 
 Body = dict[str, Any]
-NAMESPACE = "com.docker.stack.namespace"
 SECONDS = ("delay", "monitor", "window")
 
 

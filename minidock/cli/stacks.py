@@ -5,22 +5,20 @@ A stack is a label, com.docker.stack.namespace, on everything that was made for 
 
 from __future__ import annotations
 
-import base64
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MinidockError, NotFound, UsageError
+from ..errors import UsageError
 from . import swarm_api
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
 from .flags import boolean, many, refused, text
+from .stack_file import NAMESPACE
 from .tables import Columns, Listing, group_filters, parse_filter
 
 if TYPE_CHECKING:
     from ..daemon.client.api import Api
 
 Body = dict[str, Any]
-NAMESPACE = "com.docker.stack.namespace"
 FILES = many("compose-file", "c", 'Path to a Compose file, or "-" to read from stdin', kind="strings")
 
 stack = Noun(
@@ -73,7 +71,7 @@ def config(compose_file: list[str], skip_interpolation: bool) -> None:
 def deploy(
     arguments: list[str], compose_file: list[str], detach: bool, prune: bool, quiet: bool, resolve_image: str
 ) -> None:
-    from . import stack_file, stack_services
+    from . import stack_file, stack_parts, stack_services
 
     if resolve_image not in ("always", "changed", "never"):
         raise UsageError(f"Invalid option {resolve_image} for flag --resolve-image")
@@ -81,8 +79,8 @@ def deploy(
     stack_file.tell_what_is_left_out(given)
     api = swarm_api.api()
     before = {each["Spec"]["Name"]: each for each in _services(api, name)}
-    ids = {kind: _files(api, name, kind, given.get(kind) or {}) for kind in ("secrets", "configs")}
-    ids["networks"] = _networks(api, name, given)
+    ids = {kind: stack_parts.files(api, name, kind, given.get(kind) or {}) for kind in ("secrets", "configs")}
+    ids["networks"] = stack_parts.networks(api, name, given)
     specs = [
         stack_services.spec(name, each, service, given, ids) for each, service in sorted(given["services"].items())
     ]
@@ -104,93 +102,6 @@ def _sent(api: Api, spec: Body, old: Body | None) -> str:
     spec["TaskTemplate"]["ForceUpdate"] = old["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
     api.json("POST", f"/services/{old['ID']}/update", {"version": old["Version"]["Index"]}, spec)
     return str(old["ID"])
-
-
-def _networks(api: Api, stack_name: str, given: Body) -> Body:
-    """By name in the file: the id, or for one of each node its name. Those that aren't there are made."""
-    used = {
-        each for service in given["services"].values() for each in (service.get("networks") or ["default"])
-    }  # of a mapping that is its keys
-    known = given.get("networks") or {}
-    found: Body = {}
-    for name in sorted(used):
-        if name not in known and name != "default":
-            raise UsageError(f'undefined network "{name}"')
-        said = known.get(name) or {}
-        if said.get("external"):
-            outside = (said["external"] or {}).get("name") if isinstance(said["external"], dict) else None
-            found[name] = _external(api, outside or said.get("name") or name)
-        else:
-            found[name] = _network(api, stack_name, said.get("name") or f"{stack_name}_{name}", said)
-    return found
-
-
-def _external(api: Api, name: str) -> str:
-    try:
-        return str(swarm_api.named("networks", name)["Id"])
-    except NotFound:
-        raise MinidockError(
-            f'network "{name}" is declared as external, but could not be found. You need to create a swarm-scoped '
-            "network before the stack is deployed"
-        ) from None
-
-
-def _network(api: Api, stack_name: str, name: str, said: Body) -> str:
-    from .stack_services import pairs
-
-    try:
-        return str(swarm_api.named("networks", name)["Id"])
-    except NotFound:
-        print(f"Creating network {name}", flush=True)
-    body = {
-        "Name": name,
-        "Driver": said.get("driver") or "overlay",
-        "Options": pairs(said.get("driver_opts")),
-        "Labels": {**pairs(said.get("labels")), NAMESPACE: stack_name},
-        "Internal": bool(said.get("internal")),
-        "Attachable": bool(said.get("attachable")),
-        "IPAM": {"Config": [{"Subnet": each["subnet"]} for each in (said.get("ipam") or {}).get("config") or []]},
-    }
-    return str(api.json("POST", "/networks/create", body=body)["Id"])
-
-
-def _files(api: Api, stack_name: str, kind: str, given: Body) -> Body:
-    """Secrets or configs, by name in the file: {"ID", "Name"}."""
-    from .stack_services import pairs
-
-    word = kind.removesuffix("s")
-    known = {each["Spec"]["Name"]: each for each in api.json("GET", f"/{kind}")}
-    found: Body = {}
-    for name, said in sorted(given.items()):
-        outside = said.get("external")
-        real = said.get("name") or (name if outside else f"{stack_name}_{name}")
-        if outside:
-            if real not in known:
-                raise NotFound(f"{word} not found: {real}")
-        else:
-            data = base64.b64encode(_content(word, name, said)).decode()
-            labels = {**pairs(said.get("labels")), NAMESPACE: stack_name}
-            known[real] = _file(api, word, known.get(real), {"Name": real, "Data": data, "Labels": labels})
-        found[name] = {"ID": known[real]["ID"], "Name": real}
-    return found
-
-
-def _file(api: Api, word: str, old: Body | None, spec: Body) -> Body:
-    if old is None:
-        print(f"Creating {word} {spec['Name']}", flush=True)
-        made: Body = api.json("POST", f"/{word}s/create", body=spec)
-        return made
-    api.json("POST", f"/{word}s/{old['ID']}/update", {"version": old["Version"]["Index"]}, spec)
-    return old
-
-
-def _content(word: str, name: str, said: Body) -> bytes:
-    if not said.get("file"):
-        raise UsageError(f"{word} {name}: only those of a file, and external ones, can be deployed")
-    try:
-        return Path(said["file"]).read_bytes()
-    except OSError as error:
-        raise MinidockError(f"open {said['file']}: {(error.strerror or str(error)).lower()}") from None
 
 
 # Looking, and taking away
