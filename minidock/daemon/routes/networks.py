@@ -61,7 +61,7 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
 
 
 async def inspect(daemon: Daemon, request: web.Request) -> web.Response:
-    """The swarm's, with the containers that are on this node's part of it. `scope` looks among those of that kind only."""
+    """The swarm's, with the containers on this node's part of it. `scope` looks among those of that kind only."""
     ref, scope = request.match_info["ref"], request.query.get("scope", "")
     if daemon.swarming.manages and scope in ("", "swarm"):
         from minidock.swarm import networks
