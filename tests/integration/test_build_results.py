@@ -341,7 +341,7 @@ def test_missing_contexts(minidock: Minidock, tmp_path: Path) -> None:
         ([str(tmp_path / "nosuch")], 'unable to prepare context: path "'),
         ([str(tmp_path)], "failed to read dockerfile: open Dockerfile: no such file or directory"),
         (["-f", "nosuch", str(tmp_path)], "failed to read dockerfile: open nosuch: no such file or directory"),
-        (["prune"], "the build cache is emptied by: minidock builder prune"),
+        (["-q", "prune"], "the build cache is emptied by: minidock builder prune"),
         ([], "requires 1 argument"),
         (["--provenance=true", "."], "minidock writes images without provenance and SBOM"),
         (["--attest", "type=sbom", "."], "minidock writes images without provenance and SBOM"),
