@@ -131,7 +131,7 @@ def test_managers_workers_and_their_change_of_roles() -> None:
         lead_id = lead.info()["NodeID"]
         other.update_node(lead_id, Role="worker")
         until(lambda: not lead.info()["ControlAvailable"] and leader(other), "the leader to be demoted")
-        assert other.info()["Managers"] == 1
+        until(lambda: other.info()["Managers"] == 1, "the swarm to know one manager")
 
 
 def leader(member: Member) -> str:
