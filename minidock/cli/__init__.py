@@ -4,8 +4,9 @@
                └─ TOP: command name → module:verb, imported when used
                     └─ Noun `container`, `image`, `system` → the same verbs under their noun
 
-What a flag means is decided here (parse_*.py, request.py, checks.py) and travels as `model.CreateRequest`; what is
-done with it is the engine's business. Nothing here imports the kernel, the runtime, images or networks.
+What a flag means is decided here (parse_*.py, request.py), what can't be in model/checks.py; it travels as
+`model.CreateRequest`, and what is done with it is the engine's business. Nothing here imports the kernel, the runtime,
+images or networks.
 """
 
 from __future__ import annotations
