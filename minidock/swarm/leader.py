@@ -59,10 +59,11 @@ class Leadership:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
+    def stop(self, patience: float | None = None) -> None:
+        """Give the rule back, so that the next one needn't wait for the lease; for as long as that may take."""
         self._ended.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(patience)
 
     def resign(self) -> None:
         """Never again: the manager is about to be one no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from minidock.errors import MinidockError
 from minidock.swarm import nodes
@@ -13,6 +14,9 @@ from minidock.swarm.manager import Manager
 from minidock.swarm.node import Node
 from minidock.swarm.objects import Stored
 from minidock.swarm.refusals import LAST, LEAVING, QUORUM
+
+PATIENCE = 10.0
+"""Seconds that a manager that leaves tries to reach the others."""
 
 
 async def warning(node: Node, manager: Manager | None) -> str:
@@ -36,9 +40,24 @@ def _others(node: Node, manager: Manager) -> list[Stored]:
 
 async def part(node: Node, manager: Manager | None, agent: Agent | None) -> None:
     """As good as it goes: who is cut off leaves, too. Of a manager the others' etcd counts no vote any more."""
-    with contextlib.suppress(MinidockError):
-        if agent is not None:
+    if agent is not None:
+        with contextlib.suppress(MinidockError):
             await agent.leave()
-        if manager is not None and len(await asyncio.to_thread(_others, node, manager)):
-            manager.leadership.resign()
-            await asyncio.to_thread(drop_member, manager.etcd.client, [node.id])
+    if manager is not None:
+        with contextlib.suppress(MinidockError):
+            await asyncio.to_thread(manager.etcd.wait, PATIENCE)  # it may be starting just now
+            if len(await asyncio.to_thread(_others, node, manager)):
+                manager.leadership.resign()
+                await _dropped(node, manager)
+
+
+async def _dropped(node: Node, manager: Manager) -> None:
+    """etcd lets no member go until it has seen the others well for five seconds: it might be the last but one."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await asyncio.to_thread(drop_member, manager.etcd.client, [node.id])
+        except MinidockError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.5)

@@ -27,6 +27,8 @@ from minidock.swarm.node import Node
 from minidock.swarm.pulse import Pulse
 
 log = logging.getLogger("minidock.swarm")
+GOODBYE = 2.0
+"""Seconds for each thread to end by itself: without a quorum etcd answers none of their questions."""
 DUTY = 1.0
 """Seconds between two looks at who is silent."""
 
@@ -95,9 +97,11 @@ class Manager:
                 await self._duties
         await self.dispatcher.close()
         if self._works:
+            await asyncio.to_thread(self.leadership.stop, GOODBYE)
+        await asyncio.to_thread(self.etcd.stop)
+        if self._works:  # what still waits for an answer has none now
             await asyncio.to_thread(self.leadership.stop)
             await asyncio.to_thread(self._watcher.join)
-        await asyncio.to_thread(self.etcd.stop)
 
     def _risen(self) -> None:
         self.dispatcher.forget()
