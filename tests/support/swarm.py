@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,13 @@ def until(true: Callable[[], object], what: str) -> None:
 @contextlib.contextmanager
 def members(count: int) -> Iterator[list[Member]]:
     """Daemons in no swarm yet. Afterwards they leave whatever they are in, and may leave nothing."""
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(count) as pool:
         made = [stack.enter_context(_member()) for _ in range(count)]
+        for _ in pool.map(Member.start, made):
+            pass
         yield made
+        for _ in pool.map(_leaves_nothing, made):
+            pass
 
 
 @contextlib.contextmanager
@@ -120,18 +125,20 @@ def _member() -> Iterator[Member]:
     box = Minidock(Layout(directory / "root"))
     member = Member(box, directory)
     try:
-        member.start()
         yield member
-        if member.process is None or member.process.poll() is not None:
-            member.start()
-        member.ask("POST", "/swarm/leave?force=1")
-        assert not (directory / "root" / "swarm").exists()
-        told = member.log.read_text()
-        assert "Traceback" not in told, told
     finally:
         member.stop()
         box.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _leaves_nothing(member: Member) -> None:
+    if member.process is None or member.process.poll() is not None:
+        member.start()
+    member.ask("POST", "/swarm/leave?force=1")
+    assert not (member.box.layout.root / "swarm").exists()
+    told = member.log.read_text()
+    assert "Traceback" not in told, told
 
 
 def _free_pair() -> int:
