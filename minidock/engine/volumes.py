@@ -8,7 +8,6 @@ engine/volume_mounts.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,7 +16,7 @@ from minidock.engine import userns, volume_store
 from minidock.engine.record import Record, Records
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel.shared_mount import ShareMount
-from minidock.model.host import HostConfig, MountRequest, VolumeOptions
+from minidock.model.host import MountRequest, VolumeOptions
 from minidock.model.mount_checks import PROPAGATIONS, check_mode, check_mount, target_problem
 from minidock.model.state import MountPoint
 from minidock.paths import Layout
@@ -76,10 +75,10 @@ def plan(layout: Layout, record: Record) -> Planned:
     for destination in tmpfs:
         points.pop(destination, None)
     own: set[str] = set()
-    for bind in host.binds:
-        if (place := os.path.normpath(bind.split(":")[1])) in tmpfs:
-            raise UsageError(f"Duplicate mount point: {place}")
-    for point in _asked(layout, host):
+    binds = [_from_bind(layout, bind, host.volume_driver) for bind in host.binds]
+    if twice := [point.destination for point in binds if point.destination in tmpfs]:
+        raise UsageError(f"Duplicate mount point: {twice[0]}")
+    for point in [*binds, *(_from_request(layout, request) for request in host.mounts)]:
         if point.destination in own:
             raise UsageError(f"Duplicate mount point: {point.destination}")
         own.add(point.destination)
@@ -90,13 +89,6 @@ def plan(layout: Layout, record: Record) -> Planned:
             points[clean] = _volume(layout, os.urandom(32).hex(), clean, "", host.volume_driver)
     ordered = sorted(points, key=lambda path: (path.count("/"), path))
     return Planned([points[destination] for destination in ordered], inherited)
-
-
-def _asked(layout: Layout, host: HostConfig) -> Iterator[MountPoint]:
-    for bind in host.binds:
-        yield _from_bind(layout, bind, host.volume_driver)
-    for request in host.mounts:
-        yield _from_request(layout, request)
 
 
 def _inherit(layout: Layout, words: str, points: dict[str, MountPoint], requests: list[MountRequest]) -> None:
