@@ -32,6 +32,8 @@ class ConnectAgent(Step, frozen=True):
     path: str
     metadata: str
     state: dict[str, Any]
+    version: str = ""
+    """Of the message, if not that of the state."""
     man: ClassVar[str] = "seccomp_unotify(2)"
 
     def describe(self) -> str:
@@ -64,7 +66,7 @@ class ConnectAgent(Step, frozen=True):
         """The container process state; `pid` is the host's number of the process that gets the filter."""
         state = {"ociVersion": "1.2.0", "id": "", "status": "creating", "bundle": "/", **self.state}
         told = {
-            "ociVersion": state["ociVersion"],
+            "ociVersion": self.version or state["ociVersion"],
             "fds": ["seccompFd"],
             "pid": pid,
             "metadata": self.metadata,
@@ -74,11 +76,11 @@ class ConnectAgent(Step, frozen=True):
         return msgspec.json.encode(told)
 
 
-def steps(profile: Seccomp, state: dict[str, Any]) -> list[Step]:
+def steps(profile: Seccomp, state: dict[str, Any], version: str = "") -> list[Step]:
     """For a profile with such a rule. Raises UsageError where nobody would answer: each such call would be ENOSYS."""
     if not profile.listener_path:
         raise UsageError("seccomp: SCMP_ACT_NOTIFY needs a listenerPath")
-    return [ConnectAgent(profile.listener_path, profile.listener_metadata, state)]
+    return [ConnectAgent(profile.listener_path, profile.listener_metadata, state, version)]
 
 
 def flags(given: int) -> int:

@@ -10,13 +10,14 @@ import msgspec
 
 from minidock import spec
 from minidock.errors import UsageError
+from minidock.oci import dialect
 from minidock.runtime import support
 
 
 def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Spec]:
     """config.json, its bytes and what they mean, checked. Raises UsageError and Unsupported."""
     try:
-        raw = (bundle / name).read_bytes()
+        raw = dialect.read((bundle / name).read_bytes())
         config = spec.from_json(raw)
     except FileNotFoundError:
         raise UsageError(f"JSON specification file {name} not found") from None

@@ -79,7 +79,7 @@ class Runtime:
 
         self.warn_of_rights(config.process)
         rootfs = rootfs_of(bundle, config)
-        config = absolute(socket_activation(config), bundle, rootfs)
+        config = dialect.told(absolute(socket_activation(config), bundle, rootfs))
         if os.environ.get("NOTIFY_SOCKET"):
             from minidock.oci import notify
 
@@ -94,6 +94,7 @@ class Runtime:
             keyring=not asked.no_new_keyring,
             hooks_in=str(bundle) if dialect.is_crun() else "",
             pivot=not asked.no_pivot,
+            agents_version=dialect.agents_version(),
         )
         made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
         # Before anything is done: a create that is killed leaves what a later delete can undo.

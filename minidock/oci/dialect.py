@@ -1,17 +1,24 @@
 """As which we were called. Behind a link named `crun` minidock-oci keeps crun's ways where crun and runc differ.
 
-Nearly everything is the same in both, and runc's way is ours. Four matters have to be decided one way or the other:
+Nearly everything is the same in both, and runc's way is ours. Six matters have to be decided one way or the other:
 
                                           runc                          crun
     exec without --no-new-privs           as the container's process    off
     where createContainer hooks stand     in the root file system       in the bundle
     --help begins with                    NAME:                         Usage: crun [OPTION...] …
     arguments in that line                <container-id>                CONTAINER
+    a number in process.args              refused                       the text that it is
+    who listens at seccomp.listenerPath   called for SCMP_ACT_NOTIFY    always called
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any
+
+import msgspec
+
+from minidock import spec
 
 OURS = "minidock-oci"
 CRUN = "crun"
@@ -30,3 +37,32 @@ def is_crun() -> bool:
 def usage(command: str) -> str:
     """crun's first line of help."""
     return f"Usage: {CRUN} [OPTION...] {command} {ARGUMENTS.get(command, 'CONTAINER')}".rstrip()
+
+
+def read(raw: bytes) -> bytes:
+    """A config.json as both read it: for crun's callers with the numbers among process.args as text."""
+    if not is_crun():
+        return raw
+    config: Any = msgspec.json.decode(raw)
+    process = config.get("process") if isinstance(config, dict) else None
+    if not isinstance(process, dict) or not isinstance(words := process.get("args"), list):
+        return raw
+    if not any(type(word) in (int, float) for word in words):
+        return raw
+    process["args"] = [str(word) if type(word) in (int, float) else word for word in words]
+    return msgspec.json.encode(config)
+
+
+def told(config: spec.Spec) -> spec.Spec:
+    """For crun's callers with one more rule, to ask whoever listens about no call at all: so he gets the listener."""
+    profile = config.linux.seccomp
+    if not is_crun() or profile is None or not profile.listener_path:
+        return config
+    rules = [*profile.syscalls, spec.SeccompRule([], "SCMP_ACT_NOTIFY")]
+    profile = msgspec.structs.replace(profile, syscalls=rules)
+    return msgspec.structs.replace(config, linux=msgspec.structs.replace(config.linux, seccomp=profile))
+
+
+def agents_version() -> str:
+    """Of the message to whoever listens: crun's has a version of its own, runc's that of config.json."""
+    return "0.2.0" if is_crun() else ""

@@ -46,6 +46,8 @@ class Extras(msgspec.Struct, frozen=True):
     """Where createContainer hooks stand, if not in the root file system."""
     pivot: bool = True
     """False for --no-pivot: a root on the initial ramdisk can't be pivoted away from."""
+    agents_version: str = ""
+    """What a seccomp agent is told of its message's version, if not that of config.json."""
 
 
 def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache: Path | None = None) -> Plan:
@@ -83,7 +85,7 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *_by_parent(process, extras),
         ],
         child=[
-            *agent(spec, extras.state),
+            *agent(spec, extras.state, extras.agents_version),
             # Into the cgroup while the host's mounts are in sight, and before it becomes the cgroup namespace's root.
             *cgroups.child,
             *_enter(spec, new, own_user, extras),

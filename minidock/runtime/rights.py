@@ -58,13 +58,13 @@ def _keeps_groups(spec: Spec) -> bool:
     return spec.annotations.get("run.oci.keep_original_groups") == "1"
 
 
-def agent(spec: Spec, state: dict[str, Any]) -> list[Step]:
+def agent(spec: Spec, state: dict[str, Any], version: str = "") -> list[Step]:
     """The way to who decides over system calls, first of all: the process is asked for its pid in the host's /proc."""
     if not spec.linux.seccomp or all(rule.action != "SCMP_ACT_NOTIFY" for rule in spec.linux.seccomp.syscalls):
         return []  # a path without such a rule is left alone, as runc does
     from minidock.kernel import seccomp_agent
 
-    return seccomp_agent.steps(spec.linux.seccomp, state)
+    return seccomp_agent.steps(spec.linux.seccomp, state, version)
 
 
 def held(spec: Spec, process: Process) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +58,29 @@ def test_where_create_container_hooks_stand(
 def test_help_as_crun_s(oci: Run) -> None:
     assert oci("delete", "--help").stdout.startswith("Usage: crun [OPTION...] delete CONTAINER\n")
     assert oci("exec", "--help").stdout.startswith("Usage: crun [OPTION...] exec CONTAINER cmd\n")
+
+
+def test_a_number_among_the_words(oci: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Expected `str`, got `int`" in run_with(oci, bundle, args("echo", 7, 0.5)).stderr  # type: ignore[arg-type]
+    monkeypatch.setenv("MINIDOCK_OCI_NAME", "crun")
+    assert run_with(oci, bundle, args("echo", 7, 0.5)).stdout == "7 0.5\n"  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("crun")
+def test_a_listener_is_called_though_no_rule_asks(oci: Run, bundle: Path, tmp_path: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["process"]["args"] = ["true"]
+        about = {"listenerPath": str(tmp_path / "agent"), "listenerMetadata": "kept"}
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", **about}
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / "agent"))
+        server.listen()
+        server.settimeout(60)
+        ran = run_with(oci, bundle, change)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        raw, fds, _, _ = socket.recv_fds(server.accept()[0], 65536, 4)
+    for fd in fds:
+        os.close(fd)
+    told = json.loads(raw)
+    assert (told["ociVersion"], told["metadata"], told["state"]["status"], len(fds)) == ("0.2.0", "kept", "creating", 1)
