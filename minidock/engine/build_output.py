@@ -57,7 +57,10 @@ class _opened:
         if os.path.isdir(self.dest):
             raise MinidockError(f"can't write an archive to {self.dest}: it is a directory")
         # Only for its owner: an image may hold secrets.
-        fd = os.open(self.aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self.aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise MinidockError(f"can't write an archive to {self.dest}: {(error.strerror or '').lower()}") from error
         self.file = os.fdopen(fd, "wb")
         return self.file
 

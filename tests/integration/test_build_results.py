@@ -163,6 +163,8 @@ COPY --from=b /o /o
         assert {"index.json", "oci-layout"} <= set(tar.getnames())
     minidock("rmi", "out", check=True)
     assert "Loaded image: out:latest" in minidock("load", "-i", str(archives["docker"]), check=True).stdout
+    refused = build("FROM scratch\nCOPY --from=busybox /bin/sh /\n", "-o", "type=tar,dest=/nosuch/x", check=False)
+    assert refused.stderr.splitlines()[-1].endswith("can't write an archive to /nosuch/x: no such file or directory")
 
 
 def test_flags_that_ask_for_what_happens_anyway(build: Build, minidock: Minidock) -> None:
