@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..model.checks import is_user_defined
 from ..model.network import EndpointSettings, IpamPool
 from .commands import Complaint
+from .parse_mounts import csv_fields
 
 BESIDE = (
     ("network_alias", "aliases", "--network-alias and per-network alias"),
@@ -60,7 +61,7 @@ def parse_network(raw: str) -> Wanted:
     aliases: list[str] = []
     ipam: dict[str, Any] = {}
     options: dict[str, str] = {}
-    for field in raw.split(","):
+    for field in csv_fields(raw):
         key, equals, value = field.partition("=")
         key, value = key.strip().lower(), value.strip()
         if not equals:

@@ -9,7 +9,7 @@ from minidock import files, network, steps
 from minidock.engine import etc, networks, rootless, services
 from minidock.engine.record import Record, Records, alive, refresh, replace
 from minidock.errors import Conflict, ContainerNotFound, Forbidden, NetworkNotFound, NotFound, UsageError
-from minidock.model.network import EndpointSettings
+from minidock.model.network import EndpointSettings, interface_sysctls
 from minidock.network import addresses, attachment, config_only, connection, names, ports, store
 from minidock.network.addresses import Published
 from minidock.network.subnets import Network
@@ -20,6 +20,7 @@ from minidock.steps import Live
 def connect(layout: Layout, ref: str, container: str, asked: EndpointSettings) -> None:
     """Put the container on the network: at once when it runs, else from its next start on."""
     rootless.no_bridge(layout)
+    interface_sysctls(asked)
     records = Records(layout)
     record = refresh(layout, records.find(container))
     found = store.find(layout, ref)

@@ -18,6 +18,7 @@ from minidock.model.container import ContainerConfig, Healthcheck
 from minidock.model.host import HostConfig, RestartPolicy
 from minidock.model.log_options import check_log_config
 from minidock.model.mount_checks import check_mount, target_problem
+from minidock.model.network import interface_sysctls
 from minidock.model.requests import CreateRequest
 
 NAME = r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+"
@@ -171,6 +172,7 @@ def _check_addresses(request: CreateRequest) -> None:
         if mac and not re.fullmatch(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", mac, re.ASCII | re.IGNORECASE):
             raise UsageError(f"address {mac}: invalid MAC address")
     for name, asked in request.endpoints.items():
+        interface_sysctls(asked)
         ipam = asked.ipam_config or {}
         if not (ipam.get("IPv4Address") or ipam.get("IPv6Address")):
             continue

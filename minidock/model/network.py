@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from minidock.errors import UsageError
 from minidock.model.base import Api
 
 
@@ -27,6 +28,24 @@ class EndpointSettings(Api, frozen=True):
     global_ipv6_address: str = msgspec.field(name="GlobalIPv6Address", default="")
     global_ipv6_prefix_len: int = msgspec.field(name="GlobalIPv6PrefixLen", default=0)
     dns_names: list[str] | None = msgspec.field(name="DNSNames", default=None)
+
+
+ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
+"""A driver option of an endpoint: `net.ipv4.conf.IFNAME.log_martians=1,…`, whatever the interface is called inside."""
+
+
+def interface_sysctls(asked: EndpointSettings) -> list[tuple[str, str]]:
+    """(net.X.Y.IFNAME.Z, value) of each. Raises UsageError in Docker's words."""
+    found = []
+    for one in filter(None, (asked.driver_opts or {}).get(ENDPOINT_SYSCTLS, "").split(",")):
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise UsageError(f"expected sysctl '{one}' to have format name=value")
+        words = name.split(".")
+        if len(words) != 5 or words[0] != "net" or words[3] != "IFNAME" or not all(words) or "/" in name:
+            raise UsageError(f"expected sysctl '{name}' to have format net.X.Y.IFNAME.Z")
+        found.append((name, value))
+    return found
 
 
 class IpamPool(Api, frozen=True, omit_defaults=True):

@@ -18,9 +18,10 @@ from minidock.kernel.bridge import CreateBridge
 from minidock.kernel.forwarding import EnableForwarding, EnableForwarding6, SetInterfaceSysctl
 from minidock.kernel.link import LinkUp
 from minidock.kernel.macvlan import CreateVlan
+from minidock.kernel.sysctl import SetSysctl
 from minidock.kernel.veth import CreateVeth
 from minidock.kernel.vlan import CreateParent
-from minidock.model.network import EndpointSettings
+from minidock.model.network import EndpointSettings, interface_sysctls
 from minidock.network import addresses, nat
 from minidock.network.addresses import Claim, HoldAddress
 from minidock.network.firewall import PassFirewalls
@@ -135,6 +136,7 @@ def inside(end: Endpoint) -> list[Step]:
         steps.append(AddAddress(name, f"{claim.address6}/{network.prefix6}"))
     local = (end.asked.ipam_config or {}).get("LinkLocalIPs") or []
     steps += [AddAddress(name, f"{address}/{64 if ':' in address else 16}") for address in local]
+    steps += [SetSysctl(key.replace("IFNAME", name), value) for key, value in interface_sysctls(end.asked)]
     return [*steps, LinkUp(name)]
 
 

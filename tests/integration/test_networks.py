@@ -144,6 +144,28 @@ def test_the_highest_priority_gives_the_way_out(loaded: Minidock) -> None:
     assert loaded("exec", "both", "ip", "route").stdout.startswith(f"default via {gateway}")
 
 
+def test_settings_of_one_interface(loaded: Minidock) -> None:
+    """At the start and at a connect, whatever the interface is called by then."""
+    loaded("network", "create", "aa", check=True)
+    loaded("network", "create", "zz", check=True)
+    option = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.arp_ignore=2"
+    start(loaded, "both", "--network", f'name=aa,"driver-opt={option}"')
+    loaded("network", "connect", "--driver-opt", option, "zz", "both", check=True)
+    read = ["cat", *(f"/proc/sys/net/ipv4/conf/eth{n}/{key}" for n in (0, 1) for key in ("log_martians", "arp_ignore"))]
+    assert loaded("exec", "both", *read, check=True).stdout.split() == ["1", "2", "1", "2"]
+    for wrong, why in (
+        (
+            "net.ipv4.conf.eth0.arp_ignore=2",
+            "expected sysctl 'net.ipv4.conf.eth0.arp_ignore' to have format net.X.Y.IF",
+        ),
+        ("net.ipv4.conf.IFNAME.arp_ignore", "'net.ipv4.conf.IFNAME.arp_ignore' to have format name=value"),
+        ("net.ipv4.conf.IFNAME.nosuch=1", "net.ipv4.conf.eth0.nosuch=1: No such file or directory"),
+    ):
+        asked = f"name=aa,driver-opt=com.docker.network.endpoint.sysctls={wrong}"
+        refused = loaded("run", "--rm", "--network", asked, "busybox", "true")
+        assert refused.returncode == 125 and why in refused.stderr, refused.stderr
+
+
 def test_a_network_of_both_families_is_the_way_out_before_one_of_one(loaded: Minidock) -> None:
     """Else the container had addresses of IPv6, and no way for them."""
     loaded("network", "create", "aa", check=True)
