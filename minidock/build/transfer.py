@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from minidock.errors import MinidockError, NotFound
+from minidock.errors import MinidockError
 from minidock.image.lookup import lookup_file
 from minidock.image.words import expand
-from minidock.kernel.credentials import find_user
+from minidock.kernel.credentials import NoSuchAccount, find_user
 
 from . import copying, fetching, named
 from .commands import Copy
@@ -251,7 +251,7 @@ def _owner(text: str, lower: list[Path]) -> tuple[int, int]:
     if not colon:
         try:
             found = find_user(passwd, groups, f"{user}:{user}")
-        except NotFound:
+        except NoSuchAccount:
             found = find_user(passwd, groups, user)
     else:
         found = find_user(passwd, groups, text)
@@ -273,6 +273,6 @@ def _owner_of_workdir(user: str, lower: list[Path]) -> tuple[int, int]:
     passwd, groups = (lookup_file(lower, f"etc/{name}") for name in ("passwd", "group"))
     try:
         found = find_user(passwd, groups, user)
-    except NotFound:
+    except NoSuchAccount:
         return 0, 0
     return found.uid, found.gid

@@ -44,6 +44,10 @@ class Account(msgspec.Struct, frozen=True):
     home: str
 
 
+class NoSuchAccount(MinidockError):
+    """A name that the image's passwd or group doesn't have. No NotFound: for Docker's clients that is a missing image."""
+
+
 class Group(msgspec.Struct, frozen=True):
     """One line of group(5)."""
 
@@ -56,7 +60,7 @@ def find_user(passwd: bytes | None, group: bytes | None, user: str, group_add: S
     """`user` is "", name, uid, name:group, uid:gid or any mix; `group_add` names or gids.
 
     A number needs no entry. Groups from the group file come along only when the user has an entry and no group was
-    asked for. Raises MinidockError and UsageError with Docker's texts.
+    asked for. Raises NoSuchAccount and UsageError with Docker's texts.
     """
     wanted, _, rest = user.partition(":")
     wanted_group = rest.partition(":")[0]
@@ -78,7 +82,7 @@ def _find_account(passwd: bytes, wanted: str) -> Account:
         if account.uid == number if number is not None else account.name == wanted:
             return account
     if number is None:
-        raise MinidockError(f"unable to find user {wanted}: no matching entries in passwd file")
+        raise NoSuchAccount(f"unable to find user {wanted}: no matching entries in passwd file")
     return Account("", _in_range(number), 0, "")
 
 
@@ -88,7 +92,7 @@ def _gid_of(wanted: str, groups: list[Group], complaint: str) -> int:
         if entry.gid == number if number is not None else entry.name == wanted:
             return entry.gid
     if number is None:
-        raise MinidockError(f"{complaint}: no matching entries in group file")
+        raise NoSuchAccount(f"{complaint}: no matching entries in group file")
     return _in_range(number)
 
 

@@ -200,8 +200,8 @@ def test_images_are_tagged_listed_and_untagged(remote: Remote) -> None:
 
 def test_events_tell_what_happened(remote: Remote) -> None:
     began = str(time.time() - 1)
-    remote("run", "--rm", "--name", "one", "busybox", "true")
-    form = ["--filter", "container=one", "--filter", "type=container", "--format", "{{.Action}}"]
+    remote("run", "--rm", "--name", "told-of", "busybox", "true")
+    form = ["--filter", "container=told-of", "--filter", "type=container", "--format", "{{.Action}}"]
     told = remote("events", "--since", began, "--until", str(time.time() + 1), *form).stdout.split()
     assert [action for action in told if action in ("create", "start", "die", "destroy")] == [
         "create",

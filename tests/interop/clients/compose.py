@@ -115,6 +115,7 @@ class Compose(Client, abc.ABC):
             try:
                 while not select.select([listening.stdout], [], [], 0.5)[0]:  # until it listens
                     self.daemon.docker("kill", "-s", "CONT", self.named("web"))
+                self.daemon.docker("kill", "-s", "CONT", self.named("web"))  # that was perhaps an earlier exec
                 told = json.loads(listening.stdout.readline())
                 while told["action"] != "kill":  # the end of an earlier exec is told, too
                     told = json.loads(listening.stdout.readline())
