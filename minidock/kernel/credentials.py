@@ -45,7 +45,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class NoSuchAccount(MinidockError):
-    """A name that the image's passwd or group doesn't have. No NotFound: for Docker's clients that is a missing image."""
+    """A name that the image's passwd or group doesn't have. No NotFound: Docker's clients take that for the image."""
 
 
 class Group(msgspec.Struct, frozen=True):
