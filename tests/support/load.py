@@ -57,9 +57,18 @@ def _one(pid: int) -> tuple[int, int, int, float]:
         threads = len(os.listdir(f"/proc/{pid}/task"))
         rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         memory = next(int(row.split()[1]) for row in rows if row.startswith("Pss:")) / 1024
-        return len(os.listdir(f"/proc/{pid}/fd")), threads, 1, memory
+        descriptors = sum(not _is_old_log(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+        return descriptors, threads, 1, memory
     except (FileNotFoundError, ProcessLookupError, StopIteration):
         return 0, 0, 0, 0.0
+
+
+def _is_old_log(link: str) -> bool:
+    """The log of events before the present one stays open: some may still write to it (engine/events.py)."""
+    try:
+        return os.readlink(link).endswith("/events/log.1")
+    except FileNotFoundError:  # closed since it was listed
+        return False
 
 
 class Streams:
