@@ -56,7 +56,7 @@ async def taken_over(
     rows += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else []
     transport.write("\r\n".join([*rows, "", ""]).encode("latin-1"))
     # At once: a client that has nothing to send says so as soon as it has the header.
-    reader, writer = _streams(transport, early=_early(request))
+    reader, writer = _streams(transport, request.protocol, early=_early(request))
     try:
         await _taken(transport)
         yield reader, writer
@@ -101,10 +101,24 @@ def _as_listed(address: tuple[str, int]) -> str:
     return f"{int.from_bytes(socket.inet_aton(address[0]), sys.byteorder):08X}:{address[1]:04X}"
 
 
-def _streams(transport: asyncio.Transport, early: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+class _TakenOver(asyncio.StreamReaderProtocol):
+    """aiohttp keeps its own protocol for as long as nobody tells that one of the connection's end."""
+
+    def __init__(self, reader: asyncio.StreamReader, http: asyncio.Protocol) -> None:
+        super().__init__(reader, loop=asyncio.get_running_loop())
+        self._http = http
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._http.connection_lost(exc)
+
+
+def _streams(
+    transport: asyncio.Transport, http: asyncio.Protocol, early: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    protocol = _TakenOver(reader, http)
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     if early:
