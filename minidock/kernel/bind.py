@@ -12,12 +12,10 @@ hung into the container's tree. Who takes the copy, and when, decides what it is
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shlex
 import stat
-from collections.abc import Iterator
 from typing import ClassVar
 
 from minidock.errors import MinidockError, SystemCallFailed
@@ -145,7 +143,7 @@ class BindMount(Step, frozen=True):
         if travels(self.options) or self.source.startswith("/proc/"):
             return take(self.source, self.options)
         try:
-            with entered(child):
+            with namespaces.in_mounts(f"/proc/{child}/ns/mnt"):
                 return take(self.source, self.options)
         except MinidockError as error:
             # `bind` alone of what has locked mounts below it: they would be uncovered (mount_namespaces(7)).
@@ -226,32 +224,13 @@ def _borrow(pid: int, path: str, flags: int) -> int:
 
     What lies there is that container's, and hostile: no link is followed, and nothing of it is run.
     """
-    with entered(pid):
+    with namespaces.in_mounts(f"/proc/{pid}/ns/mnt"):
         resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
         found = syscalls.openat2(syscalls.AT_FDCWD, f"/{path}", os.O_PATH, resolve=resolve)
         try:
             return syscalls.open_tree(found, "", flags | syscalls.AT_EMPTY_PATH)
         finally:
             os.close(found)
-
-
-@contextlib.contextmanager
-def entered(pid: int) -> Iterator[None]:
-    """In the process's mount namespace, and back. Of its root directory, whose mounts we then see, nothing is run."""
-    kind = namespaces.KINDS["mount"].flag
-    here = os.open(".", os.O_PATH | os.O_CLOEXEC)  # setns(2) moves the working directory, too
-    ours = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        syscalls.setns(theirs, kind)
-        try:
-            yield
-        finally:
-            syscalls.setns(ours, kind)
-            os.fchdir(here)
-    finally:
-        for fd in (here, ours, theirs):
-            os.close(fd)
 
 
 def travels(options: list[str]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import ClassVar
 
 import msgspec
@@ -50,6 +51,24 @@ def flags(kinds: list[str]) -> int:
     for kind in kinds:
         bits |= KINDS[kind].flag
     return bits
+
+
+@contextlib.contextmanager
+def in_mounts(path: str) -> Iterator[None]:
+    """In the mount namespace, and back. Of its root directory, whose mounts we then see, nothing is run."""
+    kind = KINDS["mount"].flag
+    here = os.open(".", os.O_PATH | os.O_CLOEXEC)  # setns(2) moves the working directory, too
+    ours, theirs = (os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in ("/proc/self/ns/mnt", path))
+    try:
+        syscalls.setns(theirs, kind)
+        try:
+            yield
+        finally:
+            syscalls.setns(ours, kind)
+            os.fchdir(here)
+    finally:
+        for fd in (here, ours, theirs):
+            os.close(fd)
 
 
 def read(pid: int) -> dict[str, int]:

@@ -13,7 +13,7 @@ import contextlib
 import errno
 import os
 import shlex
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from minidock.errors import SystemCallFailed
@@ -96,25 +96,9 @@ class EnterRoot(Step, frozen=True):
         os.close(root)
 
 
-@contextlib.contextmanager
-def _inside(path: str) -> Iterator[None]:
-    """In the mount namespace, and back."""
-    if not path:
-        yield
-        return
-    kind = namespaces.KINDS["mount"].flag
-    here = os.open(".", os.O_PATH | os.O_CLOEXEC)  # setns(2) moves the working directory, too
-    ours, theirs = (os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in ("/proc/self/ns/mnt", path))
-    try:
-        syscalls.setns(theirs, kind)
-        try:
-            yield
-        finally:
-            syscalls.setns(ours, kind)
-            os.fchdir(here)
-    finally:
-        for fd in (here, ours, theirs):
-            os.close(fd)
+def _inside(path: str) -> AbstractContextManager[None]:
+    """In the mount namespace, if it is another than ours, and back."""
+    return namespaces.in_mounts(path) if path else contextlib.nullcontext()
 
 
 def read(pid: int) -> bool:
