@@ -122,6 +122,6 @@ def rm(noun: str, arguments: list[str]) -> None:
     api = swarm_api.api()
 
     def remove(name: str) -> None:
-        api.json("DELETE", f"/{noun}s/{name}")
+        api.json("DELETE", swarm_api.path(f"{noun}s", name))
 
     context.fail_after(context.each(arguments, remove))

@@ -248,4 +248,4 @@ def rm(arguments: list[str], force: bool) -> None:
 
 def _remover(force: bool) -> Callable[[str], object]:
     api = swarm_api.api()
-    return lambda name: api.json("DELETE", f"/nodes/{name}", {"force": force})
+    return lambda name: api.json("DELETE", swarm_api.path("nodes", name), {"force": force})

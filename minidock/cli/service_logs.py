@@ -38,15 +38,15 @@ def follow(api: Api, ref: str, given: Body) -> Iterator[tuple[int, bytes]]:
 
 
 def _found(api: Api, ref: str) -> tuple[str, Body]:
-    from ..daemon.client.api import quoted
+    from . import swarm_api
 
     try:
-        service = api.json("GET", f"/services/{quoted(ref)}")
+        service = api.json("GET", swarm_api.path("services", ref))
         return f"/services/{service['ID']}", service
     except NotFound:
         pass
     try:
-        task = api.json("GET", f"/tasks/{quoted(ref)}")
+        task = api.json("GET", swarm_api.path("tasks", ref))
     except NotFound:
         raise MinidockError(f"no such task or service: {ref}") from None
     return f"/tasks/{task['ID']}", api.json("GET", f"/services/{task['ServiceID']}")

@@ -123,10 +123,10 @@ def network(raw: str) -> Body:
 
 
 def attachments(api: Api, networks: Sequence[Body]) -> list[Body]:
-    from ..daemon.client.api import quoted
+    from . import swarm_api
 
     return [
-        {**each, "Target": api.json("GET", f"/networks/{quoted(each['Target'])}", {"scope": "swarm"})["Id"]}
+        {**each, "Target": api.json("GET", swarm_api.path("networks", each["Target"]), {"scope": "swarm"})["Id"]}
         for each in networks
     ]
 

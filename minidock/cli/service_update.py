@@ -102,10 +102,8 @@ def _scale(spec: Body, number: int) -> None:
 
 
 def _sent(api: Api, service: Body, spec: Body, **query: object) -> None:
-    from ..daemon.client.api import quoted
-
     query["version"] = service["Version"]["Index"]
-    for warning in api.json("POST", f"/services/{quoted(service['ID'])}/update", query, spec)["Warnings"] or []:
+    for warning in api.json("POST", f"/services/{service['ID']}/update", query, spec)["Warnings"] or []:
         from . import context
 
         context.say(warning)

@@ -208,11 +208,9 @@ def inspect(arguments: list[str], format: str, pretty: bool) -> None:
     examples="minidock service rm web",
 )
 def rm(arguments: list[str]) -> None:
-    from ..daemon.client.api import quoted
-
     api = swarm_api.api()
     context.fail_after(
-        context.each(arguments, lambda name: api.open("DELETE", f"/services/{quoted(name)}").read() and None)
+        context.each(arguments, lambda name: api.open("DELETE", swarm_api.path("services", name)).read() and None)
     )
 
 

@@ -49,4 +49,9 @@ def get(path: str, **query: object) -> Any:  # noqa: ANN401 - JSON
 
 def named(noun: str, ref: str) -> Any:  # noqa: ANN401 - JSON
     """`named("services", "web")`. Raises NotFound."""
-    return api().json("GET", f"/{noun}/{quote(ref, safe='')}")
+    return api().json("GET", path(noun, ref))
+
+
+def path(noun: str, ref: str) -> str:
+    """`path("services", "web")`: whatever people type is a name, and no other part of an address."""
+    return f"/{noun}/{quote(ref, safe='')}"

@@ -103,6 +103,23 @@ def give_vote(etcd: Etcd, peer_url: str) -> bool:
     raise MinidockError("this manager was taken out of the swarm while it joined")
 
 
+LEARNING = 120.0
+"""Seconds: who joins gives up after half of that (enlisting.py)."""
+
+
+def drop_stuck(etcd: Etcd, since: dict[str, float], now: float) -> None:
+    """Take out learners that never got a vote: etcd has room for one, and whoever was killed as it joined keeps it.
+
+    `since` is when each was seen first, by id, and is brought up to date.
+    """
+    learners = [member["ID"] for member in etcd.members() if member.get("isLearner")]
+    for gone in since.keys() - set(learners):
+        del since[gone]
+    for id in learners:
+        if now - since.setdefault(id, now) > LEARNING:
+            etcd.remove_member(id)
+
+
 def drop_member(etcd: Etcd, names: Sequence[str]) -> None:
     """Take managers out of etcd, where they are still in."""
     members = etcd.members()

@@ -103,6 +103,8 @@ class Agent:
                 await self._session(leader, news)
             except MinidockError as error:
                 log.info("the session with the swarm's leader: %s", error.message)
+            except Exception:  # a full disk, an answer that is no answer: the node must come back from it
+                log.exception("the session with the swarm's leader")
             finally:
                 self.connected.clear()
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - so that not all come at once

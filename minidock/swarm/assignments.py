@@ -35,7 +35,7 @@ def news(store: Store, id: str) -> Body:
 
 
 def of(store: Store, id: str) -> Body:
-    """`tasks` as the API shows them, `secrets` and `configs` by id, the news; `version` differs when anything does."""
+    """`tasks` with what is noted aside, `secrets` and `configs` by id, the news; `version`: another one, other news."""
     tasks = [task.shown() for task in store.all("task") if _is_for(task, id)]
     found: Body = {
         "tasks": tasks,
@@ -64,12 +64,17 @@ def _wanted(found: Body) -> Body:
 def _used(store: Store, sort: kept.Sort, tasks: list[Body]) -> Body:
     field = sort.kind.capitalize()
     used = {}
-    for task in tasks:
+    for task in filter(_may_run, tasks):
         for one in (task["Spec"].get("ContainerSpec") or {}).get(f"{field}s") or []:
             stored = store.get(sort.kind, str(one.get(f"{field}ID")))
             if stored is not None:
                 used[stored.id] = stored.body["Spec"]
     return used
+
+
+def _may_run(task: Body) -> bool:
+    """Of a task that is over nothing is told any more: its node may have no other that uses the secret."""
+    return not TaskState.of(task["Status"]["State"]).ended and TaskState.of(task["DesiredState"]) <= TaskState.COMPLETE
 
 
 def report(store: Store, id: str, updates: Mapping[str, Body]) -> None:

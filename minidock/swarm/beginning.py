@@ -1,4 +1,4 @@
-"""How a node begins: as the first of a swarm that it founds, or let in by one that is there."""
+"""How a node begins: as the first of a swarm that it founds, or let in by one; and anew, in another role."""
 
 from __future__ import annotations
 
@@ -84,6 +84,20 @@ async def admitted(given: Body, listen: str, remotes: list[str]) -> Node:
         managers=said["managers"] or remotes,
         data_path_addr=str(given.get("DataPathAddr") or ""),
         keys=Keys(key),
+    )
+
+
+async def renewed(layout: Layout, node: Node) -> Node:
+    """With a new key and certificate, as what people want it to be now. Raises Refusal, Unreachable."""
+    key, request = await asyncio.to_thread(ca.new_request)
+    wish = {"request": request, "addresses": names_of(node.listen, node.advertise)}
+    said = await wire.ask_any(
+        node.managers, "certificate", wish, context=wire.trusting(node.root_ca, own.running(layout))
+    )
+    assert node.keys is not None
+    keys = Keys(key, node.keys.cluster if said["role"] == "manager" else "")
+    return msgspec.structs.replace(
+        node, certificate=said["certificate"], role=said["role"], managers=said["managers"], keys=keys
     )
 
 

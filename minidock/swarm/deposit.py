@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Container
 from pathlib import Path
 
 from minidock.errors import MinidockError
@@ -46,6 +47,12 @@ class Deposit:
 
     def drop(self, task_id: str) -> None:
         remove_tree(self.directory / task_id)
+
+    def keep(self, task_ids: Container[str]) -> None:
+        """Nothing of other tasks: what was taken away while the daemon was, has left its secrets here."""
+        for place in self.directory.iterdir() if self.directory.exists() else ():
+            if place.name not in task_ids:
+                remove_tree(place)
 
     def clear(self) -> None:
         remove_tree(self.directory)

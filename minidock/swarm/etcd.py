@@ -118,9 +118,9 @@ class Etcd:
     def grant(self, seconds: int) -> str:
         return str(self.call("lease/grant", {"TTL": str(seconds)})["ID"])
 
-    def keep_alive(self, lease: str) -> bool:
+    def keep_alive(self, lease: str, *, timeout: float) -> bool:
         """Whether the lease still holds."""
-        said = self.call("lease/keepalive", {"ID": lease})
+        said = self.call("lease/keepalive", {"ID": lease}, timeout=timeout)
         return int(said.get("result", {}).get("TTL", 0)) > 0
 
     def revoke(self, lease: str) -> None:

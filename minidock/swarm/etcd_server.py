@@ -118,11 +118,12 @@ class EtcdServer:
     def stop(self) -> None:
         """It ends in order; what it has answered is on disk anyway."""
         self._stopped = True
-        pid = self._process.pid if self._process is not None else self._left_running()
+        process = self._process
+        pid = process.pid if process is not None else self._left_running()
         if pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-            self._gone(pid)
+            self._gone(pid, process)
         self._process = None
         self._pidfile.unlink(missing_ok=True)
 
@@ -131,16 +132,16 @@ class EtcdServer:
         self.stop()
         remove_tree(self.data)
 
-    def _gone(self, pid: int) -> None:
+    def _gone(self, pid: int, process: subprocess.Popen[bytes] | None) -> None:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if self._process.poll() is not None if self._process is not None else not self._is_ours(pid):
+            if process.poll() is not None if process is not None else not self._is_ours(pid):
                 return
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
+        if process is not None:
+            process.wait()
 
     def _left_running(self) -> int:
         """The pid of one that a killed daemon has left, or 0."""

@@ -1,6 +1,6 @@
 """A store in etcd: one key an object, one key a name, and etcd's revisions as versions.
 
-    /minidock/objects/<kind>/<id>     the object: JSON that `etcdctl get` shows, but for kinds with secrets in them
+    /minidock/objects/<kind>/<id>     the object: JSON that `etcdctl get` shows, but for what is secret in it
     /minidock/names/<kind>/<name>     the id of who has the name
 
 Each write is one transaction that compares revisions first, so it happens whole or not at all, on most of the
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from minidock.swarm import sealing
+from minidock.swarm.board import ASIDE
 from minidock.swarm.etcd import Etcd, after, b64, unb64
 from minidock.swarm.objects import Body, Change, Kind, Stored
 from minidock.swarm.store import Missing, NameTaken, Outdated, OutOfSequence
@@ -24,6 +25,8 @@ ROOT = "/minidock/"
 OBJECTS, NAMES, LEADER = f"{ROOT}objects/", f"{ROOT}names/", f"{ROOT}leader"
 SEALED: tuple[Kind, ...] = ("cluster", "secret")
 """The kinds whose values are nobody's to read from a disk: the CA's key, join secrets, what secrets hold."""
+LOGIN = "Auth"
+"""Member of a service's and a task's notes: somebody's password at a registry. Of these it alone is sealed."""
 
 
 class EtcdStore:
@@ -115,8 +118,13 @@ class EtcdStore:
         return Missing(kind, id) if self.get(kind, id) is None else OutOfSequence()
 
     def _value(self, kind: Kind, created: float, updated: float, name: str | None, body: Body) -> bytes:
-        kept: Any = sealing.seal(self._key, json.dumps(body).encode()) if kind in SEALED else body
+        kept: Any = self._sealed(body) if kind in SEALED else body
+        if kind not in SEALED and (login := (body.get(ASIDE) or {}).get(LOGIN)):
+            kept = {**body, ASIDE: {**body[ASIDE], LOGIN: self._sealed(login)}}
         return json.dumps({"created": created, "updated": updated, "name": name, "body": kept}).encode()
+
+    def _sealed(self, part: Body) -> str:
+        return sealing.seal(self._key, json.dumps(part).encode())
 
     def _stored(self, found: dict[str, Any]) -> Stored:
         kind, id = _named(found)
@@ -124,6 +132,8 @@ class EtcdStore:
         body = kept["body"]
         if kind in SEALED:
             body = json.loads(sealing.opened(self._key, body))
+        elif login := (body.get(ASIDE) or {}).get(LOGIN):
+            body[ASIDE][LOGIN] = json.loads(sealing.opened(self._key, login))
         return Stored(id, kind, int(found["mod_revision"]), kept["created"], kept["updated"], body, kept["name"])
 
 

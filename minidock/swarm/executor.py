@@ -106,7 +106,8 @@ class Executor:
         self._report(id, status)
 
     async def _sweep(self, wanted: set[str]) -> None:
-        """Containers of tasks that were taken away while the daemon was."""
+        """Files and containers of tasks that were taken away while the daemon was."""
+        self.deposit.keep(wanted)
         try:
             for task, container in (await self.engine.of_tasks()).items():
                 if task not in wanted:

@@ -20,8 +20,8 @@ from minidock.swarm.etcd_store import LEADER, EtcdStore
 from minidock.swarm.node import Node
 from minidock.swarm.store import Store
 
-TTL, BEAT = 6, 1.5
-"""Seconds."""
+TTL, BEAT, MARGIN = 6, 1.5, 0.5
+"""Seconds. Who hasn't renewed his lease steps down this much before it ends: the next one leads from then on."""
 Reconcile = Callable[[Store, float], None]
 log = logging.getLogger("minidock.swarm")
 
@@ -76,26 +76,32 @@ class Leadership:
                     self._term()
             except (Unavailable, EtcdError) as error:
                 log.warning("the campaign for the swarm's leadership: %s", error.hint or error.message)
+            except Exception:  # a mistake in one term must not leave the swarm without a leader for good
+                log.exception("the campaign for the swarm's leadership")
             self.leads.clear()
             self._ended.wait(1)
 
     def _term(self) -> None:
         """From the claim until the lease is lost, or we stop. Without success it is over at once."""
         etcd = self.store.etcd
+        if etcd.value(LEADER) is not None:
+            return  # a lease for each try would be a write on the disk of every manager, once a second
+        heard = time.monotonic()
         lease = etcd.grant(TTL)
         try:
             if not etcd.claim(LEADER, msgspec.json.encode(self.me), lease):
                 return
             self._on_rise()
             self.leads.set()
-            heard = time.monotonic()
             while self._may.is_set() and not self._ended.wait(BEAT):
-                with contextlib.suppress(Unavailable):
-                    if not etcd.keep_alive(lease):
-                        return
-                    heard = time.monotonic()
-                if time.monotonic() - heard > TTL - BEAT:
+                asked = time.monotonic()  # the lease is counted from some moment after this one
+                left = heard + TTL - MARGIN - asked
+                if left <= 0:
                     return
+                with contextlib.suppress(Unavailable):
+                    if not etcd.keep_alive(lease, timeout=left):
+                        return
+                    heard = asked
         finally:
             self.leads.clear()
             with contextlib.suppress(Unavailable, EtcdError):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -57,6 +58,7 @@ class Manager:
         self._duties: asyncio.Task[None] | None = None
         self._returning: asyncio.Task[None] | None = None
         self._works = False
+        self._learners: dict[str, float] = {}
 
     async def boot(self, members: Mapping[str, str], *, joins: bool = False, anew: bool = False) -> None:
         """Its etcd, and the port: nothing is ours yet. Raises MinidockError."""
@@ -120,6 +122,9 @@ class Manager:
             except MinidockError as error:
                 log.warning("the swarm's store: %s", error.hint or error.message)
                 self._ended.wait(1)
+            except Exception:  # a mistake with one change must not leave all who wait without any news
+                log.exception("the swarm's store")
+                self._ended.wait(1)
 
     def _follow(self, memory: Memory, revision: int) -> None:
         while not self._ended.is_set():
@@ -134,18 +139,21 @@ class Manager:
     async def _look(self) -> None:
         """A dead etcd is started again; the rest are the leader's duties."""
         while True:
-            if not await asyncio.to_thread(self.etcd.lives):
-                log.warning("the swarm's etcd has ended, and is started again")
-                await asyncio.to_thread(self.etcd.start, self.node, {self.node.id: self.node.peer_url})
-            if self.leadership.leads.is_set():
-                try:
+            try:
+                if not await asyncio.to_thread(self.etcd.lives):
+                    log.warning("the swarm's etcd has ended, and is started again")
+                    await asyncio.to_thread(self.etcd.start, self.node, {self.node.id: self.node.peer_url})
+                if self.leadership.leads.is_set():
                     await asyncio.to_thread(self._duty)
-                except MinidockError as error:
-                    log.warning("the leader's duties: %s", error.hint or error.message)
+            except MinidockError as error:
+                log.warning("the leader's duties: %s", error.hint or error.message)
+            except Exception:  # what went wrong once must not end the watch over silent nodes for good
+                log.exception("the leader's duties")
             await asyncio.sleep(DUTY)
 
     def _duty(self) -> None:
         self.dispatcher.missed()
+        admission.drop_stuck(self.etcd.client, self._learners, time.monotonic())
         for node in self.store.all("node"):
             if node.body["Spec"]["Role"] == "worker" and node.body.get("ManagerStatus"):
                 self._demote(node.id)

@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from minidock.errors import Conflict, MinidockError, UsageError
-from minidock.swarm import addresses, beginning, ca, cluster, enlisting, leaving, nodes, sealing, wire
+from minidock.swarm import addresses, beginning, ca, cluster, enlisting, leaving, nodes, sealing
 from minidock.swarm import node as own
 from minidock.swarm.agent import Agent, Executor
 from minidock.swarm.etcd_server import EtcdServer
 from minidock.swarm.manager import Manager, Surroundings, restarted
-from minidock.swarm.node import Keys, Node
+from minidock.swarm.node import Node
 from minidock.swarm.objects import Body
 from minidock.swarm.refusals import (
     ALREADY,
@@ -94,8 +94,15 @@ class Membership:
                 log.warning("the swarm: %s", error.message)
 
     async def close(self) -> None:
+        await self._unchanging()
         async with self._one:
             await self._down(leave=False)
+
+    async def _unchanging(self) -> None:
+        """A change of role may take a minute, and holds the lock: who leaves, or stops, calls it off first."""
+        if self._changing is not None:
+            self._changing.cancel()
+            await asyncio.wait({self._changing})
 
     # the verbs
 
@@ -159,6 +166,7 @@ class Membership:
 
     async def leave(self, *, force: bool) -> None:
         """Raises NotAvailable."""
+        await self._unchanging()
         async with self._one:
             node = self.node
             if node is None:
@@ -219,7 +227,7 @@ class Membership:
                 await self.agent.connected.wait()
 
     async def _down(self, *, leave: bool) -> None:
-        if self._changing is not None:
+        if self._changing is not None and self._changing is not asyncio.current_task():
             self._changing.cancel()
             self._changing = None
         if self.agent is not None:
@@ -253,7 +261,8 @@ class Membership:
             self.node = msgspec.structs.replace(node, managers=news["managers"])
             own.save(self.layout, self.node, self._unlock)
         await self.refresh_lock()
-        if news["role"] != node.role or ca.is_old(node.certificate):
+        # Asked again: heartbeats and assignments both bring news, and the other may have been faster.
+        if self._changing is None and (news["role"] != node.role or ca.is_old(node.certificate)):
             self._changing = asyncio.create_task(self._change())
 
     async def _change(self) -> None:
@@ -264,27 +273,19 @@ class Membership:
                 await self._renew(self.node)
         except MinidockError as error:
             log.warning("a new certificate for this node: %s", error.message)
+            if self.agent is None:
+                self.error = error.message
             await asyncio.sleep(1)
         finally:
             self._changing = None
 
     async def _renew(self, node: Node) -> None:
-        key, request = await asyncio.to_thread(ca.new_request)
-        wish = {"request": request, "addresses": beginning.names_of(node.listen, node.advertise)}
-        context = wire.trusting(node.root_ca, own.running(self.layout))
-        said = await wire.ask_any(node.managers, "certificate", wish, context=context)
-        assert node.keys is not None
-        keys = Keys(key, node.keys.cluster if said["role"] == "manager" else "")
-        changed = msgspec.structs.replace(
-            node, certificate=said["certificate"], role=said["role"], managers=said["managers"], keys=keys
-        )
+        changed = await beginning.renewed(self.layout, node)
         own.unpack(self.layout, changed)
         manager = None
         if changed.is_manager and not node.is_manager:
             changed, manager = await self._enlisted(changed)  # the node goes on as a worker until then
-        changing, self._changing = self._changing, None  # it is us, and must not be cancelled
         await self._down(leave=False)
-        self._changing = changing
         if not changed.is_manager:
             self._unlock = None
             await asyncio.to_thread(EtcdServer(self.layout).destroy)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minidock.cli import service_create, service_update, stack_file, stack_services
+from minidock.cli import service_create, service_update, stack_file, stack_services, swarm_api
 from minidock.cli.flags import parse
 from minidock.cli.service_parts import file, network, port
 from minidock.errors import MinidockError, UsageError
@@ -209,3 +209,7 @@ def test_of_several_files_the_later_wins(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     merged = stack_file.load([str(tmp_path / "a"), str(tmp_path / "b")])
     assert merged["services"]["w"] == {"image": "b", "cap_add": ["X", "Y"]}
+
+
+def test_a_name_is_no_other_part_of_an_address() -> None:
+    assert swarm_api.path("secrets", "a/b?force=1") == "/secrets/a%2Fb%3Fforce%3D1"

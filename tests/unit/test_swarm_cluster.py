@@ -1,15 +1,19 @@
 """The swarm as an object, its nodes, secrets and configs: rules and texts, on a store in memory."""
 
+import asyncio
 import base64
 import ssl
 
 import pytest
 
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
+from minidock.paths import Layout
 from minidock.swarm import assignments, ca, cluster, kept, nodes, sealing, tokens
 from minidock.swarm.addresses import advertised, listening
-from minidock.swarm.admission import Wish, admit, renew
+from minidock.swarm.admission import LEARNING, Wish, admit, drop_stuck, renew
 from minidock.swarm.happened import Memory
+from minidock.swarm.manager import Surroundings
+from minidock.swarm.membership import Membership
 from minidock.swarm.objects import Change
 from minidock.swarm.store import MemoryStore
 
@@ -133,6 +137,45 @@ def test_a_certificate_is_renewed_as_what_people_want_the_node_to_be(store):
     assert renew(store, Wish(ca.new_request()[1]), who, "127.0.0.1")["role"] == "manager"
     with pytest.raises(NotFound):
         renew(store, Wish(ca.new_request()[1]), ca.Identity("gone", "worker", "c"), "127.0.0.1")
+
+
+def test_certificates_of_the_same_age_are_renewed_at_different_moments(founded, monkeypatch):
+    root = ca.Authority(founded["TLSInfo"]["TrustRoot"], founded["Private"]["CAKey"])
+    many = [ca.issue(root, ca.new_request()[1], ca.Identity(f"n{n}", "manager", "c")) for n in range(12)]
+    begins, until = ca.ends(many[0])
+
+    def old_at(part):
+        monkeypatch.setattr(ca.time, "time", lambda: begins + (until - begins) * part)
+        return sum(ca.is_old(one) for one in many)
+
+    assert (old_at(0.49), old_at(0.81)) == (0, 12)
+    assert 0 < old_at(0.65) < 12
+
+
+class Members:
+    """An etcd's list of members."""
+
+    def __init__(self, *found):
+        self.found = list(found)
+
+    def members(self):
+        return self.found
+
+    def remove_member(self, id):
+        self.found = [one for one in self.found if one["ID"] != id]
+
+
+def test_a_manager_that_was_killed_as_it_joined_leaves_room_for_the_next():
+    etcd, since = Members({"ID": "1"}, {"ID": "2", "isLearner": True}), {}
+    drop_stuck(etcd, since, 0.0)
+    drop_stuck(etcd, since, LEARNING)
+    assert len(etcd.found) == 2
+    etcd.found.append({"ID": "3", "isLearner": True})
+    drop_stuck(etcd, since, LEARNING + 1)
+    assert [one["ID"] for one in etcd.found] == ["1", "3"]
+    etcd.found = [{"ID": "1"}, {"ID": "3"}]  # it has its vote
+    drop_stuck(etcd, since, 3 * LEARNING)
+    assert since == {} and len(etcd.found) == 2
 
 
 # The cluster
@@ -269,6 +312,16 @@ def test_a_node_is_told_its_own_tasks_with_what_they_use(store):
     assert {id: spec["Data"] for id, spec in found["secrets"].items()} == {secret.id: HELLO}
 
 
+@pytest.mark.parametrize("over", [{"Status": {"State": "failed"}}, {"DesiredState": "shutdown"}])
+def test_of_a_task_that_is_over_a_node_is_told_no_secret_any_more(store, over):
+    secret = kept.create(store, kept.SECRET, {"Name": "s", "Data": HELLO})
+    spec = {"ContainerSpec": {"Secrets": [{"SecretID": secret.id}]}}
+    store.create("task", "t1", {**a_task("aaa", "running", Spec=spec), **over})
+    found = assignments.of(store, "aaa")
+    assert [task["ID"] for task in found["tasks"]] == ["t1"]
+    assert found["secrets"] == {}
+
+
 def test_what_a_node_says_of_its_tasks_is_no_news_to_it_and_never_goes_back(store):
     store.create("task", "t1", a_task("aaa", "assigned"))
     before = assignments.of(store, "aaa")["version"]
@@ -278,6 +331,27 @@ def test_what_a_node_says_of_its_tasks_is_no_news_to_it_and_never_goes_back(stor
     task = store.get("task", "t1")
     assert task is not None and task.body["Status"]["State"] == "running"
     assert assignments.of(store, "aaa")["version"] == before
+
+
+# A daemon that ends
+
+
+def test_who_stops_does_not_wait_for_a_change_of_role(tmp_path):
+    async def story():
+        around = Surroundings(Layout(tmp_path), lambda store, now: None, lambda happening: None)
+        mine = Membership(around, None, None)
+
+        async def change():
+            async with mine._one:
+                await asyncio.sleep(3600)
+
+        mine._changing = asyncio.create_task(change())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await mine.close()
+        assert mine._changing is None or mine._changing.cancelled()
+
+    asyncio.run(story())
 
 
 # Events

@@ -388,3 +388,20 @@ def test_a_container_has_what_its_task_says() -> None:
 def test_a_template_that_nobody_knows_is_refused() -> None:
     with pytest.raises(UsageError, match=r"\.Nosuch is not known"):
         templates.filled("{{ .Nosuch }}", {})
+
+
+def test_what_was_taken_away_while_the_daemon_was_has_no_secrets_left_here(tmp_path: Path) -> None:
+    for name in ("t", "old"):
+        (tmp_path / "files" / name).mkdir(parents=True)
+        (tmp_path / "files" / name / "0").write_text("a secret")
+
+    async def story(engine: Engine) -> None:
+        engine.containers["web.1.old"] = {"Id": "web.1.old"}
+        engine.executor.assign([task(wanted="ready")], {}, {})
+        await engine.until("t", "ready")
+        async with asyncio.timeout(PATIENCE):
+            while "web.1.old" in engine.containers:
+                await asyncio.sleep(0.01)
+
+    told(tmp_path, story)
+    assert [each.name for each in (tmp_path / "files").iterdir()] == ["t"]

@@ -1,10 +1,14 @@
 """A store's promises: revisions, names, changes; and the nouns it keeps."""
 
+import base64
 import threading
+from typing import Any
 
 import pytest
 
-from minidock.swarm.objects import Change, TaskState, based36, moment, new_id, stamp
+from minidock.swarm import sealing
+from minidock.swarm.etcd_store import EtcdStore
+from minidock.swarm.objects import Change, Kind, TaskState, based36, moment, new_id, stamp
 from minidock.swarm.store import MemoryStore, Missing, NameTaken, OutOfSequence
 
 
@@ -111,3 +115,29 @@ def test_shown_is_what_the_api_answers():
         "UpdatedAt": "1970-01-01T00:00:01.000000Z",
         "Spec": {},
     }
+
+
+class Recorded:
+    """An etcd that keeps what is put, and can be asked for it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def call(self, method: str, body: dict[str, Any]) -> Any:
+        if method == "kv/txn":
+            for put in body["success"]:
+                self.kept[put["request_put"]["key"]] = put["request_put"]["value"]
+            return {"succeeded": True, "header": {"revision": "1"}}
+        return {"kvs": [{"key": body["key"], "value": self.kept[body["key"]], "mod_revision": "1"}]}
+
+
+@pytest.mark.parametrize("kind", ["service", "task"])
+def test_a_password_for_a_registry_reaches_no_disk_and_the_rest_can_be_read(kind: Kind) -> None:
+    etcd = Recorded()
+    store = EtcdStore(etcd, sealing.new_key())  # type: ignore[arg-type]
+    body = {"Spec": {"Name": "web"}, "Aside": {"Auth": {"username": "bob", "password": "rosebud"}, "SpecVersion": 3}}
+    store.create(kind, "a", body)
+    (written,) = (base64.b64decode(value) for value in etcd.kept.values())
+    assert b"rosebud" not in written and b'"SpecVersion": 3' in written
+    found = store.get(kind, "a")
+    assert found is not None and found.body == body
