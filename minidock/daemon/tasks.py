@@ -70,6 +70,9 @@ class TaskEngine:
     async def remove_network(self, name: str) -> None:
         await self._do("remove_network", {"ref": name})
 
+    async def arrange_network(self, name: str, body: Body) -> None:
+        await self._do("arrange_network", {"ref": name, "body": body})
+
     async def _do(self, verb: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - as the verb has it
         """Whole, even if nobody wants it any more: what the worker does can't be called back, only waited for."""
         work = asyncio.ensure_future(self.workers.call(verb, arguments))

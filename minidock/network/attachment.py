@@ -23,7 +23,7 @@ from minidock.kernel.veth import CreateVeth
 from minidock.model.container import ContainerConfig
 from minidock.model.host import HostConfig, PortBinding
 from minidock.model.network import EndpointSettings
-from minidock.network import addresses, config_only, endpoint, names, ports, store, subnets
+from minidock.network import addresses, balance, config_only, endpoint, names, overlay, ports, store, subnets
 from minidock.network.addresses import Claim, Published
 from minidock.network.endpoint import Endpoint
 from minidock.network.names import AnswerNames
@@ -208,6 +208,7 @@ def claim_in(
     else:
         claims = addresses.living(layout, network.name)
     ipam = asked.ipam_config or {}
+    overlay.check_joining(layout, network, ipam.get("IPv4Address", ""))
     address, address6 = (_address(network, claims, ipam.get(key, ""), six=six) for key, six in FAMILIES)
     everywhere = [claim for other in addresses.networks(layout) for claim in addresses.peek(layout, other)]
     chosen = ports.choose(
@@ -262,11 +263,16 @@ def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) 
     if config.mac_address and endpoints:
         macs[endpoints[0].network.name] = macs[endpoints[0].network.name] or config.mac_address
     rows = [(end, macs[end.network.name] or endpoint.mac_of(end.claim.address)) for end in endpoints]
+    balanced = balance.of(layout, endpoints)
     return Attachment(
         before=[
             step for end in endpoints for step in [*endpoint.shared(layout, end.network), *endpoint.own(layout, end)]
         ],
-        joined=[*(endpoint.cable(end, mac) for end, mac in rows), *([AnswerNames(dns_port)] if named else [])],
+        joined=[
+            *(endpoint.cable(end, mac) for end, mac in rows),
+            *([AnswerNames(dns_port)] if named else []),
+            *([balanced] if balanced else []),
+        ],
         child=[
             LinkUp("lo"),
             *(step for end in endpoints for step in endpoint.inside(end)),

@@ -24,6 +24,7 @@ import msgspec
 from minidock import files
 from minidock.kernel import netns, nft
 from minidock.kernel.link import LinkUp
+from minidock.network import overlay
 from minidock.steps import Live, Step
 
 SERVER = "127.0.0.11"
@@ -103,6 +104,8 @@ def write(directory: Path) -> None:
                 except FileNotFoundError:
                     continue
         rows = [(address, claim.names) for claim in claims for address in (claim.address, claim.address6) if address]
+        said = overlay.read(directory / overlay.FILE).names  # of a swarm's network, what its managers say
+        rows += [(address, [name]) for name, addresses in said.items() for address in addresses]
         text = "".join(f"{address} {' '.join(names)}\n" for address, names in rows if names)
         files.write_atomic(directory / "hosts", text.encode(), durable=False)
 

@@ -19,11 +19,13 @@ board, loops       one pass of the leader: everything read once, every loop in i
 replicated, globals, jobs       how many tasks a service has, and in which slots
 restarts, updates  what takes the place of a task that has ended, or is out of date
 allocator, scheduler, filters, constraints    which ports it has, and which node it goes to
+networks, subnets, addressing       networks of the swarm, and who has which address on them
 enforcer, reaper   what doesn't fit any more, and what nobody needs any more
 
 On each node:
 
 executor, story    tasks become containers, step by step, through the daemon's workers
 containers, templates, deposit      what a task's container is; its secrets and configs as files
+wiring             networks of the swarm on this node; `landscape` says what it must know of them
 ingress            published ports: connections are passed on to the tasks, each in turn
 """

@@ -35,7 +35,13 @@ class Executor(Protocol):
         """`report(task id, status)` may be called from any thread, with API `TaskStatus`."""
         ...
 
-    def assign(self, tasks: list[Body], secrets: dict[str, Body], configs: dict[str, Body]) -> None:
+    def assign(
+        self,
+        tasks: list[Body],
+        secrets: dict[str, Body],
+        configs: dict[str, Body],
+        networks: dict[str, Body] | None = None,
+    ) -> None:
         """All that the node is to have from now on. Doesn't block, and must not fail."""
         ...
 
@@ -49,7 +55,13 @@ class NoTasks:
 
     def begin(self, node: Node, report: Callable[[str, Body], None]) -> None: ...
 
-    def assign(self, tasks: list[Body], secrets: dict[str, Body], configs: dict[str, Body]) -> None: ...
+    def assign(
+        self,
+        tasks: list[Body],
+        secrets: dict[str, Body],
+        configs: dict[str, Body],
+        networks: dict[str, Body] | None = None,
+    ) -> None: ...
 
     async def close(self, *, leave: bool) -> None: ...
 
@@ -148,7 +160,7 @@ class Agent:
             found = await self._ask(leader, "assignments", {"seen": seen}, timeout=60)
             if found["version"] != seen:
                 seen = found["version"]
-                self.executor.assign(found["tasks"], found["secrets"], found["configs"])
+                self.executor.assign(found["tasks"], found["secrets"], found["configs"], found.get("networks"))
             await self._heed(found["news"])
 
     async def _tell(self, leader: str) -> None:

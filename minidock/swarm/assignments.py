@@ -1,7 +1,7 @@
 """What a node is told to run, and what it says of that: the store's side of the dispatcher.
 
-A node is always told the whole: its tasks, and the secrets and configs that those use. So nothing has to be kept of
-what it was told before, and a new leader goes on where the last one was.
+A node is always told the whole: its tasks, the secrets and configs that those use, and who is on their networks. So
+nothing has to be kept of what it was told before, and a new leader goes on where the last one was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 
 from minidock.errors import NotFound
-from minidock.swarm import admission, cluster, kept, nodes
+from minidock.swarm import admission, cluster, kept, landscape, nodes
 from minidock.swarm.objects import Body, Stored, TaskState
 from minidock.swarm.store import OutOfSequence, Store
 
@@ -35,12 +35,16 @@ def news(store: Store, id: str) -> Body:
 
 
 def of(store: Store, id: str) -> Body:
-    """`tasks` with what is noted aside, `secrets` and `configs` by id, the news; `version`: another one, other news."""
+    """`tasks` with what is noted aside; by id `secrets`, `configs` and `networks` (landscape.py); the news.
+
+    `version` differs when anything does.
+    """
     tasks = [task.shown() for task in store.all("task") if _is_for(task, id)]
     found: Body = {
         "tasks": tasks,
         "secrets": _used(store, kept.SECRET, tasks),
         "configs": _used(store, kept.CONFIG, tasks),
+        "networks": landscape.of(store, id),
         "news": news(store, id),
     }
     version = hashlib.sha256(json.dumps([_wanted(found), found["news"]], sort_keys=True).encode()).hexdigest()
@@ -58,7 +62,7 @@ def _wanted(found: Body) -> Body:
         {name: value for name, value in task.items() if name not in ("Status", "Version", "UpdatedAt")}
         for task in found["tasks"]
     ]
-    return {"tasks": tasks, "secrets": found["secrets"], "configs": found["configs"]}
+    return {**{name: found[name] for name in ("secrets", "configs", "networks")}, "tasks": tasks}
 
 
 def _used(store: Store, sort: kept.Sort, tasks: list[Body]) -> Body:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minidock.swarm import networks, templates
+from minidock.swarm.addressing import plain
 from minidock.swarm.board import ASIDE
 from minidock.swarm.objects import Body
 
@@ -126,8 +127,15 @@ def extra_hosts(lines: list[str]) -> list[str]:
 
 
 def endpoints(task: Body) -> dict[str, Body]:
-    """On each network of the swarm a task is known by the name of its service, too."""
-    return {each["Name"]: {"Aliases": each["Aliases"]} for each in networks.of_task(task) if each.get("ID")}
+    """On each network of the swarm the address that the managers gave it. Names are theirs to say, too (landscape.py);
+    a task of a swarm that didn't yet do so is known by the name of its service."""
+    return {
+        each["Name"]: {"IPAMConfig": {"IPv4Address": plain(each["Address"])}}
+        if each.get("Address")
+        else {"Aliases": each["Aliases"]}
+        for each in networks.of_task(task)
+        if each.get("ID")
+    }
 
 
 # Ports

@@ -58,6 +58,10 @@ class Engine(Protocol):
 
     async def remove_network(self, name: str) -> None: ...
 
+    async def arrange_network(self, name: str, body: Body) -> None:
+        """Who is on the swarm's network now (landscape.py), for all its containers here."""
+        ...
+
     def watched(self, id: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """The actions of its events (`die`, `health_status: healthy`, …), from the entry of the block on."""
         ...
@@ -86,8 +90,15 @@ class Executor:
     def begin(self, node: Node, report: Callable[[str, Body], None]) -> None:
         self._report = report
 
-    def assign(self, tasks: list[Body], secrets: dict[str, Body], configs: dict[str, Body]) -> None:
+    def assign(
+        self,
+        tasks: list[Body],
+        secrets: dict[str, Body],
+        configs: dict[str, Body],
+        networks: dict[str, Body] | None = None,
+    ) -> None:
         self.secrets, self.configs = secrets, configs
+        self.wiring.learn(networks or {})
         for task in tasks:
             story = self._stories.get(task["ID"])
             if story is None:
@@ -131,4 +142,5 @@ class Executor:
             await asyncio.gather(*(story.abandon() for story in stories))
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._leaving)
+        await self.wiring.close()
         await self.ingress.close()

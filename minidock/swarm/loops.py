@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minidock.swarm import allocator, enforcer, globals, jobs, reaper, replicated, restarts, scheduler
+from minidock.swarm import allocator, enforcer, globals, jobs, reaper, replicated, restarts, scheduler, subnets
 from minidock.swarm.board import Board
 from minidock.swarm.store import Store
 
 LOOPS: tuple[Callable[[Board], None], ...] = (
+    subnets.reconcile,
     enforcer.reconcile,
     replicated.reconcile,
     globals.reconcile,

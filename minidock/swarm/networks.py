@@ -8,15 +8,16 @@ made; a task that would need one waits, and says so.
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from minidock.errors import Conflict, MinidockError, NotFound, Unsupported, UsageError
+from minidock.swarm import subnets
 from minidock.swarm.board import ASIDE, Board, spec, template
 from minidock.swarm.objects import Body, Stored, new_id, stamp
 from minidock.swarm.store import NameTaken, Store
 
-POOL, PREFIX = "10.0.0.0/8", 24
 LABEL = "com.docker.swarm.network.id"
 """On the node's bridge: which network of the swarm it is."""
 OF_THE_NODE = ("host",)
@@ -34,7 +35,7 @@ def create(store: Store, given: Body) -> Body:
     if "encrypted" in (given.get("Options") or {}):
         raise Unsupported("an overlay network can't be encrypted: it doesn't leave its node")
     ipam = given.get("IPAM") or {}
-    config = ipam.get("Config") or [{}]
+    config = ipam.get("Config") or []
     if len(config) > 1:
         raise Unsupported("an overlay network can't have several subnets")
     body: Body = {
@@ -45,7 +46,7 @@ def create(store: Store, given: Body) -> Body:
         "IPAM": {
             "Driver": ipam.get("Driver") or "default",
             "Options": ipam.get("Options"),
-            "Config": [_pool(store, config[0])],
+            "Config": [_pool(store, each) for each in config],
         },
         "Internal": bool(given.get("Internal")),
         "Attachable": bool(given.get("Attachable")),
@@ -53,7 +54,7 @@ def create(store: Store, given: Body) -> Body:
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,
         "Containers": None,
-        "Options": given.get("Options") or None,
+        "Options": given.get("Options") or {},
         "Labels": given.get("Labels") or None,
         "Spec": {"Name": name},
     }
@@ -65,24 +66,31 @@ def create(store: Store, given: Body) -> Body:
 
 
 def _pool(store: Store, given: Body) -> Body:
-    """What was asked for, or the first free one."""
-    taken = [ipaddress.ip_network(each.body["IPAM"]["Config"][0]["Subnet"]) for each in store.all("network")]
-    if given.get("Subnet"):
-        try:
-            subnet = ipaddress.ip_network(given["Subnet"])
-        except ValueError:
-            raise UsageError(f"invalid subnet {given['Subnet']}") from None
-    else:
-        subnets = ipaddress.ip_network(POOL).subnets(new_prefix=PREFIX)
-        subnet = next(each for each in subnets if not any(each.overlaps(other) for other in taken))
-    if any(subnet.overlaps(other) for other in taken):
+    """What was asked for; where no subnet was, the leader chooses one (subnets.py)."""
+    if not given.get("Subnet"):
+        return given
+    try:
+        subnet = ipaddress.IPv4Network(given["Subnet"])
+    except ValueError:
+        raise UsageError(f"invalid subnet {given['Subnet']}") from None
+    if any(subnet.overlaps(pool) for network in store.all("network") if (pool := subnets.pool_of(network))):
         raise UsageError("invalid pool request: Pool overlaps with other one on this address space")
-    return {**given, "Subnet": str(subnet), "Gateway": given.get("Gateway") or str(subnet[1])}
+    return subnets.with_gateway(given, subnet)
+
+
+def allocated(store: Store, id: str, patience: float = 5.0) -> None:
+    """Wait until the leader has chosen what nobody said: the next command should see it. Without a leader, in vain."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        network = store.get("network", id)
+        if network is None or (subnets.pool_of(network) and subnets.vni(network)):
+            return
+        time.sleep(0.02)
 
 
 def shown(network: Stored) -> Body:
     """API `Network`."""
-    body = {name: value for name, value in network.body.items() if name != "Spec"}
+    body = {name: value for name, value in network.body.items() if name not in ("Spec", ASIDE)}
     return {"Name": body["Name"], "Id": network.id, "Created": stamp(network.created), **body}
 
 
@@ -137,12 +145,18 @@ def resolved(store: Store, given: Body) -> None:
             each["Target"] = ref if found is None else found.id
 
 
+def of_service(board: Board, service: Stored) -> list[Stored]:
+    """The swarm's networks that it is on; those of the nodes (host) aren't."""
+    found = (board.networks.get(str(each.get("Target"))) for each in wanted(service))
+    return [network for network in found if network is not None]
+
+
 def attachments(board: Board, service: Stored) -> list[Body]:
     """What a node must know to lay them out: for the task's notes."""
     found = []
     for each in wanted(service):
         network = board.networks.get(str(each.get("Target")))
-        aliases = [str(spec(service)["Name"]), *(each.get("Aliases") or [])]
+        aliases = called(service, each)
         if network is None:
             found.append({"Name": each.get("Target"), "Aliases": aliases})
             continue
@@ -152,6 +166,34 @@ def attachments(board: Board, service: Stored) -> list[Body]:
             "Subnet": pool["Subnet"], "Gateway": pool["Gateway"],
         })  # fmt: skip
     return found
+
+
+def called(service: Stored, attachment: Body) -> list[str]:
+    """What others on the network call the service."""
+    return [str(spec(service)["Name"]), *(attachment.get("Aliases") or [])]
+
+
+def described(network: Stored) -> Body:
+    """API `Network` as tasks show it (NetworksAttachments)."""
+    body, given = network.body, network.shown()
+    ipam = body["IPAM"]
+    driver = {"Name": ipam.get("Driver") or "default"}
+    spec = {
+        "Name": body["Name"],
+        "Labels": body.get("Labels") or {},
+        "DriverConfiguration": {},
+        **({"Attachable": True} if body.get("Attachable") else {}),
+        **({"Internal": True} if body.get("Internal") else {}),
+        **({"Ingress": True} if body.get("Ingress") else {}),
+        "IPAMOptions": {"Driver": driver},
+        "Scope": "swarm",
+    }
+    return {
+        **{name: given[name] for name in ("ID", "Version", "CreatedAt", "UpdatedAt")},
+        "Spec": spec,
+        "DriverState": {"Name": "overlay", "Options": body.get("Options") or {}},
+        "IPAMOptions": {"Driver": driver, "Configs": ipam["Config"]},
+    }
 
 
 def ids(task: Stored) -> set[str]:

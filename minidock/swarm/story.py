@@ -170,6 +170,7 @@ class Story:
         self.port_status = {"Ports": ports} if ports else {}
         address = containers.address(facts)
         await self.executor.ingress.publish(self.task["ID"], address, self._ingress_ports() if address else [])
+        self.executor.wiring.look()
         self._say(TaskState.RUNNING)
 
     def _ingress_ports(self) -> list[tuple[tuple[str, int], int]]:

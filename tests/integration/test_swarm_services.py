@@ -181,12 +181,27 @@ def _body(member: Member, path: str) -> bytes:
 def test_services_on_an_overlay_network_find_each_other_by_name(swarm: Member) -> None:
     network = swarm.told("POST", "/networks/create", {"Name": "back", "Driver": "overlay"})["Id"]
     template = {"Networks": [{"Target": "back"}]}
-    create(swarm, "store", "sh", "-c", SERVE, template=template)
-    create(
-        swarm, "client", "sh", "-c", "until wget -qO- http://store/; do sleep 0.1; done; sleep 999", template=template
-    )
-    (server,), (client,) = running(swarm, "store", 1), running(swarm, "client", 1)
-    until(lambda: swarm.box("logs", container(client)).stdout.strip() == container(server)[:12], "the answer")
+    create(swarm, "store", "sh", "-c", SERVE, template=template, Mode=replicas(2))
+    create(swarm, "client", "sleep", "999", template=template)
+    servers, (client,) = running(swarm, "store", 2), running(swarm, "client", 1)
+
+    def said(command: str) -> list[str]:
+        return swarm.box("exec", container(client), "sh", "-c", command).stdout.split()
+
+    own = [each["NetworksAttachments"][0]["Addresses"][0].partition("/")[0] for each in servers]
+    until(lambda: set(own) <= set(said("nslookup tasks.store")), "both tasks to have a name")
+    (virtual,) = swarm.told("GET", "/services/store")["Endpoint"]["VirtualIPs"]
+    assert virtual["NetworkID"] == network
+    assert virtual["Addr"].partition("/")[0] in said("nslookup store") and not set(own) & set(said("nslookup store"))
+    four = "for turn in 1 2 3 4; do wget -qO- http://store/; done"
+    assert sorted(said(four)) == sorted(2 * [container(each)[:12] for each in servers]), "each in turn"
+    change(swarm, "store", lambda spec: spec.update(Mode=replicas(0)))
+    until(lambda: "refused" in swarm.box("exec", container(client), "wget", "http://store/").stderr, "a clear no")
+    own_one = {"Image": "busybox", "HostConfig": {"NetworkMode": "back"}}
+    lone = swarm.told("POST", "/containers/create", own_one)["Id"]
+    status, refused = swarm.ask("POST", f"/containers/{lone}/start")
+    assert status == 403 and "network back not manually attachable" in refused["message"]
+    swarm.told("DELETE", f"/containers/{lone}")
     (row,) = swarm.told("GET", '/networks?filters={"name":["back"]}')
     assert (row["Id"], row["Driver"], row["Scope"]) == (network, "overlay", "swarm")
     status, said = swarm.ask("DELETE", "/networks/back")

@@ -29,6 +29,7 @@ STAY_HERE = {
     *("start_held", "connect", "exec_create", "exec_start", "exec_inspect"),  # the daemon's own half
     *("stat_path", "read_archive", "write_archive", "raw_stats", "check_login", "distribution"),  # the same
     *("cleanup", "revive", "probe", "restore"),  # what shims and waiters become
+    *("arrange_network",),  # the daemon's own, of its swarm
     *("known_user", "logout"),  # about this host's config.json alone
     *("dry_run", "as_shell", "kernel_side"),  # refused by name
 }

@@ -56,7 +56,9 @@ async def create(daemon: Daemon, request: web.Request) -> web.Response:
     if daemon.swarming.manages and (body.get("Driver") == "overlay" or body.get("Scope") == "swarm"):
         from minidock.swarm import networks
 
-        return json(msgspec.json.encode(await daemon.swarming.asked(networks.create, body)), status=201)
+        made = await daemon.swarming.asked(networks.create, body)
+        await daemon.swarming.asked(networks.allocated, made["Id"])
+        return json(msgspec.json.encode(made), status=201)
     return json((await daemon.workers.call("create_network", {"body": body})).body, status=201)
 
 

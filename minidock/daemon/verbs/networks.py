@@ -10,6 +10,7 @@ from minidock.daemon.spawner import Reply
 from minidock.daemon.verbs.common import Arguments, Verb, members, plainly, read
 from minidock.engine import Engine
 from minidock.model.network import EndpointSettings, IpamPool, NetworkRequest
+from minidock.model.overlay import Arrangement
 
 
 class Ipam(msgspec.Struct, frozen=True, rename="pascal"):
@@ -64,6 +65,11 @@ def disconnect_network(engine: Engine, given: Arguments, reply: Reply) -> object
     return None
 
 
+def arrange_network(engine: Engine, given: Arguments, reply: Reply) -> object:
+    engine.arrange_network(given["ref"], msgspec.convert(given["body"], Arrangement))
+    return None
+
+
 def prune_networks(engine: Engine, given: Arguments, reply: Reply) -> object:
     return {"NetworksDeleted": engine.prune_networks(filters=given["filters"]) or None}
 
@@ -101,6 +107,7 @@ VERBS: dict[str, Verb] = {
     "connect_network": connect_network,
     "disconnect_network": disconnect_network,
     "prune_networks": prune_networks,
+    "arrange_network": arrange_network,
     "volumes": volumes,
     "create_volume": create_volume,
     "inspect_volume": plainly(Engine.inspect_volume),

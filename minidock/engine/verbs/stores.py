@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from minidock.engine.verbs.base import Filters
     from minidock.model.cdi import CdiListing
     from minidock.model.network import EndpointSettings, NetworkRequest
+    from minidock.model.overlay import Arrangement
     from minidock.model.volume import Volume
 
 
@@ -93,6 +94,12 @@ class StoreVerbs(Verbs):
         from minidock.engine import connect
 
         connect.disconnect(self.layout, network, ref, force=force)
+
+    def arrange_network(self, ref: str, given: Arrangement) -> None:
+        """What the managers of a swarm say of its network. Raises NetworkNotFound."""
+        from minidock.engine import overlays
+
+        overlays.arrange(self.layout, ref, given)
 
     def examine_network(self) -> list[dict[str, str]]:
         """What on this host is in the way of packets; each with level, about, text and advice."""

@@ -1,0 +1,71 @@
+"""What a node must know of the swarm's networks that its tasks are on: told with the tasks, and again at every change.
+
+    names      who is called what: a service is its virtual address, or its tasks' (dnsrr); tasks.NAME are the tasks'
+    services   behind each virtual address the tasks that run, among which connections are shared out
+    here       the addresses that containers of this node may have
+
+A task counts from the moment it runs (healthy, where it says how that is seen) until it is to stop: so a rolling update
+takes the old ones out of the way before they are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from minidock.swarm import addressing, networks, subnets
+from minidock.swarm.addressing import plain
+from minidock.swarm.board import Board, desired, node_of, spec, state
+from minidock.swarm.objects import Body, Stored, TaskState
+from minidock.swarm.store import Store
+from minidock.swarm.tasks import name
+
+
+def of(store: Store, node: str) -> dict[str, Body]:
+    """By network."""
+    board = Board(store, 0)
+    mine = {id for task in board.tasks.values() if node_of(task) == node for id in _on(task)}
+    return {id: _seen(board, network, node) for id, network in board.networks.items() if id in mine}
+
+
+def _on(task: Stored) -> Iterable[str]:
+    return () if state(task).ended else addressing.of_task(task)
+
+
+def _seen(board: Board, network: Stored, node: str) -> Body:
+    there = [task for task in board.tasks.values() if network.id in _on(task)]
+    return {
+        "Name": network.body["Name"],
+        "Internal": network.body["Internal"],
+        "Subnet": str(subnets.pool_of(network)),
+        "Gateway": subnets.gateway_of(network),
+        "Here": sorted(_address(task, network) for task in there if node_of(task) == node),
+        **_called(board, network, [task for task in there if _answers(task)]),
+    }
+
+
+def _address(task: Stored, network: Stored) -> str:
+    return plain(addressing.of_task(task)[network.id])
+
+
+def _answers(task: Stored) -> bool:
+    return state(task) == TaskState.RUNNING and desired(task) <= TaskState.COMPLETE
+
+
+def _called(board: Board, network: Stored, tasks: list[Stored]) -> Body:
+    """Names and services."""
+    names: dict[str, set[str]] = {name(task): {_address(task, network)} for task in tasks}
+    behind: dict[str, list[str]] = {}
+    for service in board.services.values():
+        wanted = [each for each in networks.wanted(service) if each.get("Target") == network.id]
+        if not wanted:
+            continue
+        addresses = sorted(_address(task, network) for task in tasks if task.body["ServiceID"] == service.id)
+        own = [plain(each["Addr"]) for each in addressing.virtual(service) if each["NetworkID"] == network.id]
+        behind.update((address, addresses) for address in own)
+        for each in networks.called(service, wanted[0]):
+            names.setdefault(each, set()).update(own or addresses)
+        names.setdefault(f"tasks.{spec(service)['Name']}", set()).update(addresses)
+    return {
+        "Names": {name: sorted(addresses) for name, addresses in sorted(names.items()) if addresses},
+        "Services": dict(sorted(behind.items())),
+    }

@@ -1,0 +1,144 @@
+"""Networks of a swarm: what the leader gives away, what nodes are told of it, and the rules that come of that."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+
+from minidock.errors import UsageError
+from minidock.network import balance
+from minidock.swarm import addressing, landscape, networks, subnets
+from minidock.swarm.objects import Stored, TaskState
+from tests.unit.test_swarm_loops import Swarm
+
+
+@pytest.fixture(autouse=True)
+def no_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine routes would decide which subnets are taken."""
+    monkeypatch.setattr(subnets, "routed", lambda: iter([IPv4Network("10.0.1.0/24")]))
+
+
+def made(swarm: Swarm, name: str, **more: Any) -> str:
+    id = str(networks.create(swarm.store, {"Name": name, **more})["Id"])
+    swarm.turn()
+    return id
+
+
+def on(*names: str) -> dict[str, Any]:
+    return {"Networks": [{"Target": name} for name in names]}
+
+
+def network(swarm: Swarm, id: str) -> Stored:
+    found = swarm.store.get("network", id)
+    assert found is not None
+    return found
+
+
+def endpoint(swarm: Swarm, id: str) -> dict[str, Any]:
+    service = swarm.store.get("service", id)
+    assert service is not None
+    return dict(service.body["Endpoint"])
+
+
+def addresses(tasks: list[Stored]) -> list[str]:
+    return sorted(address for task in tasks for address in addressing.of_task(task).values())
+
+
+def test_the_leader_gives_networks_a_subnet_that_is_not_routed_and_a_number() -> None:
+    swarm = Swarm()
+    asked = [{"Subnet": "10.0.3.0/24", "Gateway": "10.0.3.9", "IPRange": "10.0.3.128/25"}]
+    ids = [made(swarm, "one"), made(swarm, "two"), made(swarm, "three", IPAM={"Config": asked}), made(swarm, "four")]
+    found = [networks.shown(network(swarm, id)) for id in ids]
+    pools = [each["IPAM"]["Config"] for each in found]
+    assert [pool["Subnet"] for (pool,) in pools] == ["10.0.0.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.4.0/24"]
+    assert pools[0] == [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1"}] and pools[2] == asked
+    assert [subnets.vni(network(swarm, id)) for id in ids] == [4097, 4098, 4099, 4100]
+    assert networks.remove(swarm.store, "one") and "Aside" not in found[0]
+    assert subnets.vni(network(swarm, made(swarm, "five"))) == 4097
+    with pytest.raises(UsageError, match="Pool overlaps with other one"):
+        made(swarm, "six", IPAM={"Config": [{"Subnet": "10.0.3.64/26"}]})
+    with pytest.raises(UsageError, match="invalid subnet x"):
+        made(swarm, "six", IPAM={"Config": [{"Subnet": "x"}]})
+
+
+def test_a_service_has_a_virtual_address_and_each_task_its_own() -> None:
+    swarm = Swarm()
+    net = made(swarm, "net")
+    service = swarm.service(replicas=2, template=on("net"))
+    assert endpoint(swarm, service) == {
+        "Spec": {"Mode": "vip"},
+        "VirtualIPs": [{"NetworkID": net, "Addr": "10.0.0.2/24"}],
+    }
+    assert addresses(swarm.tasks()) == ["10.0.0.3/24", "10.0.0.4/24"]
+    shown = swarm.tasks()[0].body["NetworksAttachments"][0]["Network"]
+    assert (shown["ID"], shown["Spec"]["Name"]) == (net, "net")
+    assert shown["DriverState"] == {"Name": "overlay", "Options": {subnets.VNI: "4097"}}
+    assert shown["IPAMOptions"]["Configs"] == [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1"}]
+    other = swarm.service(template=on("net"), EndpointSpec={"Mode": "dnsrr"})
+    assert "VirtualIPs" not in endpoint(swarm, other)
+
+
+def test_an_update_keeps_the_address_and_follows_the_networks() -> None:
+    swarm = Swarm()
+    one, two = made(swarm, "one"), made(swarm, "two")
+    service = swarm.service(template=on("one"))
+    before = endpoint(swarm, service)["VirtualIPs"]
+    swarm.update(service, lambda spec: spec["TaskTemplate"].update(ForceUpdate=1))
+    assert endpoint(swarm, service)["VirtualIPs"] == before
+    swarm.update(service, lambda spec: spec["TaskTemplate"].update(on("one", "two")))
+    assert [each["NetworkID"] for each in endpoint(swarm, service)["VirtualIPs"]] == [one, two]
+    assert endpoint(swarm, service)["VirtualIPs"][0] == before[0]
+    swarm.update(service, lambda spec: spec.update(EndpointSpec={"Mode": "dnsrr"}))
+    assert "VirtualIPs" not in endpoint(swarm, service)
+
+
+def test_an_address_that_was_left_is_the_last_to_be_given_again() -> None:
+    swarm = Swarm()
+    made(swarm, "net", IPAM={"Config": [{"Subnet": "10.5.0.0/29"}]})  # six addresses, one is the gateway's
+    service = swarm.service(replicas=2, template={**on("net"), "RestartPolicy": {"Delay": 0}})
+    swarm.settle()
+
+    def kill() -> list[str]:
+        swarm.say(swarm.tasks(TaskState.RUNNING)[0], TaskState.FAILED)
+        swarm.settle()
+        return addresses(swarm.tasks(TaskState.RUNNING))
+
+    assert addresses(swarm.tasks(TaskState.RUNNING)) == ["10.5.0.3/29", "10.5.0.4/29"]
+    assert kill() == ["10.5.0.4/29", "10.5.0.5/29"]
+    assert kill() == ["10.5.0.5/29", "10.5.0.6/29"]
+    assert kill() == ["10.5.0.3/29", "10.5.0.6/29"]
+    swarm.update(service, lambda spec: spec["Mode"]["Replicated"].update(Replicas=5))
+    waiting = {task.body["Status"].get("Err") for task in swarm.tasks(TaskState.NEW)}
+    assert waiting == {"no address is left on network net"}
+
+
+def test_a_node_is_told_who_is_on_its_networks() -> None:
+    swarm = Swarm()
+    net = made(swarm, "net")
+    swarm.service(replicas=2, template={"Networks": [{"Target": "net", "Aliases": ["alias"]}]})
+    swarm.service(template=on("net"), EndpointSpec={"Mode": "dnsrr"})
+    assert landscape.of(swarm.store, "n9") == {}
+    told = landscape.of(swarm.store, "n0")[net]
+    assert told["Here"] == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
+    assert told["Services"] == {"10.0.0.2": []} and "tasks.web0" not in told["Names"], "none runs yet"
+    swarm.settle()
+    told = landscape.of(swarm.store, "n0")[net]
+    assert told["Services"] == {"10.0.0.2": ["10.0.0.3", "10.0.0.4"]}
+    named = {name: found for name, found in told["Names"].items() if name.count(".") < 2}
+    assert named == {
+        "web0": ["10.0.0.2"],
+        "alias": ["10.0.0.2"],
+        "tasks.web0": ["10.0.0.3", "10.0.0.4"],
+        "web1": ["10.0.0.5"],
+        "tasks.web1": ["10.0.0.5"],
+    }
+    assert len(told["Names"]) == 5 + 3, "and each task by its own name"
+
+
+def test_connections_are_shared_out_in_turn_and_refused_where_nobody_is() -> None:
+    told = balance.rules({"10.0.0.2": ["10.0.0.3", "10.0.0.4"], "10.0.0.5": ["10.0.0.6"], "10.0.0.7": []}, 1)
+    assert "ip daddr 10.0.0.2 dnat to numgen inc mod 2 map { 0 : 10.0.0.4, 1 : 10.0.0.3 }\n" in told
+    assert "ip daddr 10.0.0.5 dnat to 10.0.0.6\n" in told
+    assert "ip daddr 10.0.0.7 reject\n" in told
