@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -10,8 +11,6 @@ from typing import ClassVar
 from minidock.errors import CommandNotExecutable, MinidockError
 from minidock.kernel import rootpath
 from minidock.steps import Live, Step
-
-NOBODY = 65534  # proc(5), overflowuid: who owns what has no name in our user namespace
 
 
 class EnterDirectory(Step, frozen=True):
@@ -56,10 +55,13 @@ class OwnStandardStreams(Step, frozen=True):
     """Whoever opens /dev/stdout again (a link to /proc/self/fd/1) needs to own the pipe behind it, else EACCES."""
 
     uid: int
+    gid: int = -1
+    """For those who want the group changed, too; -1 leaves it."""
     man: ClassVar[str] = "fchown(2)"
 
     def describe(self) -> str:
-        return f"give the standard streams to user {self.uid}"
+        group = f", group {self.gid}" if self.gid >= 0 else ""
+        return f"give the standard streams to user {self.uid}{group}"
 
     def shell(self) -> str:
         return f"# a shell's streams are its caller's: nothing to give to {self.uid}"
@@ -68,13 +70,20 @@ class OwnStandardStreams(Step, frozen=True):
         null = os.stat("/dev/null").st_rdev if os.path.exists("/dev/null") else 0
         for fd in (0, 1, 2):
             facts = os.fstat(fd)
-            # A stream of somebody whom this user namespace doesn't know shows as nobody's, and isn't ours to give.
-            if facts.st_uid in (self.uid, NOBODY):
-                continue
+            device = stat.S_ISCHR(facts.st_mode)
             # The host's /dev/null would change its owner for everybody.
-            if stat.S_ISCHR(facts.st_mode) and facts.st_rdev in (null, os.makedev(1, 3)):
+            if device and facts.st_rdev in (null, os.makedev(1, 3)):
                 continue
-            os.fchown(fd, self.uid, -1)
+            gid = -1 if device else self.gid  # a terminal's group is tty: write(1) needs it so
+            if facts.st_uid == self.uid and gid in (-1, facts.st_gid):
+                continue
+            try:
+                os.fchown(fd, self.uid, gid)
+            except OSError as error:
+                # Not ours to give: its owner or group has no name in this user namespace, or it can't be written to at
+                # all (`< /read-only/file`). A program that only reads and writes it doesn't mind.
+                if error.errno not in (errno.EPERM, errno.EINVAL, errno.EROFS):
+                    raise
 
 
 def read(pid: int) -> dict[str, str]:

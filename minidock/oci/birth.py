@@ -37,6 +37,8 @@ class Creation(msgspec.Struct, frozen=True):
     config: str = "config.json"
     start: bool = False
     """`run`: nobody waits for `start`, and execve(2)'s refusal is told."""
+    detached: bool = True
+    """False when the command that makes it stays until it ends."""
 
 
 class DirectBirth(Birth):

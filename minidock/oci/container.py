@@ -97,6 +97,7 @@ class Runtime:
             agents_version=dialect.agents_version(),
         )
         made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
+        made = dialect.streams(made, config.process)
         # Before anything is done: a create that is killed leaves what a later delete can undo.
         undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
         files.write_atomic(directory / "journal.json", steps.to_journal(undoable), durable=False)
@@ -111,6 +112,8 @@ class Runtime:
             version, notes, made_at = config.oci_version, config.annotations, now()
             state = State(version, container_id, pid, str(bundle), rootfs, notes, made_at, group, ticks(pid))
             files.write_json(directory / "state.json", state, durable=False)
+            root = config.root.path if config.root else ""
+            dialect.remember(directory, state, root, systemd=self.systemd, detached=asked.detached)
             states.append(state)
 
         try:
@@ -130,7 +133,7 @@ class Runtime:
         path, resources = config.linux.cgroups_path, config.linux.resources
         hierarchies = cgroups.discover()
         if not self.systemd:
-            group = cgroups.checked_path(path or f"/minidock-oci/{container_id}")
+            group = cgroups.checked_path(path or dialect.cgroup(container_id))
             return group, cgroups.plan(hierarchies, group, resources, child_joins=True)
         from minidock.kernel import scope, systemd
 

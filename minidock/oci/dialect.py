@@ -1,6 +1,6 @@
 """As which we were called. Behind a link named `crun` minidock-oci keeps crun's ways where crun and runc differ.
 
-Nearly everything is the same in both, and runc's way is ours. Six matters have to be decided one way or the other:
+Nearly everything is the same in both, and runc's way is ours. Nine matters have to be decided one way or the other:
 
                                           runc                          crun
     exec without --no-new-privs           as the container's process    off
@@ -9,16 +9,24 @@ Nearly everything is the same in both, and runc's way is ours. Six matters have 
     arguments in that line                <container-id>                CONTAINER
     a number in process.args              refused                       the text that it is
     who listens at seccomp.listenerPath   called for SCMP_ACT_NOTIFY    always called
+    standard streams go to                the process's user            his group, too
+    a cgroup without cgroupsPath          /minidock-oci/ID (runc: /ID)  /ID
+    what --root/ID/status says            nothing: there is none        what crun tells itself, see `remember`
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from minidock import spec
+from minidock import files, spec
+
+if TYPE_CHECKING:
+    from minidock.oci.state import State
+    from minidock.runtime.planned import Plan
 
 OURS = "minidock-oci"
 CRUN = "crun"
@@ -66,3 +74,46 @@ def told(config: spec.Spec) -> spec.Spec:
 def agents_version() -> str:
     """Of the message to whoever listens: crun's has a version of its own, runc's that of config.json."""
     return "0.2.0" if is_crun() else ""
+
+
+def cgroup(container_id: str) -> str:
+    """Of a container that has no cgroupsPath. Ours hang below one cgroup of our own, crun's below the root."""
+    return f"/{container_id}" if is_crun() else f"/{OURS}/{container_id}"
+
+
+def streams(made: Plan, process: spec.Process | None) -> Plan:
+    """For crun's callers the standard streams get the group of the process's user, too."""
+    if not is_crun() or process is None:
+        return made
+    from minidock.kernel.workdir import OwnStandardStreams
+
+    own = OwnStandardStreams(process.user.uid, process.user.gid)
+    child = [own if isinstance(step, OwnStandardStreams) else step for step in made.child]
+    return msgspec.structs.replace(made, child=child)
+
+
+def remember(directory: Path, state: State, root: str, *, systemd: bool, detached: bool) -> None:
+    """For those who look into crun's state: its file, with what is true of this container (crun's status.c).
+
+    `root` is config.json's root.path. The last member is a list in JSON, as text in JSON: what the standard streams
+    are, of the process that called us, since they are what the container's come from.
+    """
+    if not is_crun():
+        return
+    import pwd
+
+    streams = [os.readlink(f"/proc/self/fd/{fd}") for fd in (0, 1, 2) if os.path.lexists(f"/proc/self/fd/{fd}")]
+    told = {
+        "pid": state.pid,
+        "process-start-time": state.start_ticks,
+        "cgroup-path": state.cgroup,
+        "scope": os.path.basename(state.cgroup) if systemd else "",
+        "rootfs": root,
+        "systemd-cgroup": systemd,
+        "bundle": state.bundle,
+        "created": state.created,
+        "owner": pwd.getpwuid(os.geteuid()).pw_name,
+        "detached": detached,
+        "external_descriptors": msgspec.json.encode(streams).decode(),
+    }
+    files.write_json(directory / "status", told, durable=False)

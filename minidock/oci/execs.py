@@ -97,6 +97,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     group = _group(state.cgroup, words.several("cgroup"), state.pid)
     told = {**hook_state(config, state.id, Path(state.bundle), status), "pid": state.pid}
     made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp", told)
+    made = dialect.streams(made, process)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
         place = next((made.child.index(step) + 1 for step in reversed(group.child)), 0)
         made = msgspec.structs.replace(made, child=[*made.child[:place], ResetAffinity(), *made.child[place:]])

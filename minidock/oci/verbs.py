@@ -93,7 +93,7 @@ def _create(runtime: Runtime, words: Words, *, detach: bool, start: bool = False
     terminal = bool(config.process and config.process.terminal)
     console, ours = _console(terminal, detach, words.text("console_socket"))
     flags = (words.number("preserve_fds"), words.yes("no_pivot"), words.yes("no_new_keyring"))
-    asked = Creation(console, *flags, words.text("config"), start and ours < 0)
+    asked = Creation(console, *flags, words.text("config"), start and ours < 0, detach)
     state = runtime.create(words.arguments[0], bundle, asked)
     try:
         _tell_pid(words, state.pid)

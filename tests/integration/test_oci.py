@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.oci import Run, args, bundle, configure, oci, terminal_line, wait_for
+from tests.support.oci import Run, add_user_namespace, args, bundle, configure, oci, terminal_line, wait_for
 
 __all__ = ["bundle", "oci"]
 
@@ -126,3 +127,22 @@ def test_what_execve_says_after_create_is_told_where_the_command_s_output_goes(o
         oci("start", "box")
         wait_for(oci, "box", "stopped")
     assert (bundle / "said").read_text() == "exec /run.sh: no such file or directory\n"
+
+
+@pytest.mark.parametrize("kind", ["read-only", "of a group without a name"])
+def test_a_stream_that_can_t_be_given_away_is_passed_on_as_it_is(oci: Run, bundle: Path, kind: str) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["process"]["user"] = {"uid": 7, "gid": 7}
+        config["process"]["args"] = ["cat"]
+        if kind != "read-only":
+            add_user_namespace(config, bundle)
+
+    configure(oci, bundle, change)
+    place = bundle.parent / "place"
+    place.mkdir()
+    lock = "mount -o remount,ro $PLACE" if kind == "read-only" else "chown 100005:0 $PLACE/words"
+    script = f'mount -t tmpfs tmpfs $PLACE; echo hello > $PLACE/words; {lock}; exec "$@" < $PLACE/words'
+    runtime = [sys.executable, "-m", "minidock.oci.cli", "--root", str(bundle.parent / "state")]
+    command = ["unshare", "-m", "sh", "-ec", script, "sh", *runtime, "run", "-b", str(bundle), "box"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PLACE": str(place)})
+    assert (done.stdout, done.stderr) == ("hello\n", "")

@@ -84,3 +84,69 @@ def test_a_listener_is_called_though_no_rule_asks(oci: Run, bundle: Path, tmp_pa
         os.close(fd)
     told = json.loads(raw)
     assert (told["ociVersion"], told["metadata"], told["state"]["status"], len(fds)) == ("0.2.0", "kept", "creating", 1)
+
+
+def test_crun_s_state_file(oci: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(oci, bundle, args("true"))
+    oci("create", "-b", str(bundle), "plain")
+    monkeypatch.setenv("MINIDOCK_OCI_NAME", "crun")
+    configure(oci, bundle, args("true"))
+    oci("create", "-b", str(bundle), "box")
+    state = json.loads(oci("state", "box").stdout)
+    root = bundle.parent / "state"
+    assert not (root / "plain" / "status").exists()
+    told = json.loads((root / "box" / "status").read_text())
+    streams = json.loads(told.pop("external_descriptors"))
+    assert streams == ["/dev/null", str(bundle.parent / "out"), str(bundle.parent / "err")]
+    assert streams == [os.readlink(f"/proc/{state['pid']}/fd/{fd}") for fd in (0, 1, 2)]
+    ticks = Path(f"/proc/{state['pid']}/stat").read_text().rpartition(") ")[2].split()[19]
+    group = json.loads((bundle / "config.json").read_text())["linux"]["cgroupsPath"]
+    assert told == {
+        "pid": state["pid"],
+        "process-start-time": int(ticks),
+        "cgroup-path": group,
+        "scope": "",
+        "rootfs": "rootfs",
+        "systemd-cgroup": False,
+        "bundle": str(bundle),
+        "created": state["created"],
+        "owner": "root",
+        "detached": True,
+    }
+
+
+@pytest.mark.usefixtures("crun")
+def test_the_state_file_of_one_who_stays(oci: Run, bundle: Path) -> None:
+    configure(oci, bundle, args("true"))
+    oci("run", "--keep", "-b", str(bundle), "box")
+    assert json.loads((bundle.parent / "state" / "box" / "status").read_text())["detached"] is False
+
+
+def test_whose_the_standard_streams_are(oci: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["process"]["user"] = {"uid": 7, "gid": 8}
+        config["process"]["args"] = ["stat", "-Lc", "%u:%g", "/proc/self/fd/1", "/proc/self/fd/0"]
+
+    null = os.stat("/dev/null")  # stays the host's
+    mine = f"{null.st_uid}:{null.st_gid}"
+    for name, owner in (("runc", "7:0"), ("crun", "7:8")):
+        monkeypatch.setenv("MINIDOCK_OCI_NAME", name)
+        assert run_with(oci, bundle, change).stdout.split() == [owner, mine]
+    configure(oci, bundle, args("sleep", "1000"))
+    oci("run", "-d", "-b", str(bundle), "box")
+    told = oci("exec", "-u", "9:9", "box", "stat", "-Lc", "%u:%g", "/proc/self/fd/1")
+    assert told.stdout == "9:9\n"
+
+
+def test_a_cgroup_that_nobody_named(oci: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["process"]["args"] = ["cat", "/proc/self/cgroup"]
+        del config["linux"]["cgroupsPath"]
+        config["linux"]["namespaces"] = [kind for kind in config["linux"]["namespaces"] if kind["type"] != "cgroup"]
+
+    mine = f"nobody-named-{os.getpid()}"
+    for name, place in (("runc", f"/minidock-oci/{mine}"), ("crun", f"/{mine}")):
+        monkeypatch.setenv("MINIDOCK_OCI_NAME", name)
+        lines = run_with(oci, bundle, change, mine).stdout.splitlines()
+        assert lines
+        assert {line.split(":", 2)[2] for line in lines} == {place}
