@@ -7,11 +7,16 @@ where: "Expected `int`, got `str` - at `$.linux.resources.memory.limit`".
 
 # Annotations are values here, not text as elsewhere (PEP 563): msgspec would evaluate the text of each field.
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+Word = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+"""The specification's uint32: a number outside would be cut to another one by the kernel."""
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)]
+"""A user or group. 4294967295 is none: setresuid(2) and chown(2) take it for "leave it as it is", which is root."""
 
 
 class Oci(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -25,10 +30,10 @@ class ConsoleSize(Oci, frozen=True):
 
 class User(Oci, frozen=True):
     # From a factory, so that a 0 is written too: only omitted defaults could be anything.
-    uid: int = msgspec.field(default_factory=int)
-    gid: int = msgspec.field(default_factory=int)
-    umask: int | None = None
-    additional_gids: list[int] = []
+    uid: Id = msgspec.field(default_factory=int)
+    gid: Id = msgspec.field(default_factory=int)
+    umask: Word | None = None
+    additional_gids: list[Id] = []
 
 
 class Rlimit(Oci, omit_defaults=False, frozen=True):
@@ -100,9 +105,9 @@ class Root(Oci, frozen=True):
 class IdMapping(Oci, omit_defaults=False, frozen=True):
     """One line of uid_map or gid_map (user_namespaces(7)): inside, outside, count."""
 
-    container_id: int = msgspec.field(name="containerID")
-    host_id: int = msgspec.field(name="hostID")
-    size: int
+    container_id: Word = msgspec.field(name="containerID")
+    host_id: Word = msgspec.field(name="hostID")
+    size: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
 
 
 class Mount(Oci, frozen=True):
@@ -146,9 +151,9 @@ class Device(Oci, frozen=True):
     path: str
     major: int = 0
     minor: int = 0
-    file_mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
+    file_mode: Word | None = None
+    uid: Id | None = None
+    gid: Id | None = None
 
 
 class DeviceRule(Oci, omit_defaults=False, frozen=True):

@@ -22,6 +22,9 @@ from minidock.steps import Live, Step
 MAX_ID = 2**31 - 1
 """Docker's limit; the kernel's is 2**32 - 2, for (uid_t) -1 means "leave it" to setresuid(2)."""
 
+LEAVE = 2**32 - 1
+"""(uid_t) -1."""
+
 ONLY_FIRST = 2**20
 """Bytes of passwd and group that are looked at: an image may bring any amount."""
 
@@ -180,6 +183,8 @@ class SetUser(Step, frozen=True):
         return f"{umask}setpriv {' '.join(self.setpriv())} COMMAND"
 
     def apply(self, live: Live) -> None:
+        if LEAVE in (self.uid, self.gid):  # whoever asked for that would go on as root
+            raise MinidockError(f"{LEAVE} is no user or group: it means to stay who one is")
         if not self.keep_groups:
             self._set_groups()
         syscalls.setresgid(self.gid)

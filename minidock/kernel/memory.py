@@ -10,15 +10,19 @@ cgroup: see oom.py. Man page: cgroups(7); the kernel's Documentation/admin-guide
     swap            memory.memsw.limit_in_bytes        memory.swap.max
                     (memory and swap together)         (swap alone: we subtract)
     swappiness      memory.swappiness                  -
+    useHierarchy    memory.use_hierarchy               (always so)
     OOM killer off  memory.oom_control                 -
 """
 
 from __future__ import annotations
 
-from minidock.errors import Unsupported, UsageError
+import shlex
+from typing import ClassVar
+
+from minidock.errors import Conflict, Unsupported, UsageError
 from minidock.kernel.cgroup_files import Cgroup, WriteCgroupFile, read_number, read_table, read_text
 from minidock.spec import Memory, Resources
-from minidock.steps import Step
+from minidock.steps import Live, Step
 
 UNSET_SWAPPINESS = (None, -1, (1 << 64) - 1)
 """Docker says "not given" with -1, which Go then writes as an unsigned number."""
@@ -34,13 +38,40 @@ def limits(cgroup: Cgroup, memory: Memory | None, before: Memory | None = None) 
             "can't limit kernel memory by itself: Linux has removed that (5.16); it counts in the memory limit",
             hint="leave --kernel-memory out",
         )
+    for value in (memory.limit, memory.reservation, memory.swap, memory.kernel_tcp):
+        if value is not None and value < -1:
+            raise UsageError(f"{value} is no number of bytes; -1 is for any")
     # -1 means "no limit", which every new cgroup has: so only a real number needs the controller.
     asked = memory.limit, memory.reservation, memory.swap
     if memory == Memory() or (cgroup.version("memory") == 0 and not any(value and value > 0 for value in asked)):
         return _only_v1(cgroup, memory)
     directory = cgroup.need("memory", "limit memory")
+    checks = memory.check_before_update or (before is not None and before.check_before_update)
+    check: list[Step] = []
+    if checks and (memory.limit or 0) > 0:
+        file = "memory.usage_in_bytes" if cgroup.version("memory") == 1 else "memory.current"
+        check.append(CheckUsage(f"{directory}/{file}", memory.limit or 0))
     steps = _v1(directory, memory, before) if cgroup.version("memory") == 1 else _v2(directory, memory)
-    return steps + _only_v1(cgroup, memory)
+    return [*check, *steps, *_only_v1(cgroup, memory)]
+
+
+class CheckUsage(Step, frozen=True):
+    """checkBeforeUpdate: a limit below what is in use already is refused, where version 2 would kill for it."""
+
+    file: str
+    limit: int
+    man: ClassVar[str] = "cgroups(7)"
+
+    def describe(self) -> str:
+        return f"make sure that no more than {size(self.limit)} of memory is in use"
+
+    def shell(self) -> str:
+        return f"[ ! -e {shlex.quote(self.file)} ] || [ $(cat {shlex.quote(self.file)}) -le {self.limit} ]"
+
+    def apply(self, live: Live) -> None:
+        used = read_number(self.file) or 0
+        if used > self.limit:
+            raise Conflict(f"unable to set memory limit to {self.limit} (current usage: {used})")
 
 
 def _v1(directory: str, memory: Memory, before: Memory | None) -> list[Step]:
@@ -105,6 +136,9 @@ def _only_v1(cgroup: Cgroup, memory: Memory) -> list[Step]:
             raise UsageError(f"Invalid value: {memory.swappiness}, valid memory swappiness range is 0-100")
         value = str(memory.swappiness)
         steps.append(WriteCgroupFile(f"set swappiness to {value}", f"{directory}/memory.swappiness", value))
+    if memory.use_hierarchy and directory:
+        what = "count what the cgroups below use, too"
+        steps.append(WriteCgroupFile(what, f"{directory}/memory.use_hierarchy", "1"))
     if memory.disable_oom_killer:
         what = "let processes wait at the memory limit instead of killing one"
         steps.append(WriteCgroupFile(what, f"{directory}/memory.oom_control", "1"))

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from minidock.errors import UsageError
 from minidock.kernel import rootpath, syscalls
-from minidock.kernel.mount_options import ATTRIBUTES, OLD_FLAGS, parse
+from minidock.kernel.mount_options import ATTRIBUTES, OLD_FLAGS, of_bind, parse
 from minidock.steps import Live, Step
 
 MS_REMOUNT = 1 << 5  # sys/mount.h
@@ -44,8 +44,17 @@ class Remount(Step, frozen=True):
             raise UsageError(f"nothing is mounted at {self.destination}, so nothing can be remounted there") from None
         finally:
             os.close(root)
-        change(target, self.kind, self.source, self.options)
+        if parse(self.options).bind:
+            of_one_mount(target, self.options)
+        else:
+            change(target, self.kind, self.source, self.options)
         os.close(target)
+
+
+def of_one_mount(mounted: int, words: list[str]) -> None:
+    """With `bind` the mount alone gets other flags, and its file system, which others may have mounted too, stays."""
+    to_set, to_clear = of_bind(words)
+    syscalls.mount_setattr(mounted, "", syscalls.AT_EMPTY_PATH, attr_set=to_set, attr_clr=to_clear)
 
 
 def change(mounted: int, kind: str, source: str, words: list[str]) -> None:

@@ -96,8 +96,9 @@ def absolute(config: spec.Spec, bundle: Path, rootfs: str) -> spec.Spec:
 
 
 def rootfs_of(bundle: Path, config: spec.Spec) -> str:
-    root = config.root.path if config.root else "rootfs"
-    rootfs = os.path.realpath(os.path.join(bundle, root))
+    if config.root is None:
+        raise UsageError("root must be specified")
+    rootfs = os.path.realpath(os.path.join(bundle, config.root.path))
     if not os.path.isdir(rootfs):
         raise UsageError(f"invalid rootfs: stat {rootfs}: no such file or directory")
     return rootfs

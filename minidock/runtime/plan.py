@@ -179,10 +179,10 @@ def _settle(spec: Spec, process: Process, cache: Path | None, extras: Extras) ->
         steps.append(devices.BindConsole())
     steps.append(workdir.OwnStandardStreams(process.user.uid))
     steps.append(workdir.EnterDirectory(process.cwd))
-    steps += end
     steps += [mounts.ReadonlyMount(mount.destination) for mount in spec.mounts if tree.late(mount)]
     if root and root.readonly:
         steps.append(mounts.ReadonlyRoot())
     steps += [masks.ReadonlyPath(path) for path in spec.linux.readonly_paths]
     steps += [masks.MaskPath(path) for path in dict.fromkeys(spec.linux.masked_paths)]
+    steps += end  # of what is unbindable no copy can be taken any more, and those above take one
     return [*steps, *rights(spec, process, cache)]

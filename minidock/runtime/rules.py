@@ -11,13 +11,17 @@ import re
 from collections.abc import Iterable
 
 from minidock.errors import UsageError
-from minidock.spec import Hook, Process, Seccomp, Spec
+from minidock.spec import Device, Hook, Mount, Process, Scheduler, Seccomp, Spec
 
 VERSION = re.compile(r"(\d+)\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 PROPAGATIONS = ("", *(f"{more}{word}" for more in ("", "r") for word in ("private", "shared", "slave", "unbindable")))
 UNKNOWN_FAILS = "run.oci.seccomp_fail_unknown_syscall"
 """crun's annotation: a name that no architecture has is a slip, and not a call that this kernel is too old for."""
 TAKES_NUMBER = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+LARGEST_ERRNO = 4095
+"""MAX_ERRNO of linux/err.h: the filter would return this one instead."""
+MAJORS, MINORS = 1 << 12, 1 << 20
+"""linux/kdev_t.h: of a larger number mknod(2) takes what fits, and that is another device."""
 
 
 def check(spec: Spec) -> None:
@@ -63,6 +67,8 @@ def _namespaces(spec: Spec) -> None:
     times = linux.namespace("time")
     if linux.time_offsets and (times is None or times.path):
         raise UsageError("time namespace offsets specified, but no new time namespace is made")
+    if unknown := linux.time_offsets.keys() - {"monotonic", "boottime"}:
+        raise UsageError(f"linux.timeOffsets: {min(unknown)!r} is no clock that can be shifted: monotonic, boottime")
     if linux.namespace("mount") is None and (linux.masked_paths or linux.readonly_paths):
         raise UsageError("unable to restrict sys entries without a private MNT namespace")
     if linux.namespace("user") and linux.namespace("mount") is None:
@@ -78,8 +84,29 @@ def _paths(spec: Spec) -> None:
     if spec.linux.rootfs_propagation not in PROPAGATIONS:
         raise UsageError(f"rootfsPropagation={spec.linux.rootfs_propagation} is not supported")
     for mount in spec.mounts:
-        if bool(mount.uid_mappings) != bool(mount.gid_mappings):
-            raise UsageError(f"the mount at {mount.destination} must have both uidMappings and gidMappings, or neither")
+        _owners(mount, users=spec.linux.namespace("user") is not None)
+    for device in spec.linux.devices:
+        _device(device)
+
+
+def _owners(mount: Mount, *, users: bool) -> None:
+    """Of an idmapped mount; `users` is whether a user namespace says who stands for whom."""
+    place = f"the mount at {mount.destination}"
+    if bool(mount.uid_mappings) != bool(mount.gid_mappings):
+        raise UsageError(f"{place} must have both uidMappings and gidMappings, or neither")
+    if not (mount.uid_mappings or {"idmap", "ridmap"} & set(mount.options)):
+        return
+    if mount.type != "bind" and not {"bind", "rbind"} & set(mount.options):
+        raise UsageError(f"{place}: id-mapped mounts are only supported for bind-mounts")
+    if not (mount.uid_mappings or users):
+        raise UsageError(f"{place} is to be id-mapped, but has no mappings, and there is no user namespace to take")
+
+
+def _device(device: Device) -> None:
+    if device.type not in ("c", "b", "u", "p"):
+        raise UsageError(f"invalid device type {device.type!r} of {device.path}")
+    if device.type != "p" and not (0 <= device.major < MAJORS and 0 <= device.minor < MINORS):
+        raise UsageError(f"{device.path}: there is no device {device.major}:{device.minor}")
 
 
 def _hooks(spec: Spec) -> None:
@@ -99,6 +126,29 @@ def _process(process: Process) -> None:
         raise UsageError("Cwd must be an absolute path")
     if twice := _twice(limit.type for limit in process.rlimits):
         raise UsageError(f"process.rlimits has {twice[0]} twice")
+    for entry in process.env:
+        if entry.find("=") < 1:
+            raise UsageError(f"invalid environment variable: {entry!r}", hint="NAME=value")
+    # execve(2) takes what stands before it for the whole.
+    if cut := [word for word in [*(process.args or []), *process.env, process.cwd] if "\0" in word]:
+        raise UsageError(f"process: {cut[0]!r} can't contain a null byte")
+    if process.scheduler:
+        _scheduler(process.scheduler)
+    if process.exec_cpu_affinity:
+        from minidock.kernel.scheduling import listed
+
+        for text in filter(None, (process.exec_cpu_affinity.initial, process.exec_cpu_affinity.final)):
+            listed(text)
+
+
+def _scheduler(asked: Scheduler) -> None:
+    """What the kernel would leave out, or cut, without a word: sched_setattr(2). As runc."""
+    if not -20 <= asked.nice <= 19:
+        raise UsageError(f"invalid scheduler.nice: {asked.nice}")
+    if asked.priority and asked.policy not in ("SCHED_FIFO", "SCHED_RR"):
+        raise UsageError("scheduler.priority can only be specified for SchedFIFO or SchedRR policy")
+    if asked.policy != "SCHED_DEADLINE" and (asked.runtime or asked.deadline or asked.period):
+        raise UsageError("scheduler runtime/deadline/period can only be specified for SchedDeadline policy")
 
 
 def _seccomp(profile: Seccomp) -> None:
@@ -111,6 +161,11 @@ def _seccomp(profile: Seccomp) -> None:
             raise UsageError("seccomp: a rule without names")
         if rule.errno_ret is not None and rule.action not in TAKES_NUMBER:
             raise UsageError(f"seccomp: errnoRet with {rule.action}, which returns none")
+        if rule.action == "SCMP_ACT_ERRNO" and (rule.errno_ret or 0) > LARGEST_ERRNO:
+            raise UsageError(f"seccomp: errnoRet {rule.errno_ret} is above {LARGEST_ERRNO}")
+        numbers = [number for arg in rule.args for number in (arg.value, arg.value_two)]
+        if wrong := [number for number in numbers if not 0 <= number < 1 << 64]:
+            raise UsageError(f"seccomp: {wrong[0]} is no value of an argument: 64 bits without a sign")
 
 
 def _names_of_calls(profile: Seccomp) -> None:

@@ -70,7 +70,10 @@ def steps(spec: Spec, process: Process, rootfs: str, extras: Extras, group: str,
     made: list[Step] = [
         bind.TakeMount(_place(mount), mount.source, mount.options)
         for mount in spec.mounts
-        if _is_bind(mount) and bind.travels(mount.options) and not _is_lent(mount, spec)
+        if _is_bind(mount)
+        and bind.travels(mount.options)
+        and not _is_lent(mount, spec)
+        and "remount" not in mount.options
     ]
     made += _isolated(spec, rootfs, extras)
     made += [_mount(mount, rootfs, spec, extras, group) for mount in spec.mounts]
@@ -111,19 +114,19 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
     from minidock.kernel import cgroup_mount, cgroups
 
     destination = _place(mount)
+    if {"remount", "iversion"} & set(mount.options):
+        from minidock.kernel import remount  # here, as the child imports nothing any more: runtime/seal.py
     if "copy-symlink" in mount.options and os.path.islink(mount.source):
         from minidock.kernel.copy_up import CopyLink
 
         return CopyLink(rootfs, destination, os.readlink(mount.source))
+    if "remount" in mount.options:
+        return remount.Remount(rootfs, destination, mount.type, mount.source, mount.options)
     if _is_bind(mount):
         options = mount.options if {"bind", "rbind"} & set(mount.options) else ["bind", *mount.options]
         uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
         gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
         return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
-    if "remount" in mount.options:
-        from minidock.kernel.remount import Remount
-
-        return Remount(rootfs, destination, mount.type, mount.source, mount.options)
     if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
         return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":

@@ -133,13 +133,17 @@ def test_namespaces_by_path_with_a_user_namespace(oci: Run, bundle: Path) -> Non
     assert found[3] == "0"
 
 
-def test_propagation_of_the_root(oci: Run, bundle: Path) -> None:
+@pytest.mark.parametrize(("word", "seen"), [("shared", "shared:"), ("runbindable", "unbindable")])
+def test_propagation_of_the_root(oci: Run, bundle: Path, word: str, seen: str) -> None:
     def change(config: dict) -> None:
-        config["process"]["args"] = ["sh", "-c", "head -n 1 /proc/self/mountinfo"]
-        config["linux"]["rootfsPropagation"] = "shared"
+        config["process"]["args"] = ["sh", "-c", "head -n 1 /proc/self/mountinfo; grep more /proc/self/mountinfo"]
+        config["linux"]["rootfsPropagation"] = word
+        # For this one alone the child once had to import a module, after its last import.
+        config["mounts"].append({"destination": "/more", "type": "tmpfs", "source": "more", "options": ["iversion"]})
 
     result = run_with(oci, bundle, change)
-    assert "shared:" in result.stdout, result.stderr
+    assert seen in result.stdout.splitlines()[0], result.stderr
+    assert "tmpfs more rw" in result.stdout.splitlines()[1]
     fresh = subprocess.run(["grep", str(bundle), "/proc/self/mountinfo"], capture_output=True, text=True)
     assert fresh.stdout == ""
 
@@ -310,11 +314,15 @@ def test_a_file_system_that_is_mounted_already_gets_other_options(oci: Run, bund
     def change(config: dict) -> None:
         for words in (["size=64k", "nosuid"], ["remount", "size=32k", "noexec", "ro"]):
             config["mounts"].append({"destination": "/data", "type": "tmpfs", "source": "data", "options": words})
+        # As mount(8)'s: the mount gets other flags, its file system stays, and no source is looked at.
+        for kind, words in (("tmpfs", ["mode=700"]), ("none", ["bind", "remount", "ro", "nodev"])):
+            config["mounts"].append({"destination": "/bound", "type": kind, "source": "bound", "options": words})
         counted = ["iversion", "size=32k", "noatime"]
         config["mounts"].append({"destination": "/more", "type": "tmpfs", "source": "more", "options": counted})
-        config["process"]["args"] = ["grep", "-E", "^(data|more)", "/proc/mounts"]
+        config["process"]["args"] = ["grep", "-E", "^(data|more|bound)", "/proc/mounts"]
 
-    data, more = run_with(oci, bundle, change).stdout.splitlines()
+    data, bound, more = run_with(oci, bundle, change).stdout.splitlines()
+    assert bound.split()[3] == "ro,nodev,relatime,mode=700"
     assert data.split()[3] == "ro,noexec,relatime,size=32k"
     assert more.split()[3] == "rw,noatime,size=32k"
 

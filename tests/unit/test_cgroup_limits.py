@@ -82,6 +82,7 @@ CASES: list[tuple[str, Resources, Writes, Writes]] = [
         [("memory.soft_limit_in_bytes", "33554432")],
         [("memory.low", "33554432")],
     ),
+    ("a hierarchy", wanted(memory=Memory(use_hierarchy=True)), [("memory.use_hierarchy", "1")], []),
     ("Docker's unset swappiness", wanted(memory=Memory(swappiness=(1 << 64) - 1)), [], []),
     (
         "shares",
@@ -163,6 +164,21 @@ def test_writes(tmp_path: Path, resources: Resources, one: Writes, two: Writes) 
     assert on_both(tmp_path, resources) == (one, two)
 
 
+@pytest.mark.parametrize(("version", "file"), [("v1", "memory.usage_in_bytes"), ("v2", "memory.current")])
+def test_a_limit_below_what_is_in_use_can_be_refused(tmp_path: Path, version: str, file: str) -> None:
+    cgroup = Cgroup("/minidock/x", getattr(fake, version)(tmp_path))
+    directory = Path(cgroup.need("memory", "look"))
+    directory.mkdir(parents=True)
+    held = Memory(check_before_update=True)
+    for asked, before in ((Memory(limit=9 * MIB, check_before_update=True), None), (Memory(limit=9 * MIB), held)):
+        first = memory.limits(cgroup, asked, before)[0]
+        (directory / file).write_text(f"{8 * MIB}\n")
+        first.apply(Live())
+        (directory / file).write_text(f"{10 * MIB}\n")
+        with pytest.raises(MinidockError, match=r"to 9437184 \(current usage: 10485760\)"):
+            first.apply(Live())
+
+
 V1_ONLY: list[tuple[Resources, Writes]] = [
     (wanted(memory=Memory(swappiness=0)), [("memory.swappiness", "0")]),
     (wanted(memory=Memory(disable_oom_killer=True)), [("memory.oom_control", "1")]),
@@ -185,6 +201,7 @@ REFUSED: list[tuple[Resources, str]] = [
     (wanted(memory=Memory(swap=MIB)), "You should always set the Memory limit"),
     (wanted(memory=Memory(limit=-1, swap=MIB)), "You should always set the Memory limit"),
     (wanted(memory=Memory(limit=2 * MIB, swap=MIB)), "Minimum memoryswap limit should be larger"),
+    (wanted(memory=Memory(limit=-2)), "-2 is no number of bytes"),
     (wanted(memory=Memory(kernel=MIB)), "can't limit kernel memory by itself"),
     (wanted(memory=Memory(swappiness=101)), "valid memory swappiness range is 0-100"),
     (wanted(cpu=Cpu(shares=-5)), "invalid CPU shares"),
