@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from minidock.digests import hex_digest
-from minidock.errors import MinidockError
+from minidock.errors import DockerfileError, MinidockError
 from minidock.image.manifest import RunConfig
 
 from . import copying, fetching, transfer
@@ -121,8 +121,10 @@ def _maker(job: Job, command: Run, mount: RunMount, number: int, scope: Scope, o
             plan = MountPlan("tmpfs", text(mount.target), size=mount.size)
             return _Maker(["tmpfs", plan.target], lambda _: [plan])
         return _secret(job, mount, text) if mount.type == "secret" else _agent(job, mount, text, number)
+    except DockerfileError:
+        raise
     except MinidockError as error:
-        raise command.at.error(f"RUN --mount: {error.message}", word, hint=error.hint) from error
+        raise command.at.error(f"RUN --mount failed: {error.message}", word, hint=error.hint, parsed=True) from error
 
 
 Text = Callable[[str], str]
@@ -135,7 +137,11 @@ def _bind(job: Job, mount: RunMount, text: Text, others: dict[int, State]) -> _M
     if mount.source_stage:
         tree, ignore = transfer.source_files(job, mount.source_stage, others)
     source, target = text(mount.source) or "/", text(mount.target)
-    piece = _one(tree, source, ignore)
+    try:
+        piece = _one(tree, source, ignore)
+    except MinidockError as error:
+        why = "" if mount.source_stage else transfer.why_missing(job.context, source)
+        raise MinidockError(error.message, hint=error.hint or why) from error
     readonly = mount.readonly is not False
 
     def make(stack: ExitStack) -> list[MountPlan]:

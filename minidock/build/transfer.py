@@ -18,6 +18,7 @@ from minidock.kernel.credentials import NoSuchAccount, find_user
 
 from . import copying, fetching, named
 from .commands import Copy
+from .context import Context
 from .copying import Piece, Target
 from .grammar import Word
 from .ignore import Ignore
@@ -59,7 +60,7 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
         try:
             pieces += _pieces(job, command, text, tree, ignore, exclude, parents, flags["checksum"])
         except MinidockError as error:
-            hint = error.hint or _hint(job, command, text, tree)
+            hint = error.hint or _hint(job, command, text)
             raise at.error(f"{at.keyword} failed: {error.message}", word, hint=hint, parsed=True) from error
     pieces += _heredocs(job, command, scope)
     if not target.is_directory and len(pieces) > 1:
@@ -71,16 +72,18 @@ def asked(job: Job, command: Copy, scope: Scope, state: State, others: dict[int,
     return Asked(pieces, target, flags["chown"], flags["chmod"], keep, at.is_on("link"), job.scratch, key)
 
 
-def _hint(job: Job, command: Copy, text: str, tree: Tree) -> str:
-    """Why a source isn't there."""
+def _hint(job: Job, command: Copy, text: str) -> str:
     if command.at.keyword == "ADD" and (fetching.is_address(text) or fetching.repository(text) is not None):
         return ""
-    if command.at.flag("from"):
-        return ""
+    return "" if command.at.flag("from") else why_missing(job.context, text)
+
+
+def why_missing(context: Context, text: str) -> str:
+    """Why a source isn't in the context."""
     path = posixpath.normpath("/" + text).strip("/")
-    if job.context.ignore.excludes(path):
+    if context.ignore.excludes(path):
         return ".dockerignore leaves it out"
-    status = tree.status(tuple(path.split("/")))
+    status = context.tree.status(tuple(path.split("/")))
     if status is not None and stat.S_ISLNK(status.st_mode):
         return "it is a symbolic link that leads nowhere in the context"
     return "expected a path below the context's directory"

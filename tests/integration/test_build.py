@@ -167,6 +167,9 @@ def test_missing_sources(build: Build, tmp_path: Path) -> None:
     assert ".dockerignore leaves it out" in told.stderr
     told = build("FROM busybox\nCOPY --from=nosuch:1 a /x\n", check=False)
     assert told.returncode == 1 and "nosuch:1: " in told.stderr.splitlines()[-1]
+    for mount, why in (("source=nosuch", "expected a path"), ("from=busybox,source=/nosuch", "/nosuch")):
+        told = build(f"FROM busybox\nRUN --mount={mount},target=/x true\n", check=False)
+        assert "failed to solve: RUN --mount failed: " in told.stderr and why in told.stderr.splitlines()[-1]
 
 
 # Failures
