@@ -1,6 +1,6 @@
 """--mount: one line of CSV, `type=bind,source=/a,target=/b,readonly`.
 
-`type` is bind, volume (when it is not given) or tmpfs. -v and --tmpfs, the older ways, are in parse_volumes.py.
+`type` is bind, volume (when it is not given), tmpfs or image. -v and --tmpfs, the older ways, are in parse_volumes.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import posixpath
 
 from ..errors import UsageError
-from ..model.host import BindOptions, MountRequest, TmpfsOptions, VolumeOptions
+from ..model.host import BindOptions, ImageOptions, MountRequest, TmpfsOptions, VolumeOptions
 from ..sizes import go_bool
 from .units import size
 
@@ -24,6 +24,7 @@ class _Draft:
         self.bind: dict[str, object] = {}
         self.volume: dict[str, object] = {}
         self.tmpfs: dict[str, object] = {}
+        self.image: dict[str, object] = {}
         self.recursive = ""
 
 
@@ -37,7 +38,8 @@ def parse_mount(raw: str) -> MountRequest:
         _take(draft, field)
     if not draft.target:
         raise UsageError("target is required")
-    for options, prefix in ((draft.bind, "bind"), (draft.volume, "volume"), (draft.tmpfs, "tmpfs")):
+    given = {"bind": draft.bind, "volume": draft.volume, "tmpfs": draft.tmpfs, "image": draft.image}
+    for prefix, options in given.items():
         if options and draft.kind != prefix:
             raise UsageError(f"cannot mix '{prefix}-*' options with mount type '{draft.kind}'")
     _check_recursive(draft)
@@ -50,6 +52,7 @@ def parse_mount(raw: str) -> MountRequest:
         bind_options=BindOptions(**draft.bind) if draft.bind else None,  # type: ignore[arg-type]
         volume_options=VolumeOptions(**draft.volume) if draft.volume else None,  # type: ignore[arg-type]
         tmpfs_options=TmpfsOptions(**draft.tmpfs) if draft.tmpfs else None,  # type: ignore[arg-type]
+        image_options=ImageOptions(**draft.image) if draft.image else None,  # type: ignore[arg-type]
     )
 
 
@@ -77,6 +80,8 @@ def _take(draft: _Draft, field: str) -> None:
         setattr(draft, _PLAIN[key], posixpath.normpath(posixpath.join(os.getcwd(), value)) if absolute else value)
     elif key in ("readonly", "ro"):
         draft.read_only = _truth(key, value)
+    elif key == "image-subpath":
+        draft.image["subpath"] = value
     elif key == "consistency":
         draft.consistency = value.lower()
     elif not (_take_bind(draft, key, value) or _take_volume(draft, key, value) or _take_tmpfs(draft, key, value)):

@@ -35,6 +35,7 @@ CHAPTERS = {
     "The network, inside": "kernel/netns network/uplink kernel/veth kernel/macvlan kernel/netdevice kernel/route",
     "The names": "kernel/uts",
     "The files": "kernel/mount_options kernel/rootpath kernel/mounts kernel/remount kernel/overlay kernel/bind "
+    "kernel/image_mount "
     "kernel/copy_up kernel/shared_mount kernel/cgroup_mount kernel/devices kernel/sysctl kernel/hooks kernel/pivot "
     "kernel/shared_root kernel/masks kernel/workdir",
     "The rights": "kernel/keyring kernel/rlimits kernel/scheduling kernel/personality kernel/no_new_privs "

@@ -84,7 +84,7 @@ def _write(layout: Layout, record: Record) -> None:
         for part in ("upper", "work"):
             (directory / part).mkdir(mode=0o755)
         init_layer.make(init_layer.directory_of(layout, record), record.layers)
-        written = replace(record, name=name, mounts=planned.points, inherited=planned.inherited)
+        written = replace(planned.of(record), name=name)
         records.write(written)
     except BaseException:
         records.release_name(name, record.id)

@@ -211,12 +211,13 @@ def remove_files(layout: Layout, record: Record) -> None:
         volumes.remove_anonymous(layout, record)
     events.container(layout, record, "destroy")
     layout.lock(f"container-{record.id[:12]}").unlink(missing_ok=True)
-    _let_go_of_layers(layout, record.image_id)
+    _let_go_of_layers(layout, record.images)
 
 
-def _let_go_of_layers(layout: Layout, image_id: str) -> None:
+def _let_go_of_layers(layout: Layout, image_ids: list[str]) -> None:
     """What `rmi -f` has left for the container's sake. Nearly always the image is there: one look, no import."""
-    if image_id and not (layout.images / "records" / f"{image_id.removeprefix('sha256:')}.json").exists():
+    records = layout.images / "records"
+    if any(not (records / f"{image_id.removeprefix('sha256:')}.json").exists() for image_id in image_ids):
         from minidock.engine.image_remove import let_go
 
-        let_go(layout, image_id)
+        let_go(layout, image_ids)

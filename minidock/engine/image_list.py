@@ -26,7 +26,7 @@ def summaries(layout: Layout, *, everything: bool, filters: Filters) -> list[Ima
     chosen = [image for image in images if all(check(image) for check in checks)]
     if not everything:
         chosen = [image for image in chosen if image.tags or image.digests or image.id not in parents]
-    used = [record.image_id for record in Records(layout).all()]
+    used = [id for record in Records(layout).all() for id in record.images]
     rows = [summary(image, used) for image in sorted(chosen, key=lambda image: image.created, reverse=True)]
     if "reference" in filters:
         rows = [row for row in (_only_named(row, filters["reference"]) for row in rows) if row.repo_tags]

@@ -85,7 +85,8 @@ def _one_repository(names: list[str]) -> bool:
 
 
 def _users(layout: Layout, image: Image) -> list[Record]:
-    return [record for record in Records(layout).all() if record.image_id == image.id]
+    """Containers that are made from it, or have it as a mount."""
+    return [record for record in Records(layout).all() if image.id in record.images]
 
 
 def _refuse(layout: Layout, store: ImageStore, image: Image, *, force: bool, named: bool) -> None:
@@ -129,14 +130,14 @@ def _delete(layout: Layout, store: ImageStore, image: Image, *, force: bool, pru
 
 def layers_in_use(layout: Layout) -> set[str]:
     """Diff ids of the layers that containers lie on, whatever has become of their images."""
-    paths = (Path(path) for record in Records(layout).all() for path in record.layers)
+    paths = (Path(path) for record in Records(layout).all() for path in record.directories)
     return {f"sha256:{path.parent.name}" for path in paths if path.parent.parent == layout.images / "layers"}
 
 
-def let_go(layout: Layout, image_id: str) -> None:
-    """Called when a container has gone: where its image went before it, its layers go now."""
+def let_go(layout: Layout, image_ids: Iterable[str]) -> None:
+    """Called when a container has gone: where one of its images went before it, that one's layers go now."""
     store = ImageStore(layout)
-    if image_id not in store.ids():
+    if not {*image_ids} <= {*store.ids()}:
         store.gc(keep=lambda: layers_in_use(layout))
 
 

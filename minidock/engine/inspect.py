@@ -92,10 +92,10 @@ def _host_config(record: Record) -> dict[str, Any]:
 
 
 def _mount(point: MountPoint) -> dict[str, Any]:
-    """A bind has neither name nor driver."""
+    """A bind has neither name nor driver, an image no driver."""
     shown: dict[str, Any] = msgspec.to_builtins(point)
-    named = {name: shown.pop(name) for name in ("Name", "Driver")}
-    return shown if point.type != "volume" else {**shown, **named}
+    named = {name: value for name in ("Name", "Driver") if (value := shown.pop(name)) or point.type == "volume"}
+    return {**shown, **named}
 
 
 def _paths(record: Record) -> dict[str, Any]:

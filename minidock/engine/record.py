@@ -57,6 +57,8 @@ class Record(msgspec.Struct, frozen=True):
     waiter_pid: int = 0
     waiter_ticks: int = 0
     """Who waits for the next restart (engine.policy), named as the container's process is."""
+    mounted_images: dict[str, list[str]] = {}
+    """Images that it has as mounts, by id: their directories, top first."""
     inherited: list[MountRequest] = []
     """What was asked for the mounts that are other containers' (--volumes-from)."""
     uid_map: list[tuple[int, int, int]] = []
@@ -64,6 +66,16 @@ class Record(msgspec.Struct, frozen=True):
     gid_map: list[tuple[int, int, int]] = []
     hidden: bool = False
     """A RUN of a build: no list shows it."""
+
+    @property
+    def images(self) -> list[str]:
+        """Ids of those that it needs: the one it is made from, and those that it has as mounts."""
+        return [id for id in (self.image_id, *self.mounted_images) if id]
+
+    @property
+    def directories(self) -> list[str]:
+        """All that it needs of images."""
+        return [*self.layers, *(path for lower in self.mounted_images.values() for path in lower)]
 
 
 def _check_length(name: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minidock import network
 from minidock.engine import create, etc, init_layer, rootless, start, volumes
-from minidock.engine.record import Record, replace
+from minidock.engine.record import Record
 from minidock.errors import ImageNotFound, Unsupported
 from minidock.image.manifest import ImageConfig, RunConfig
 from minidock.image.store import Image
@@ -177,7 +177,8 @@ def as_shell(layout: Layout, request: CreateRequest) -> str:
     place = ByHand(layout, record.id)
     directory, rootfs = place.container(record.id), place.container_run(record.id) / "rootfs"
     made = [f"{directory}/upper", f"{directory}/work", str(rootfs)]
-    made += [point.source for point in record.mounts if point.source and not os.path.lexists(point.source)]
+    on_host = [point.source for point in record.mounts if point.type in ("bind", "volume")]
+    made += [source for source in on_host if not os.path.lexists(source)]
     undo = [f"    {line}" for step in reversed(plan.before) for line in step.undo_shell().splitlines()]
     undo.append(f"    rm -rf {' '.join(map(shlex.quote, [*_own(record), str(directory), str(rootfs.parent)]))}")
     parents = [str(directory.parent), str(rootfs.parent.parent)]
@@ -219,8 +220,7 @@ def _own(record: Record) -> list[str]:
 
 
 def _prepared(layout: Layout, record: Record, *, by_hand: bool) -> tuple[Record, Plan, dict[str, str]]:
-    planned = volumes.plan(layout, record)
-    record = replace(record, mounts=planned.points, inherited=planned.inherited)
+    record = volumes.plan(layout, record).of(record)
     attachment = network.plan(layout, record.id, record.config, record.host_config, record.requested, dry_run=True)
     texts = etc.texts(layout, record, attachment)
     plan, _ = start.prepare(ByHand(layout, record.id) if by_hand else layout, record, attachment)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from minidock.engine import bundle, events, init_layer, userns, volume_mounts
 from minidock.engine.record import Record, Records, alive, refresh
 from minidock.kernel import freezer, view
-from minidock.kernel.bind import BindMount
+from minidock.kernel.bind import SUBDIRECTORY, BindMount
 from minidock.paths import Layout
+from minidock.spec import Mount
 from minidock.steps import Step
 
 if TYPE_CHECKING:
@@ -78,13 +79,22 @@ def _from_inside(pid: int) -> Iterator[View]:
 
 
 def _binds(layout: Layout, record: Record, place: str) -> list[Step]:
-    """What has a source on the host; a tmpfs is the running container's own, as in Docker."""
+    """What has a source outside of the container; a tmpfs is the running one's own, as in Docker."""
     mounts = [*bundle.etc_files(layout, record), *(volume_mounts.oci_mount(point, record) for point in record.mounts)]
-    rows = [mount for mount in mounts if mount.type == "bind" and os.path.exists(mount.source)]
-    rows.sort(key=lambda mount: mount.destination.count("/"))
-    # Owners as they are on the disk, and no propagation: this is a view of the files, not the container.
-    words = {row.destination: ["rbind", *(["ro"] if "ro" in row.options else [])] for row in rows}
-    return [BindMount(place, row.destination, row.source, words[row.destination]) for row in rows]
+    rows = [mount for mount in mounts if mount.type == "overlay" or os.path.exists(mount.source)]
+    rows = [mount for mount in rows if mount.type != "tmpfs"]
+    return [_seen(mount, place) for mount in sorted(rows, key=lambda mount: mount.destination.count("/"))]
+
+
+def _seen(mount: Mount, place: str) -> Step:
+    """Owners as they are on the disk, and no propagation: this is a view of the files, not the container."""
+    kept = ("ro", SUBDIRECTORY, "lowerdir=", "userxattr")
+    words = [word for word in mount.options if word.startswith(kept)]
+    if mount.type == "bind":
+        return BindMount(place, mount.destination, mount.source, ["rbind", *words])
+    from minidock.kernel.image_mount import MountImage
+
+    return MountImage.of(place, Mount(mount.destination, mount.type, mount.source, words))
 
 
 @contextlib.contextmanager

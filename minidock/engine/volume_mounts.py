@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from minidock.engine import userns
+from minidock.engine import image_mounts, userns
 from minidock.engine.record import Record
 from minidock.errors import UsageError
 from minidock.kernel import bind
@@ -34,6 +34,8 @@ def oci_mount(point: MountPoint, record: Record, user: tuple[int, int] = (0, 0))
         words = [f"size={options.size_bytes}"] if options and options.size_bytes else []
         words += [f"mode={options.mode:o}"] if options and options.mode else []
         return _tmpfs(point.destination, [*words, *([] if point.rw else ["ro"])])
+    if point.type == "image":
+        return image_mounts.oci_mount(point, request, record)
     source, words = point.source, _words(point, request, record)
     if point.mode == SHIFTED:
         return Mount(point.destination, "bind", source, [*words, "idmap"])

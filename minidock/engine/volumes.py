@@ -1,8 +1,8 @@
 """-v, --mount, --tmpfs and an image's VOLUMEs: what a container sees besides its layers.
 
-Three kinds. A *bind* shows a path of the host. A *volume* is a directory that minidock keeps, `volumes/NAME/_data`; an
-empty one gets what the image has at that place. A *tmpfs* is made at each start. How each is mounted:
-engine/volume_mounts.py.
+Four kinds. A *bind* shows a path of the host. A *volume* is a directory that minidock keeps, `volumes/NAME/_data`; an
+empty one gets what the image has at that place. A *tmpfs* is made at each start. An *image* is another image's files,
+read-only (engine/image_mounts.py). How each is mounted: engine/volume_mounts.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from minidock.engine import userns, volume_store
-from minidock.engine.record import Record, Records
+from minidock.engine import image_mounts, userns, volume_store
+from minidock.engine.record import Record, Records, replace
 from minidock.errors import MinidockError, UsageError
 from minidock.kernel.shared_mount import ShareMount
 from minidock.model.host import MountRequest, VolumeOptions
-from minidock.model.mount_checks import PROPAGATIONS, check_mode, check_mount, target_problem
+from minidock.model.mount_checks import PROPAGATIONS, check_mode, check_mount, leads_out, target_problem
 from minidock.model.state import MountPoint
 from minidock.paths import Layout
 from minidock.steps import Step
@@ -28,6 +28,11 @@ class Planned(msgspec.Struct, frozen=True):
 
     points: list[MountPoint]
     inherited: list[MountRequest] = []
+    images: dict[str, list[str]] = {}
+    """By id those among them: their layers' directories, top first."""
+
+    def of(self, record: Record) -> Record:
+        return replace(record, mounts=self.points, inherited=self.inherited, mounted_images=self.images)
 
 
 def prepare(layout: Layout, record: Record) -> Planned:
@@ -43,7 +48,7 @@ def prepare(layout: Layout, record: Record) -> Planned:
             anonymous = len(point.name) == 64 and point.name not in _named(record)
             if volume_store.ensure(layout, point.name, options, asked.labels, anonymous=anonymous):
                 userns.give(point.source, record)
-        elif point.source and not os.path.lexists(point.source):
+        elif point.type == "bind" and not os.path.lexists(point.source):
             Path(point.source).mkdir(parents=True, exist_ok=True)
             userns.give(point.source, record)
     return planned
@@ -69,8 +74,9 @@ def plan(layout: Layout, record: Record) -> Planned:
     host = record.host_config
     points: dict[str, MountPoint] = {}
     inherited: list[MountRequest] = []
+    images: dict[str, list[str]] = {}
     for words in host.volumes_from:
-        _inherit(layout, words, points, inherited)
+        _inherit(layout, words, points, inherited, images)
     tmpfs = set(map(os.path.normpath, host.tmpfs))
     for destination in tmpfs:
         points.pop(destination, None)
@@ -88,10 +94,18 @@ def plan(layout: Layout, record: Record) -> Planned:
         if clean not in points and clean not in host.tmpfs:
             points[clean] = _volume(layout, os.urandom(32).hex(), clean, "", host.volume_driver)
     ordered = sorted(points, key=lambda path: (path.count("/"), path))
-    return Planned([points[destination] for destination in ordered], inherited)
+    found = [points[destination] for destination in ordered]
+    images |= image_mounts.layers(layout, (point for point in found if point.source not in images))
+    return Planned(found, inherited, images)
 
 
-def _inherit(layout: Layout, words: str, points: dict[str, MountPoint], requests: list[MountRequest]) -> None:
+def _inherit(
+    layout: Layout,
+    words: str,
+    points: dict[str, MountPoint],
+    requests: list[MountRequest],
+    images: dict[str, list[str]],
+) -> None:
     """--volumes-from NAME[:ro]: all mount points of another container, at the same places."""
     name, _, mode = words.partition(":")
     if not name:
@@ -102,6 +116,7 @@ def _inherit(layout: Layout, words: str, points: dict[str, MountPoint], requests
     for point in other.mounts:
         points[point.destination] = msgspec.structs.replace(point, rw=point.rw and mode != "ro", mode="")
     requests += [*other.host_config.mounts, *other.inherited]
+    images |= other.mounted_images
 
 
 def _from_bind(layout: Layout, bind: str, driver: str) -> MountPoint:
@@ -126,11 +141,13 @@ def _from_bind(layout: Layout, bind: str, driver: str) -> MountPoint:
 def _from_request(layout: Layout, request: MountRequest) -> MountPoint:
     check_mount(request)
     destination = os.path.normpath(request.target)
+    if request.type == "image":
+        return image_mounts.point(layout, request.source, destination)
     if request.type == "tmpfs":
         return MountPoint(type="tmpfs", source="", destination=destination, rw=not request.read_only)
     if request.type == "volume":
         inside = request.volume_options.subpath if request.volume_options else ""
-        if inside.startswith("/") or os.path.normpath(inside).split("/")[0] == "..":
+        if leads_out(inside):
             raise UsageError(
                 'invalid mount config for type "volume": subpath must be a relative path within the volume'
             )

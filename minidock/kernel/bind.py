@@ -153,10 +153,11 @@ class BindMount(Step, frozen=True):
 
 
 def _whole(step: BindMount) -> str:
-    return "/".join([step.source, *_subdirectory(step.options)])
+    return "/".join([step.source, *subdirectories(step.options)])
 
 
-def _subdirectory(options: list[str]) -> list[str]:
+def subdirectories(options: list[str]) -> list[str]:
+    """The directory inside the source that is meant, or nothing."""
     return [word.removeprefix(SUBDIRECTORY) for word in options if word.startswith(SUBDIRECTORY)]
 
 
@@ -196,7 +197,7 @@ def take(source: str, options: list[str]) -> int:
     owner, separator, path = source.partition("/root/")
     if separator and owner.startswith("/proc/") and owner.removeprefix("/proc/").isdecimal():
         return _borrow(int(owner.removeprefix("/proc/")), path, flags)
-    for inside in _subdirectory(options):
+    for inside in subdirectories(options):
         return _take_inside(source, inside, flags)
     try:
         return syscalls.open_tree(syscalls.AT_FDCWD, source, flags)

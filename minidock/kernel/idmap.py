@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from minidock.errors import MinidockError, SystemCallFailed
 from minidock.kernel import mounts, namespaces, syscalls, user
+from minidock.kernel.mount_options import MS_RDONLY
 from minidock.spec import IdMapping
 from minidock.steps import Live, Step
 
@@ -59,28 +60,55 @@ class MountIdmappedOverlay(Step, frozen=True):
     def lend(self, live: Live) -> int:
         owners = namespace_of(live.pid)
         try:
-            return _from_helper(lambda: self._make(owners))
+            return laid(self.lower, owners, self.target, take=_whole, own=self.directory, owner=self.owner)
         finally:
             os.close(owners)
 
-    def _make(self, owners: int) -> int:
-        """In a mount namespace that ends with us: an overlay takes only layers that hang somewhere (before 6.15)."""
-        syscalls.unshare(namespaces.KINDS["mount"].flag)
-        mounts.IsolateMounts().apply(Live())
-        places = mounts.new_filesystem("tmpfs", "tmpfs", ["mode=700"])
-        mounts.hang(places, os.open(self.target, os.O_PATH | os.O_CLOEXEC))
-        os.chdir(self.target)  # short names: 127 layers have to fit one page of options
-        names = [str(number) for number in range(len(self.lower))]
-        for path, name in zip([*self.lower, self.directory], [*names, "own"], strict=True):
-            copy = syscalls.open_tree(syscalls.AT_FDCWD, path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
-            _set_owners(copy, owners, of=path)
-            os.mkdir(name)
-            mounts.hang(copy, os.open(name, os.O_PATH | os.O_CLOEXEC))
-        os.mkdir("root")
-        _become_keeping_rights(*self.owner)
-        options = f"lowerdir={':'.join(names)},upperdir=own/upper,workdir=own/work"
-        syscalls.mount("overlay", "root", "overlay", 0, options)
-        return syscalls.open_tree(syscalls.AT_FDCWD, "root", mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
+
+def laid(
+    lower: list[str],
+    owners: int,
+    place: str,
+    *,
+    take: Callable[[str], int],
+    own: str = "",
+    owner: tuple[int, int] = (0, 0),
+) -> int:
+    """What `take` takes of the layers together, as the user namespace `owners` sees them: a descriptor of a mount.
+
+    `own` is the directory of `upper` and `work`, and "" for an overlay that nobody writes to. `place` is any directory:
+    what hangs there meanwhile, nobody else sees.
+    """
+    return _from_helper(lambda: _laid(lower, owners, place, take, own, owner))
+
+
+def _laid(
+    lower: list[str], owners: int, place: str, take: Callable[[str], int], own: str, owner: tuple[int, int]
+) -> int:
+    """In a mount namespace that ends with us: an overlay takes only layers that hang somewhere (before 6.15)."""
+    syscalls.unshare(namespaces.KINDS["mount"].flag)
+    mounts.IsolateMounts().apply(Live())
+    places = mounts.new_filesystem("tmpfs", "tmpfs", ["mode=700"])
+    mounts.hang(places, os.open(place, os.O_PATH | os.O_CLOEXEC))
+    os.chdir(place)  # short names: 127 layers have to fit one page of options
+    names = [str(number) for number in range(len(lower))]
+    options, rows = f"lowerdir={':'.join(names)}", [*zip(lower, names, strict=True)]
+    if own:
+        options, rows = f"{options},upperdir=own/upper,workdir=own/work", [*rows, (own, "own")]
+    for path, name in rows:
+        copy = syscalls.open_tree(syscalls.AT_FDCWD, path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
+        _set_owners(copy, owners, of=path)
+        os.mkdir(name)
+        mounts.hang(copy, os.open(name, os.O_PATH | os.O_CLOEXEC))
+    os.mkdir("root")
+    if own:
+        _become_keeping_rights(*owner)
+    syscalls.mount("overlay", "root", "overlay", 0 if own else MS_RDONLY, options)
+    return take("root")
+
+
+def _whole(root: str) -> int:
+    return syscalls.open_tree(syscalls.AT_FDCWD, root, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC)
 
 
 def _become_keeping_rights(uid: int, gid: int) -> None:

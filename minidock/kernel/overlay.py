@@ -7,8 +7,11 @@ that hides the name below. Kernel's Documentation/filesystems/overlayfs.rst.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shlex
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from minidock.errors import SystemCallFailed, Unsupported
@@ -39,32 +42,51 @@ class MountOverlay(Step, frozen=True):
         return f"lay {len(self.lower)} layer{'s' * (len(self.lower) != 1)} and a writable one over each other"
 
     def shell(self) -> str:
-        return f"mount -t overlay overlay -o {shlex.quote(self._options(self.lower))} {shlex.quote(self.target)}"
-
-    def _options(self, lower: list[str]) -> str:
-        options = (
-            f"lowerdir={':'.join(map(_escape, lower))},upperdir={_escape(self.upper)},workdir={_escape(self.work)}"
+        return (
+            f"mount -t overlay overlay -o {shlex.quote(self._options(joined(self.lower)))} {shlex.quote(self.target)}"
         )
+
+    def _options(self, lower: str) -> str:
+        options = f"lowerdir={lower},upperdir={_escape(self.upper)},workdir={_escape(self.work)}"
         return f"{options},userxattr" if self.in_userns else options
 
     def apply(self, live: Live) -> None:
-        options = self._options(self.lower)
-        fds: list[int] = []
-        if len(options) >= PAGE:
-            # Many layers: name each by a descriptor, `/proc/self/fd/12`, and 127 of them fit a page.
-            fds = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in self.lower]
-            options = self._options([f"/proc/self/fd/{fd}" for fd in fds])
         try:
-            if len(options) >= PAGE:
-                hint = "their names don't fit into one page, which is what mount(2) takes"
-                raise Unsupported("max depth exceeded", hint=hint)
-            syscalls.mount("overlay", self.target, "overlay", 0, options)
+            with within_a_page(self.lower, self._options) as options:
+                syscalls.mount("overlay", self.target, "overlay", 0, options)
         except SystemCallFailed as error:
             hint = "the upper directory must not be on an overlay itself: put --root on another file system"
             raise SystemCallFailed(error.call, error.number, hint=hint) from error
-        finally:
-            for fd in fds:
-                os.close(fd)
+
+
+@contextlib.contextmanager
+def within_a_page(lower: list[str], options: Callable[[str], str]) -> Iterator[str]:
+    """mount(2)'s options, made of the layers' names as overlayfs reads them. Raises Unsupported for too many."""
+    fds: list[int] = []
+    found = options(joined(lower))
+    try:
+        if len(found) >= PAGE:
+            # Many layers: name each by a descriptor, `/proc/self/fd/12`, and 127 of them fit a page.
+            fds += (os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lower)
+            found = options(joined([f"/proc/self/fd/{fd}" for fd in fds]))
+        if len(found) >= PAGE:
+            raise Unsupported(
+                "max depth exceeded", hint="their names don't fit into one page, which is what mount(2) takes"
+            )
+        yield found
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def joined(lower: list[str]) -> str:
+    """The layers as one word of overlayfs."""
+    return ":".join(map(_escape, lower))
+
+
+def split(word: str) -> list[str]:
+    """The layers of such a word."""
+    return [re.sub(r"\\(.)", r"\1", path) for path in re.findall(r"(?:\\.|[^:\\])+", word)]
 
 
 def _escape(path: str) -> str:

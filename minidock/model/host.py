@@ -77,8 +77,12 @@ class TmpfsOptions(Api, omit_defaults=True, frozen=True):
     options: list[list[str]] = []
 
 
+class ImageOptions(Api, frozen=True, omit_defaults=True):
+    subpath: str = ""
+
+
 class MountRequest(Api, omit_defaults=True, frozen=True):
-    """One --mount: `type` is bind, volume or tmpfs."""
+    """One --mount: `type` is bind, volume, tmpfs or image."""
 
     type: str
     target: str
@@ -88,6 +92,7 @@ class MountRequest(Api, omit_defaults=True, frozen=True):
     bind_options: BindOptions | None = None
     volume_options: VolumeOptions | None = None
     tmpfs_options: TmpfsOptions | None = None
+    image_options: ImageOptions | None = None
 
 
 class HostConfig(Api, frozen=True):

@@ -51,20 +51,40 @@ def check_mode(word: str, kind: str, options: str) -> None:
 def check_mount(mount: MountRequest) -> None:
     """What Docker's server refuses in a --mount. Whether a bind's source is there, is seen when it is planned."""
     problem = ""
-    if mount.type not in ("bind", "volume", "tmpfs"):
+    if mount.type not in ("bind", "volume", "tmpfs", "image"):
         problem = "mount type unknown"
+    elif mount.image_options and mount.type != "image":
+        problem = "field ImageOptions must not be specified"
     elif target_problem(mount.target):
         problem = target_problem(mount.target)
-    elif mount.type == "bind" and not mount.source:
+    elif mount.type in ("bind", "image") and not mount.source:
         problem = "field Source must not be empty"
     elif mount.type == "bind" and not mount.source.startswith("/"):
         problem = f"invalid mount path: '{mount.source}' mount path must be absolute"
     elif mount.type == "tmpfs" and mount.source:
         problem = "field Source must not be specified"
+    elif mount.type == "image" and _other_options(mount):
+        problem = f"field {_other_options(mount)} must not be specified"
+    elif mount.image_options and leads_out(mount.image_options.subpath):
+        problem = "subpath must be a relative path within the volume"
     elif mount.bind_options and mount.bind_options.propagation not in ("", *PROPAGATIONS):
         problem = f"invalid propagation mode: {mount.bind_options.propagation}"
     if problem:
         raise UsageError(f'invalid mount config for type "{mount.type}": {problem}')
+
+
+def _other_options(mount: MountRequest) -> str:
+    given = {
+        "BindOptions": mount.bind_options,
+        "VolumeOptions": mount.volume_options,
+        "TmpfsOptions": mount.tmpfs_options,
+    }
+    return next((name for name, options in given.items() if options), "")
+
+
+def leads_out(subpath: str) -> bool:
+    """Whether a path is no path inside: absolute, or by `..`."""
+    return subpath.startswith("/") or posixpath.normpath(subpath).split("/")[0] == ".."
 
 
 def target_problem(target: str) -> str:

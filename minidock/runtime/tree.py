@@ -127,6 +127,10 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
         uids = mount.uid_mappings or spec.linux.uid_mappings if _is_mapped(mount) else []
         gids = mount.gid_mappings or spec.linux.gid_mappings if _is_mapped(mount) else []
         return bind.BindMount(rootfs, destination, mount.source, options, uids, gids, _is_lent(mount, spec))
+    if mount.type == "overlay" and _is_image(mount, spec):
+        from minidock.kernel.image_mount import MountImage
+
+        return MountImage.of(rootfs, mount, lent="idmap" in mount.options)
     if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
         return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":
@@ -148,6 +152,14 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
         return mounts.MountSysfs(rootfs, destination, mount.type, mount.source, mount.options)
     options = [word for word in mount.options if word != "ro"] if late(mount) else mount.options
     return mounts.MountFilesystem(rootfs, destination, mount.type, mount.source, options)
+
+
+def _is_image(mount: Mount, spec: Spec) -> bool:
+    """An overlay that nobody writes to. A user namespace mounts such a one itself, as far as it may, unless it is to
+    see other owners."""
+    words = {word.partition("=")[0] for word in mount.options}
+    shown = spec.linux.namespace("user") is None or ("idmap" in words and not mount.uid_mappings)
+    return shown and "lowerdir" in words and "upperdir" not in words
 
 
 def late(mount: Mount) -> bool:

@@ -74,6 +74,19 @@ def test_root_inside_is_the_user_outside(user: Ordinary) -> None:
     assert (shared.stat().st_uid, shared.stat().st_gid) == (user.first + 999, user.first + 4)
 
 
+def test_an_image_of_several_layers_is_mounted(user: Ordinary) -> None:
+    words = (
+        "--mount",
+        "type=image,source=two,target=/m",
+        "--mount",
+        "type=image,source=two,target=/n,image-subpath=usr",
+    )
+    script = "ls /n; ls /m/etc/group; stat -c %u /m/srv/owned; touch /m/x"
+    ran = user("run", "--rm", *NONE, *words, "busybox", "sh", "-c", script)
+    assert ran.stdout == "1000\n", "two's upper layer hides the group file, and all of usr"
+    assert "/m/etc/group: No such file" in ran.stderr and "Read-only file system" in ran.stderr
+
+
 def test_2023_25809_what_is_shown_of_cgroups_cant_be_written(user: Ordinary) -> None:
     """runc without root showed the user's own cgroups of the host, writable."""
     ran = user("run", "--rm", *NONE, "busybox", "sh", "-c", "grep cgroup /proc/mounts; mkdir /sys/fs/cgroup/new")

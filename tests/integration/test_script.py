@@ -22,12 +22,14 @@ from pathlib import Path
 import pytest
 
 from minidock.paths import Layout
+from tests.integration.test_image_mounts import layer
+from tests.support.images import docker_archive
 from tests.support.instance import CGROUPS, COMMAND, Minidock, leftovers, settled
 from tests.support.needs import has_feature, require_root, require_tool
 
 TOOLS = """
     sh
-    cat chmod chown cp cut dirname echo env ln mkdir mkfifo mknod printf readlink rm rmdir sleep stat touch
+    cat chmod chown cp cut dirname echo env ln mkdir mkfifo mknod mktemp printf readlink rm rmdir sleep stat touch
     mount nsenter pivot_root prlimit setpriv umount unshare
     ip bridge
     nft
@@ -176,6 +178,15 @@ def test_a_volumes_contents_come_from_the_image_and_stay(box: Minidock, tools: s
     run_script(script_of(box, "-v", "kept:/etc", "busybox", "touch", "/etc/new"), tools)
     listing = box("run", "--rm", "-v", "kept:/v", "busybox", "ls", "/v", check=True).stdout.split()
     assert {"passwd", "group", "new"} <= set(listing)
+
+
+def test_another_images_layers_are_laid_together_by_hand(box: Minidock, tools: str, tmp_path: Path) -> None:
+    layers = [layer({"a": b"1"}), layer({"sub/b": b"2"})]
+    box("load", "-i", str(docker_archive(tmp_path / "two.tar", "two:latest", layers)), check=True)
+    mounts = ["type=image,source=two,target=/m", "type=image,source=two,target=/n,image-subpath=sub"]
+    words = [word for mount in mounts for word in ("--mount", mount)]
+    told = run_script(script_of(box, "--network", "none", *words, "busybox", "sh", "-c", "ls /m /n; touch /m/x"), tools)
+    assert told.stdout.split() == ["/m:", "a", "sub", "/n:", "b"] and "Read-only file system" in told.stderr
 
 
 # Ports, and other commands meanwhile

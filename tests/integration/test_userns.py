@@ -20,6 +20,8 @@ from minidock.errors import MinidockError
 from minidock.kernel import idmap, mounts, syscalls
 from minidock.paths import Layout
 from minidock.spec import IdMapping
+from tests.integration.test_image_mounts import layer
+from tests.support.images import docker_archive
 from tests.support.instance import Minidock, settled
 from tests.support.needs import require_root, require_tool
 
@@ -106,6 +108,20 @@ def test_deleted_directories_of_a_layer_stay_deleted(remapped: Minidock) -> None
         told = remapped("start", "-a", "one")
         assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
         assert os.getxattr(upper / "var", "trusted.overlay.opaque") == b"y"
+
+
+def test_an_image_is_mounted_as_the_container_sees_users(remapped: Minidock, tmp_path: Path) -> None:
+    layers = [layer({"a": b"1", "gone": b""}), layer({"b": b"2", ".wh.gone": b"", "sub/c": b"3"})]
+    for name, count in (("one", 1), ("two", 2)):
+        archive = docker_archive(tmp_path / f"{name}.tar", f"{name}:latest", layers[:count])
+        remapped("load", "-i", str(archive), check=True)
+    mounts = ["one,target=/one", "two,target=/two", "two,target=/part,image-subpath=sub"]
+    words = [word for mount in mounts for word in ("--mount", f"type=image,source={mount}")]
+    script = "stat -c '%n %u' /one/* /two/* /part/*; touch /two/x || touch /one/x || echo read-only"
+    told = inside(remapped, *words, "busybox", "sh", "-c", f"{{ {script}; }} 2>/dev/null").splitlines()
+    assert told == [f"{name} 0" for name in ("/one/a", "/one/gone", "/two/a", "/two/b", "/two/sub", "/part/c")] + [
+        "read-only"
+    ]
 
 
 def test_devices_masks_and_limits_are_as_ever(remapped: Minidock) -> None:

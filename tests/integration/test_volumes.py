@@ -172,6 +172,14 @@ def test_a_subpath_that_leads_out_of_its_volume_is_refused(loaded: Minidock, ins
     assert loaded("volume", "ls", "-q", check=True).stdout == ""
 
 
+def test_cp_sees_the_part_of_a_volume_that_the_container_has(loaded: Minidock, tmp_path: Path) -> None:
+    loaded("run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", "mkdir /d/part; echo x > /d/part/file", check=True)
+    words = "type=volume,src=data,dst=/x,volume-subpath=part"
+    loaded("create", "--name", "one", "--mount", words, "busybox", "true", check=True)
+    loaded("cp", "one:/x/file", str(tmp_path / "file"), check=True)
+    assert (tmp_path / "file").read_text() == "x\n"
+
+
 def test_nfs_is_refused_where_the_kernel_has_none(loaded: Minidock) -> None:
     require_feature("no-nfs")
     options = ["-o", "type=nfs", "-o", "o=addr=127.0.0.1,ro", "-o", "device=:/exported"]

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from minidock.cli import parse_env, parse_mounts, parse_ports, parse_values, parse_volumes
 from minidock.errors import UsageError
-from minidock.model.host import BindOptions, DeviceMapping, PortBinding, TmpfsOptions, Ulimit, VolumeOptions
+from minidock.model.host import (
+    BindOptions,
+    DeviceMapping,
+    ImageOptions,
+    PortBinding,
+    TmpfsOptions,
+    Ulimit,
+    VolumeOptions,
+)
 from minidock.model.mount_checks import check_mount
 
 
@@ -194,6 +202,8 @@ def test_mounts() -> None:
     )
     tmpfs = parse_mounts.parse_mount("type=tmpfs,target=/x,tmpfs-size=1g,tmpfs-mode=1777")
     assert tmpfs.tmpfs_options == TmpfsOptions(size_bytes=1 << 30, mode=0o1777)
+    image = parse_mounts.parse_mount("type=image,source=weights:1,target=/x,image-subpath=a/b")
+    assert (image.type, image.source, image.image_options) == ("image", "weights:1", ImageOptions(subpath="a/b"))
 
 
 def test_a_mount_is_a_line_of_csv() -> None:
@@ -214,6 +224,7 @@ def test_a_mount_is_a_line_of_csv() -> None:
         ("type=volume,target=/x,bind-propagation=rslave", "cannot mix 'bind-*' options with mount type 'volume'"),
         ("type=bind,source=/tmp,target=/x,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
         ("type=bind,source=/tmp,target=/x,tmpfs-size=1", "cannot mix 'tmpfs-*' options with mount type 'bind'"),
+        ("type=bind,source=/tmp,target=/x,image-subpath=1", "cannot mix 'image-*' options with mount type 'bind'"),
         ("type=bind,source=/tmp,target=/x,foo=bar", "unexpected key 'foo' in 'foo=bar'"),
         ("type=bind, source=/tmp,target=/x", "unexpected key ' source' in ' source=/tmp'"),
         (
@@ -243,6 +254,11 @@ def test_bad_mounts(raw: str, message: str) -> None:
         (
             "type=bind,source=/a,target=/",
             "invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+        ),
+        ("type=image,target=/x", 'invalid mount config for type "image": field Source must not be empty'),
+        (
+            "type=image,source=a,target=/x,image-subpath=a/../..",
+            'invalid mount config for type "image": subpath must be a relative path within the volume',
         ),
         ("type=tmpfs,target=/x,source=/y", 'invalid mount config for type "tmpfs": field Source must not be specified'),
         (
