@@ -33,20 +33,28 @@ def create(noun: str, arguments: list[str], label: list[str], template: str) -> 
     name, *rest = arguments
     if not rest:
         raise Complaint(f"{noun} file is required", 1)
-    body: Body = {"Name": name, "Labels": key_values(label), "Data": base64.b64encode(_content(rest[0])).decode()}
+    before = f'Error reading content from "{rest[0]}": ' if noun == "config" else ""
+    data = base64.b64encode(_content(rest[0], before)).decode()
+    body: Body = {"Name": name, "Labels": key_values(label), "Data": data}
     if template:
         body["Templating"] = {"Name": template}
     print(swarm_api.api().json("POST", f"/{noun}s/create", None, body)["ID"])
 
 
-def _content(path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read()
+def _content(path: str, before: str) -> bytes:
+    """Of a file, or of stdin for `-`. Raises Complaint, in Docker's words behind `before`."""
+    before += f"error reading from {'STDIN' if path == '-' else path}: "
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        if path == "-":
+            found = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                found = file.read()
     except OSError as error:
-        raise Complaint(f"error reading from {path}: open {path}: {(error.strerror or '').lower()}", 1) from None
+        raise Complaint(f"{before}open {path}: {(error.strerror or '').lower()}", 1) from None
+    if not found:
+        raise Complaint(f"{before}data is empty", 1)
+    return found
 
 
 def ls(noun: str, filter: list[tuple[str, str]], form: str, quiet: bool) -> None:

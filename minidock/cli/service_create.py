@@ -9,7 +9,7 @@ from . import swarm_api
 from .commands import UNLIMITED, verb
 from .flags import many, refused, text
 from .parse_env import environment
-from .service_fields import BOTH, CONTAINER, SEVERAL, Body, put, several, singles
+from .service_fields import BOTH, CONTAINER, ROLLING_FLAGS, SEVERAL, Body, put, several, singles, tagged
 from .service_parts import FILES, NETWORK, PARTS, attachments, references
 
 ALL = [*SEVERAL, *PARTS]
@@ -50,8 +50,10 @@ def create(arguments: list[str], **given: Any) -> None:  # noqa: ANN401 - the fl
 
 def spec_of(api: Any, arguments: list[str], given: Body) -> Body:  # noqa: ANN401 - an Api, or a test's
     """API `ServiceSpec`. Raises UsageError, NotFound."""
-    spec: Body = {"Name": given["name"], "TaskTemplate": {"ContainerSpec": {"Image": arguments[0]}}}
+    spec = _bare(given["name"], tagged(arguments[0]))
     spec["Mode"] = _mode(given)
+    if given["mode"].endswith("-job") and any(given.get(flag.key) is not None for flag in ROLLING_FLAGS):
+        raise UsageError("update and rollback configuration is not supported for jobs")
     if arguments[1:]:
         put(spec, (*CONTAINER, "Args"), arguments[1:])
     singles(spec, given)
@@ -65,12 +67,26 @@ def spec_of(api: Any, arguments: list[str], given: Body) -> Body:  # noqa: ANN40
     return spec
 
 
+def _bare(name: str, image: str) -> Body:
+    """What Docker's client says of a service of which nothing is said."""
+    return {
+        "Name": name,
+        "Labels": {},
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": image, "Init": False, "DNSConfig": {}},
+            "Resources": {"Limits": {}, "Reservations": {}},
+            "Placement": {},
+        },
+        "EndpointSpec": {"Mode": "vip"},
+    }
+
+
 def _mode(given: Body) -> Body:
     mode, replicas, most = given["mode"], given["replicas"], given["max_concurrent"]
     if mode not in MODES:
         raise UsageError(f"Unknown mode: {mode}, only replicated and global supported")
     if most is not None and mode != "replicated-job":
-        raise UsageError("max-concurrent can only be specified with replicated-job mode")
+        raise UsageError("max-concurrent can only be used with replicated-job mode")
     if replicas is not None and mode.startswith("global"):
         raise UsageError("replicas can only be used with replicated or replicated-job mode")
     if mode == "replicated":

@@ -129,6 +129,19 @@ SINGLE = [
 ]  # fmt: skip
 
 
+ROLLING_FLAGS = [single.flag for single in SINGLE if single.path[0] in ("UpdateConfig", "RollbackConfig")]
+ROLLING: Body = {
+    "Parallelism": 1, "FailureAction": "pause", "Monitor": 5_000_000_000, "MaxFailureRatio": 0, "Order": "stop-first"
+}  # fmt: skip
+"""What Docker's client says beside the one thing that is asked for: a parallelism that isn't said would be no limit."""
+
+
+def capability(raw: str) -> str:
+    """`net_admin` → `CAP_NET_ADMIN`."""
+    name = raw.upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
+
+
 def before_equals(entry: str) -> str:
     return str(entry).partition("=")[0]
 
@@ -143,8 +156,10 @@ SEVERAL = [
     Several("dns-option", "", "Set DNS options", (*DNS, "Options")),
     Several("dns-search", "", "Set custom DNS search domains", (*DNS, "Search")),
     Several("group", "", "Set one or more supplementary user groups for the container", (*CONTAINER, "Groups")),
-    Several("cap-add", "", "Add Linux capabilities", (*CONTAINER, "CapabilityAdd"), add="cap-add"),
-    Several("cap-drop", "", "Drop Linux capabilities", (*CONTAINER, "CapabilityDrop"), add="cap-drop"),
+    Several("cap-add", "", "Add Linux capabilities", (*CONTAINER, "CapabilityAdd"), parse=capability, add="cap-add"),
+    Several(
+        "cap-drop", "", "Drop Linux capabilities", (*CONTAINER, "CapabilityDrop"), parse=capability, add="cap-drop"
+    ),
 ]
 
 HEALTH: list[tuple[Flag, str]] = [
@@ -193,7 +208,18 @@ def at(spec: Body, path: Path) -> Any:  # noqa: ANN401 - JSON
     return spec
 
 
+def tagged(image: str) -> str:
+    """With the tag that is meant where none is said, as Docker's client sends it; what is no name stays."""
+    from ..engine.images import tagged as told
+
+    return told(image)
+
+
 def singles(spec: Body, given: Body) -> None:
+    for single in SINGLE:
+        name = single.path[0]
+        if name in ("UpdateConfig", "RollbackConfig") and given.get(single.flag.key) is not None:
+            spec[name] = spec.get(name) or dict(ROLLING)
     for single in SINGLE:
         said = given.get(single.flag.key)
         if said is not None:

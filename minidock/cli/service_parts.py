@@ -134,7 +134,7 @@ def attachments(api: Api, networks: Sequence[Body]) -> list[Body]:
 def preference(raw: str) -> Body:
     kind, equals, label = raw.partition("=")
     if kind.strip().lower() != "spread" or not equals:
-        raise UsageError(f'unsupported placement preference {kind} (only "spread" is supported)')
+        raise UsageError(f"unsupported placement preference {kind} (only spread is supported)")
     return {"Spread": {"SpreadDescriptor": label.strip()}}
 
 

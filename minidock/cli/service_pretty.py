@@ -8,8 +8,6 @@ from ..engine.durations import go_duration
 from .services import MODES, mode_of
 
 Body = dict[str, Any]
-DEFAULTS = {"Parallelism": 1, "FailureAction": "pause", "Monitor": 5_000_000_000, "MaxFailureRatio": 0,
-            "Order": "stop-first"}  # fmt: skip
 
 
 def pretty(service: Body) -> str:
@@ -24,16 +22,18 @@ def pretty(service: Body) -> str:
     lines += _status(service.get("UpdateStatus"))
     lines += ["Placement:", *_placement(template.get("Placement") or {})]
     if not mode.endswith("Job"):
-        lines += _rolling("UpdateConfig", "Update", spec.get("UpdateConfig"))
-        lines += _rolling("RollbackConfig", "Rollback", spec.get("RollbackConfig"))
+        lines += _rolling("UpdateConfig", "Update", spec["UpdateConfig"])
+        lines += _rolling("RollbackConfig", "Rollback", spec["RollbackConfig"])
     lines += _container(container)
+    lines += _log_driver(template.get("LogDriver") or {})
     lines += _resources(template.get("Resources") or {})
     networks = template.get("Networks") or spec.get("Networks") or []
     if networks:
         lines.append(f"Networks: {' '.join(each['Target'] for each in networks)} ")
     endpoint = service.get("Endpoint") or {}
     lines.append(f"Endpoint Mode:\t{(endpoint.get('Spec') or {}).get('Mode', '')}")
-    return "\n".join([*lines, *_ports(endpoint.get("Ports") or []), ""]) + "\n"
+    lines += _ports(endpoint.get("Ports") or [])
+    return "\n".join([*lines, *_health(container.get("Healthcheck") or {}), ""]) + "\n"
 
 
 def _status(status: Body | None) -> list[str]:
@@ -53,14 +53,13 @@ def _placement(placement: Body) -> list[str]:
         lines.append(f" Constraints:\t[{' '.join(placement['Constraints'])}]")
     if placement.get("Preferences"):
         spread = [each["Spread"]["SpreadDescriptor"] for each in placement["Preferences"]]
-        lines.append(f" Preferences:\t[{' '.join(f'spread={each}' for each in spread)}]")
+        lines.append(f" Preferences:   [{' '.join(f'spread={each}' for each in spread)}]")
     if placement.get("MaxReplicas"):
         lines.append(f" Max Replicas Per Node:   {placement['MaxReplicas']}")
     return lines
 
 
-def _rolling(title: str, word: str, said: Body | None) -> list[str]:
-    config = {**DEFAULTS, **(said or {})}
+def _rolling(title: str, word: str, config: Body) -> list[str]:
     lines = [f"{title}:", f" Parallelism:\t{config['Parallelism']}"]
     if config.get("Delay"):
         lines.append(f" Delay:\t\t{go_duration(config['Delay'])}")
@@ -78,11 +77,31 @@ def _container(container: Body) -> list[str]:
     for title, name in (("Args", "Args"), ("Env", "Env")):
         if container.get(name):
             lines.append(f" {title}:\t\t{' '.join(container[name])} ")
-    for title, name in (("Dir", "Dir"), ("User", "User"), ("Hostname", "Hostname")):
-        if container.get(name):
-            lines.append(f" {title}:\t\t{container[name]}")
+    if container.get("Dir"):
+        lines.append(f" Dir:\t\t{container['Dir']}")
     if container.get("Init") is not None:
         lines.append(f" Init:\t\t{str(container['Init']).lower()}")
+    if container.get("User"):
+        lines.append(f" User: {container['User']}")
+    return [*lines, *_rights(container), *_files(container)]
+
+
+def _rights(container: Body) -> list[str]:
+    lines = []
+    if container.get("CapabilityAdd") or container.get("CapabilityDrop"):
+        lines.append("Capabilities:")
+        for title in ("Add", "Drop"):
+            if found := container.get(f"Capability{title}"):
+                lines.append(f" {title}: {', '.join(found)}")
+    if container.get("Sysctls"):
+        lines += ["SysCtls:", *(f" {name}: {value}" for name, value in sorted(container["Sysctls"].items()))]
+    if container.get("Ulimits"):
+        lines += ["Ulimits:", *(f" {each['Name']}: {each['Soft']}:{each['Hard']}" for each in container["Ulimits"])]
+    return lines
+
+
+def _files(container: Body) -> list[str]:
+    lines = []
     if container.get("Mounts"):
         lines.append("Mounts:")
         for mount in container["Mounts"]:
@@ -120,4 +139,27 @@ def _ports(ports: list[Body]) -> list[str]:
     for port in ports:
         lines += [f" PublishedPort = {port.get('PublishedPort', 0)}", f"  Protocol = {port['Protocol']}",
                   f"  TargetPort = {port['TargetPort']}", f"  PublishMode = {port['PublishMode']}"]  # fmt: skip
-    return lines
+    return [*lines[:-1], f"{lines[-1]} "]
+
+
+def _log_driver(driver: Body) -> list[str]:
+    if not driver:
+        return []
+    lines = ["Log Driver:", *([f" Name:\t\t{driver['Name']}"] if driver.get("Name") else [])]
+    if driver.get("Options"):
+        lines += [" LogOpts:", *(f"  {name}:       {value}" for name, value in sorted(driver["Options"].items()))]
+    return [*lines, ""]
+
+
+def _health(check: Body) -> list[str]:
+    if not check:
+        return []
+    tests = [f"\t Test = {word}" for word in check.get("Test") or []]
+    return [
+        " Healthcheck:",
+        f"  Interval = {go_duration(check.get('Interval', 0))}",
+        f"  Retries = {check.get('Retries', 0)}",
+        f"  StartPeriod =\t{go_duration(check.get('StartPeriod', 0))}",
+        f"  Timeout =\t{go_duration(check.get('Timeout', 0))}",
+        *(["  Tests:", *tests[:-1], f"{tests[-1]} "] if tests else []),
+    ]

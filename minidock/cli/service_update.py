@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MinidockError, UsageError
 from . import swarm_api
-from .commands import UNLIMITED, verb
+from .commands import UNLIMITED, Complaint, verb
 from .flags import Flag, boolean, many, refused, text, value
-from .service_fields import BOTH, CONTAINER, SEVERAL, Body, _words, at, put, several, singles
+from .service_fields import BOTH, CONTAINER, SEVERAL, Body, _words, at, put, several, singles, tagged
 from .service_parts import FILES, NETWORK, PARTS, attachments, references
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def update(arguments: list[str], **given: Any) -> None:  # noqa: ANN401 - the fl
 
 def _change(api: Api, spec: Body, given: Body) -> None:
     if given["image"] is not None:
-        put(spec, (*CONTAINER, "Image"), given["image"])
+        put(spec, (*CONTAINER, "Image"), tagged(given["image"]))
     if given["args"] is not None:
         put(spec, (*CONTAINER, "Args"), given["args"])
     if given["force"]:
@@ -152,21 +152,26 @@ def scale(arguments: list[str], detach: bool) -> None:
 
     def one(name: str, number: str) -> Callable[[str], None]:
         def act(_: str) -> None:
-            service = swarm_api.named("services", name)
-            _scale(service["Spec"], int(number))
-            _sent(api, service, service["Spec"])
+            try:
+                service = swarm_api.named("services", name)
+                _scale(service["Spec"], int(number))
+                _sent(api, service, service["Spec"])
+            except MinidockError as error:
+                raise Complaint(f"{name}: {error.message}", 1) from None
             print(f"{name} scaled to {number}", flush=True)
             ids.append(service["ID"])
 
         return act
 
+    for word in arguments:
+        if not all(word.partition("=")):
+            raise UsageError(f"invalid scale specifier '{word}'.\nSee 'minidock service scale --help'.")
     failed = []
     for word in arguments:
-        name, equals, number = word.partition("=")
-        if not equals or not name or not number:
-            raise UsageError(f"invalid scale specifier '{word}'.\nSee 'minidock service scale --help'.")
+        name, _, number = word.partition("=")
         if not number.isdecimal():
-            raise MinidockError(f"{name}: invalid replicas value {number}")
+            why = f'strconv.ParseUint: parsing "{number}": invalid syntax'
+            raise MinidockError(f"{name}: invalid replicas value {number}: {why}")
         failed += context.each([name], one(name, number), show=False)
     for id in ids:
         _waited(api, id, {"detach": detach})

@@ -10,7 +10,6 @@ from . import context, swarm_api
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
 from .flags import boolean, many, text
 from .tables import Columns, Listing, group_filters, parse_filter
-from .volumes import label_method
 
 Body = dict[str, Any]
 
@@ -39,7 +38,6 @@ HEADERS = {
     "Replicas": "REPLICAS",
     "Image": "IMAGE",
     "Ports": "PORTS",
-    "Labels": "LABELS",
 }
 RAW = [("id", "ID"), ("name", "Name"), ("mode", "Mode"), ("replicas", "Replicas"), ("image", "Image"),
        ("ports", "Ports")]  # fmt: skip
@@ -74,7 +72,7 @@ def show_services(found: list[Body], form: str, quiet: bool) -> None:
         for each in found:
             print(each["ID"][:12])
         return
-    Listing("serviceContext", HEADERS, raw=RAW, methods=label_method).show(
+    Listing("serviceContext", HEADERS, raw=RAW).show(
         [_columns(each) for each in found], ["ID", "Name", "Mode", "Replicas", "Image", "Ports"], form
     )
 
@@ -85,7 +83,6 @@ def mode_of(each: Body) -> str:
 
 def _columns(each: Body) -> Columns:
     spec, container = each["Spec"], each["Spec"]["TaskTemplate"]["ContainerSpec"]
-    labels = ",".join(f"{key}={value}" for key, value in sorted((spec.get("Labels") or {}).items()))
     return {
         "ID": lambda: each["ID"][:12],
         "Name": lambda: spec["Name"],
@@ -93,7 +90,6 @@ def _columns(each: Body) -> Columns:
         "Replicas": lambda: _replicas(each),
         "Image": lambda: container["Image"].partition("@")[0],
         "Ports": lambda: ports_of((each.get("Endpoint") or {}).get("Ports") or []),
-        "Labels": lambda: labels,
     }
 
 
@@ -190,12 +186,23 @@ def inspect(arguments: list[str], format: str, pretty: bool) -> None:
     if pretty and format:
         raise Complaint("--format is incompatible with human friendly format", 1)
     if not pretty:
-        show(arguments, format, lambda name: swarm_api.named("services", name))
+        show(arguments, format, _found)
         return
     from .service_pretty import pretty as told
 
     for number, name in enumerate(arguments):
-        sys.stdout.write(("\n" if number else "") + told(swarm_api.named("services", name)))
+        sys.stdout.write(("\n" if number else "") + told(_found(name)))
+
+
+def _found(name: str) -> Body:
+    """With what holds where nothing was said. Raises NotFound in the client's own words."""
+    from ..errors import NotFound
+
+    try:
+        shown: Body = swarm_api.get(swarm_api.path("services", name), insertDefaults=True)
+    except NotFound as error:
+        raise NotFound(error.message if "ambiguous" in error.message else f"no such service: {name}") from None
+    return shown
 
 
 @verb(

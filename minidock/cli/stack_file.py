@@ -36,7 +36,7 @@ LEFT_OUT = (
 def load(files: list[str], *, interpolate: bool = True) -> Body:
     """Raises MinidockError."""
     if not files:
-        raise UsageError("specify a Compose file (with --compose-file)")
+        raise UsageError("Specify a Compose file (with --compose-file)")
     merged: Body = {}
     for name in files:
         merged = _merge(merged, _read(name, interpolate))
@@ -61,10 +61,10 @@ def _read(name: str, interpolate: bool) -> Body:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{name} is no YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(found, dict):
-        raise UsageError("Top-level object must be a mapping")
+        raise UsageError("top-level object must be a mapping")
     version = str(found.get("version", "3.8"))
     if not version.startswith("3"):
-        raise UsageError(f'unsupported Compose file version: "{version}"')
+        raise UsageError(f"unsupported Compose file version: {version}")
     return _filled(found, os.environ) if interpolate else found
 
 

@@ -19,14 +19,15 @@ Body = dict[str, Any]
 
 def networks(api: Api, stack_name: str, given: Body) -> Body:
     """By name in the file: the id, or for one of each node its name. Those that aren't there are made."""
-    used = {
-        each for service in given["services"].values() for each in (service.get("networks") or ["default"])
-    }  # of a mapping that is its keys
     known = given.get("networks") or {}
+    used = set()
+    for service, each in given["services"].items():
+        for name in each.get("networks") or ["default"]:  # of a mapping that is its keys
+            if name not in known and name != "default":
+                raise UsageError(f'service {service}: undefined network "{name}"')
+            used.add(name)
     found: Body = {}
     for name in sorted(used):
-        if name not in known and name != "default":
-            raise UsageError(f'undefined network "{name}"')
         said = known.get(name) or {}
         if said.get("external"):
             outside = (said["external"] or {}).get("name") if isinstance(said["external"], dict) else None

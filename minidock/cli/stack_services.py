@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .service_fields import tagged
 from .service_parts import mount, port
 from .stack_file import NAMESPACE
 from .units import cpus, duration, size
@@ -20,7 +21,7 @@ def spec(stack: str, name: str, given: Body, config: Body, ids: dict[str, Body])
     """`ids`: what was made of networks, secrets and configs, by kind and name. Raises UsageError."""
     deploy = given.get("deploy") or {}
     container: Body = {
-        "Image": given["image"],
+        "Image": tagged(str(given["image"])),
         "Labels": {**pairs(given.get("labels")), NAMESPACE: stack},
         "Env": _environment(given),
         "Command": _words(given.get("entrypoint")),
@@ -41,8 +42,8 @@ def spec(stack: str, name: str, given: Body, config: Body, ids: dict[str, Body])
         "Mounts": [_mount(stack, each, config) for each in given.get("volumes") or []] or None,
         "Healthcheck": _health(given.get("healthcheck")),
         "Ulimits": _ulimits(given.get("ulimits") or {}),
-        "Secrets": _files(given.get("secrets"), "Secret", ids["secrets"]),
-        "Configs": _files(given.get("configs"), "Config", ids["configs"]),
+        "Secrets": _files(name, given.get("secrets"), "Secret", ids["secrets"]),
+        "Configs": _files(name, given.get("configs"), "Config", ids["configs"]),
     }
     if given.get("stop_grace_period") is not None:
         container["StopGracePeriod"] = duration(str(given["stop_grace_period"]))
@@ -71,20 +72,19 @@ def _template(found: Body, given: Body, deploy: Body, name: str, networks: Body)
     if logging:
         template["LogDriver"] = {"Name": logging.get("driver", ""), "Options": pairs(logging.get("options"))}
     resources = deploy.get("resources") or {}
-    if resources:
-        template["Resources"] = {
-            word: _amounts(resources.get(key) or {})
-            for word, key in (("Limits", "limits"), ("Reservations", "reservations"))
-        }
+    template["Resources"] = {
+        word: _amounts(resources[key])
+        for word, key in (("Limits", "limits"), ("Reservations", "reservations"))
+        if resources.get(key)
+    }
     placement = deploy.get("placement") or {}
-    if placement:
-        template["Placement"] = {
-            "Constraints": placement.get("constraints") or [],
-            "Preferences": [
-                {"Spread": {"SpreadDescriptor": each["spread"]}} for each in placement.get("preferences") or []
-            ],
-            "MaxReplicas": placement.get("max_replicas_per_node") or 0,
-        }
+    spread = [{"Spread": {"SpreadDescriptor": each["spread"]}} for each in placement.get("preferences") or []]
+    said = {
+        "Constraints": placement.get("constraints"),
+        "Preferences": spread,
+        "MaxReplicas": placement.get("max_replicas_per_node"),
+    }
+    template["Placement"] = {word: each for word, each in said.items() if each}
     policy = deploy.get("restart_policy")
     if policy:
         template["RestartPolicy"] = _renamed(policy, {"condition": "Condition", "delay": "Delay", "window": "Window",
@@ -115,8 +115,7 @@ def _deployed(found: Body, given: Body, deploy: Body) -> None:
         if deploy.get(key) is not None:
             found[word] = {"Parallelism": 1, **_renamed(deploy[key], rolling)}
     ports = [_port(each) for each in given.get("ports") or []]
-    if ports or deploy.get("endpoint_mode"):
-        found["EndpointSpec"] = {"Mode": deploy.get("endpoint_mode") or "vip", "Ports": ports}
+    found["EndpointSpec"] = {"Mode": deploy.get("endpoint_mode") or "vip", **({"Ports": ports} if ports else {})}
 
 
 # Values
@@ -191,13 +190,13 @@ def _ulimits(given: Body) -> list[Body] | None:
     ] or None  # fmt: skip
 
 
-def _files(given: list[Any] | None, kind: str, ids: Body) -> list[Body] | None:
+def _files(service: str, given: list[Any] | None, kind: str, ids: Body) -> list[Body] | None:
     found = []
     for each in given or []:
         said = {"source": each} if isinstance(each, str) else each
         source = str(said["source"])
         if source not in ids:
-            raise UsageError(f'undefined {kind.lower()} "{source}"')
+            raise UsageError(f'service {service}: undefined {kind.lower()} "{source}"')
         target = said.get("target") or (source if kind == "Secret" else f"/{source}")
         mode = said.get("mode", 0o444)
         file = {"Name": target, "UID": str(said.get("uid", "0")), "GID": str(said.get("gid", "0")),

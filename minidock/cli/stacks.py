@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from . import swarm_api
+from . import context, swarm_api
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
 from .flags import boolean, many, refused, text
 from .stack_file import NAMESPACE
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 FILES = many("compose-file", "c", 'Path to a Compose file, or "-" to read from stdin', kind="strings")
+
+BACKGROUND = """\
+Since --detach=false was not specified, tasks will be created in the background.
+In a future release, --detach=false will become the default."""
 
 stack = Noun(
     "stack",
@@ -58,7 +62,12 @@ def config(compose_file: list[str], skip_interpolation: bool) -> None:
     "[OPTIONS] STACK",
     flags=[
         FILES,
-        boolean("detach", "d", "Exit immediately instead of waiting for the stack services to converge", default=True),
+        boolean(
+            "detach",
+            "d",
+            "Exit immediately instead of waiting for the stack services to converge (default true)",
+            default=None,
+        ),
         boolean("prune", "", "Prune services that are no longer referenced"),
         boolean("quiet", "q", "Suppress progress output"),
         text("resolve-image", "", 'Take images as they are named ("never" is what minidock does)', default="never"),
@@ -69,29 +78,38 @@ def config(compose_file: list[str], skip_interpolation: bool) -> None:
     examples="minidock stack deploy -c compose.yml shop",
 )
 def deploy(
-    arguments: list[str], compose_file: list[str], detach: bool, prune: bool, quiet: bool, resolve_image: str
+    arguments: list[str], compose_file: list[str], detach: bool | None, prune: bool, quiet: bool, resolve_image: str
 ) -> None:
     from . import stack_file, stack_parts, stack_services
 
     if resolve_image not in ("always", "changed", "never"):
         raise UsageError(f"Invalid option {resolve_image} for flag --resolve-image")
-    name, given = arguments[0], stack_file.load(compose_file)
+    name = arguments[0]
+    _check_name(name)
+    given = stack_file.load(compose_file)
     stack_file.tell_what_is_left_out(given)
+    if detach is None:
+        context.say(BACKGROUND)
     api = swarm_api.api()
     before = {each["Spec"]["Name"]: each for each in _services(api, name)}
-    ids = {kind: stack_parts.files(api, name, kind, given.get(kind) or {}) for kind in ("secrets", "configs")}
-    ids["networks"] = stack_parts.networks(api, name, given)
+    ids = {"networks": stack_parts.networks(api, name, given)}
+    ids |= {kind: stack_parts.files(api, name, kind, given.get(kind) or {}) for kind in ("secrets", "configs")}
     specs = [
         stack_services.spec(name, each, service, given, ids) for each, service in sorted(given["services"].items())
     ]
     made = [_sent(api, spec, before.get(spec["Name"])) for spec in specs]
     if prune:
         _removed(api, "service", [each for known, each in before.items() if known not in {s["Name"] for s in specs}])
-    if not detach:
+    if detach is False:
         from .service_progress import wait
 
         for id in made:
             wait(api, id, quiet=quiet)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip("\"' \t\n"):
+        raise UsageError(f'invalid stack name: "{name}"')
 
 
 def _sent(api: Api, spec: Body, old: Body | None) -> str:
@@ -127,12 +145,12 @@ def ls(format: str) -> None:
         name = service["Spec"]["Labels"][NAMESPACE]
         stacks[name] = stacks.get(name, 0) + 1
     rows = [_row(name, count) for name, count in sorted(stacks.items())]
-    headers = {"Name": "NAME", "Services": "SERVICES", "Orchestrator": "ORCHESTRATOR"}
+    headers = {"Name": "NAME", "Services": "SERVICES"}
     Listing("stackContext", headers).show(rows, ["Name", "Services"], format)
 
 
 def _row(name: str, count: int) -> Columns:
-    return {"Name": lambda: name, "Services": lambda: str(count), "Orchestrator": lambda: "Swarm"}
+    return {"Name": lambda: name, "Services": lambda: str(count)}
 
 
 @verb(
@@ -151,7 +169,9 @@ def services(arguments: list[str], filter: list[tuple[str, str]], format: str, q
     from .services import FILTERS, show_services
 
     found = _services(swarm_api.api(), arguments[0], **group_filters(filter, FILTERS))
-    _something(arguments[0], found)
+    if not found:
+        context.say(f"Nothing found in stack: {arguments[0]}")
+        return
     show_services(found, format, quiet)
 
 
@@ -210,7 +230,7 @@ def rm(arguments: list[str], detach: bool) -> None:
             **{kind: api.json("GET", f"/{kind}s", label) for kind in ("secret", "config", "network")},
         }
         if not any(found.values()):
-            print(f"Nothing found in stack: {name}")
+            context.say(f"Nothing found in stack: {name}")
             continue
         for kind, things in found.items():
             _removed(api, kind, things)

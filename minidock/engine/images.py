@@ -15,6 +15,11 @@ from minidock.image.store import Image, ImageStore
 from minidock.paths import Layout
 
 
+def tagged(name: str) -> str:
+    """`busybox` → `busybox:latest`, as people see it; what is no name stays."""
+    return reference.looked_for(name)
+
+
 def inspect(layout: Layout, ref: str) -> dict[str, Any]:
     """API `ImageInspect`."""
     store = ImageStore(layout)

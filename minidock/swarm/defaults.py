@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minidock.swarm import members
 from minidock.swarm.objects import Body
 
 SECOND = 1_000_000_000
@@ -18,7 +19,7 @@ def inserted(spec: Body) -> Body:
     template = spec["TaskTemplate"]
     container = template["ContainerSpec"]
     restart = template.get("RestartPolicy") or {"Condition": "any", "MaxAttempts": 0}
-    return {
+    found: Body = members.ordered({
         **spec,
         "TaskTemplate": {
             **template,
@@ -29,4 +30,5 @@ def inserted(spec: Body) -> Body:
         },
         **{name: {**({"Monitor": 5 * SECOND} if spec.get(name) else UPDATE), **(spec.get(name) or {})}
            for name in ("UpdateConfig", "RollbackConfig")},
-    }  # fmt: skip
+    })  # fmt: skip
+    return found

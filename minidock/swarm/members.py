@@ -8,23 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 NAMES = """
-    Name Labels TaskTemplate Mode UpdateConfig RollbackConfig Networks EndpointSpec
-    Replicated Global ReplicatedJob GlobalJob Replicas MaxConcurrent TotalCompletions
-    Parallelism Delay FailureAction Monitor MaxFailureRatio Order
-    Ports Protocol TargetPort PublishedPort PublishMode
-    PluginSpec ContainerSpec NetworkAttachmentSpec Resources RestartPolicy Placement ForceUpdate Runtime LogDriver
-    Image Command Args Env Dir User Groups Privileges TTY OpenStdin ReadOnly Mounts Healthcheck Hosts DNSConfig Secrets
-    Configs Hostname StopSignal StopGracePeriod Init Isolation Sysctls CapabilityAdd CapabilityDrop Ulimits OomScoreAdj
-    CredentialSpec Config File Registry SELinuxContext Disable Type Role Level Seccomp AppArmor NoNewPrivileges Profile
-    Type Source Target Consistency BindOptions VolumeOptions TmpfsOptions Propagation NonRecursive CreateMountpoint
-    ReadOnlyNonRecursive ReadOnlyForceRecursive NoCopy Subpath DriverConfig SizeBytes Options
-    Test Interval Timeout Retries StartPeriod StartInterval
-    Nameservers Search SecretID SecretName ConfigID ConfigName UID GID Hard Soft
-    Limits Reservations NanoCPUs MemoryBytes Pids GenericResources NamedResourceSpec DiscreteResourceSpec Kind Value
-    Condition MaxAttempts Window Constraints Preferences Spread SpreadDescriptor MaxReplicas Platforms Architecture OS
-    Aliases DriverOpts
+    Name NoCopy SizeBytes Image Labels TaskTemplate UID GID Mode UpdateConfig RollbackConfig
+    Replicated Global ReplicatedJob GlobalJob Replicas MaxConcurrent TotalCompletions Parallelism Condition Delay
+    FailureAction Monitor MaxFailureRatio Order MaxAttempts Window
+    ContainerSpec PluginSpec NetworkAttachmentSpec Resources RestartPolicy Placement Networks LogDriver ForceUpdate
+    EndpointSpec Command Args Hostname Env Dir Disable User Groups Privileges CredentialSpec Config File Registry
+    SELinuxContext Role Type Level Seccomp AppArmor NoNewPrivileges Profile Runtime
+    Init StopSignal TTY OpenStdin Source Target ReadOnly Consistency Mounts StopGracePeriod Healthcheck Hosts DNSConfig
+    Secrets Configs Isolation Sysctls CapabilityAdd CapabilityDrop Ulimits OomScoreAdj
+    BindOptions VolumeOptions TmpfsOptions Propagation NonRecursive CreateMountpoint ReadOnlyNonRecursive
+    ReadOnlyForceRecursive Subpath DriverConfig Nameservers Search Options Test Interval Timeout StartPeriod
+    StartInterval Retries SecretID SecretName ConfigID ConfigName Hard Soft Limits Reservations NanoCPUs MemoryBytes
+    Pids GenericResources NamedResourceSpec DiscreteResourceSpec Kind Value Constraints Preferences Spread
+    SpreadDescriptor MaxReplicas Platforms Architecture OS Aliases DriverOpts Ports Protocol TargetPort PublishedPort
+    PublishMode
 """
+"""In an order that holds in each of Docker's structures (moby api/types/swarm): so its JSON comes out."""
 KNOWN = {name.lower(): name for name in NAMES.split()}
+PLACES = {name: number for number, name in enumerate(NAMES.split())}
 MAPS = ("Labels", "Sysctls", "DriverOpts")
 """What is in these has names of the user's."""
 
@@ -39,6 +40,21 @@ def spelled(value: Any) -> Any:  # noqa: ANN401 - JSON
     for given, each in value.items():
         name = KNOWN.get(str(given).lower(), given)
         if each is not None:
-            free = name in MAPS or (name == "Options" and isinstance(each, dict))
-            found[name] = each if free else spelled(each)
+            found[name] = each if _is_free(name, each) else spelled(each)
     return found
+
+
+def ordered(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Members where Docker's structures have them, names of the user's by the alphabet, as Go writes both."""
+    if isinstance(value, list):
+        return [ordered(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: dict(sorted(value[name].items())) if _is_free(name, value[name]) else ordered(value[name])
+        for name in sorted(value, key=lambda name: PLACES.get(name, len(PLACES)))
+    }
+
+
+def _is_free(name: object, value: object) -> bool:
+    return isinstance(value, dict) and name in (*MAPS, "Options")

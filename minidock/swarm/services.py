@@ -123,9 +123,14 @@ def found(store: Store, kind: Kind, ref: str) -> Stored:
     return matches[0]
 
 
+HEAD = ("ID", "Version", "CreatedAt", "UpdatedAt", "Spec", "PreviousSpec", "Endpoint", "UpdateStatus")
+
+
 def shown(stored: Stored) -> Body:
     """As the API answers it: without what is noted beside, and without what is nothing."""
-    return {name: value for name, value in stored.shown().items() if name != ASIDE and value is not None}
+    body = stored.shown()
+    first = [name for name in HEAD if name in body]
+    return {name: body[name] for name in dict.fromkeys([*first, *body]) if name != ASIDE and body[name] is not None}
 
 
 def inspected(store: Store, ref: str, *, insert_defaults: bool = False) -> Body:

@@ -45,7 +45,8 @@ def checked(given: Body) -> Body:
             spec[name] = _update(spec[name], name.removesuffix("Config").lower())
     if spec.get("EndpointSpec") is not None:
         spec["EndpointSpec"] = _endpoint(spec["EndpointSpec"])
-    return {name: spec[name] for name in TOP if spec.get(name) is not None}
+    found: Body = members.ordered({name: spec[name] for name in TOP if spec.get(name) is not None})
+    return found
 
 
 TOP = ("Name", "Labels", "TaskTemplate", "Mode", "UpdateConfig", "RollbackConfig", "Networks", "EndpointSpec")
@@ -76,6 +77,8 @@ def _template(given: Body) -> Body:
     except UsageError as error:
         raise UsageError(f"rpc error: code = Unknown desc = {error.message}") from None
     template["ContainerSpec"] = _container(given["ContainerSpec"])
+    if "Placement" in given:
+        template["Placement"] = {name: each for name, each in (given["Placement"] or {}).items() if each}
     return template
 
 
@@ -105,6 +108,8 @@ def _container(given: Body) -> Body:
     if not IMAGE.fullmatch(image):
         raise invalid(f'ContainerSpec: "{image}" is not a valid repository/tag')
     container = {name: value for name, value in given.items() if value not in ([], {}, "") or name == "DNSConfig"}
+    if "DNSConfig" in container:
+        container["DNSConfig"] = {name: each for name, each in (container["DNSConfig"] or {}).items() if each}
     privileges = given.get("Privileges") or {}
     if any((privileges.get("CredentialSpec") or {}).values()):
         raise Unsupported("CredentialSpec is for Windows")

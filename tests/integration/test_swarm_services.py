@@ -231,7 +231,7 @@ def test_the_command_line_makes_looks_and_takes_away(swarm: Member, tmp_path: Pa
     quick = ("--update-monitor", "100ms", "--stop-grace-period", "0s")
     made = swarm.cli("service", "create", "--name", "typed", *quick, "busybox", "sh", "-c", "echo hi; sleep 999")
     assert made.splitlines()[-1].endswith("converged")
-    assert "replicated   1/1        busybox" in swarm.cli("service", "ls")
+    assert "replicated   1/1        busybox:latest" in swarm.cli("service", "ls")
     assert swarm.cli("service", "logs", "--raw", "typed") == "hi\n"
     assert "typed scaled to 2" in swarm.cli("service", "scale", "typed=2")
     assert swarm.cli("service", "ps", "-f", "desired-state=running", "typed").count("Running") >= 4
@@ -241,7 +241,7 @@ def test_the_command_line_makes_looks_and_takes_away(swarm: Member, tmp_path: Pa
     (tmp_path / "words").write_text("words")
     (tmp_path / "compose.yml").write_text(STACK.format(tmp_path))
     told = swarm.cli("stack", "deploy", "-c", str(tmp_path / "compose.yml"), "shop")
-    assert told.splitlines() == ["Creating secret shop_key", "Creating network shop_default", "Creating service shop_a"]
+    assert told.splitlines() == ["Creating network shop_default", "Creating secret shop_key", "Creating service shop_a"]
     running(swarm, "shop_a", 1)
     assert swarm.cli("stack", "ls").splitlines()[1].split() == ["shop", "1"]
     told = swarm.cli("stack", "rm", "--detach=false", "shop")

@@ -14,14 +14,16 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import pytest
 
 from minidock.image import builtin
 from minidock.paths import Layout
+from tests.conftest import require_tool
 from tests.support.dockerd import Docker
-from tests.support.instance import COMMAND, leftovers
+from tests.support.instance import COMMAND, leftovers, settled
 from tests.support.registry import Registry
 
 HERE = Path(__file__).resolve().parent
@@ -153,3 +155,38 @@ def make_tars(images: Path) -> None:
         member = tarfile.TarInfo("readme")
         member.size = 6
         tar.addfile(member, io.BytesIO(b"small\n"))
+
+
+@pytest.fixture(scope="session")
+def swarms(theirs: Engine, place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Engine]]:
+    """Docker and a daemon of minidock's, each a swarm of one with the same images; afterwards nothing may be left."""
+    require_tool("etcd")
+    home = tmp_path_factory.mktemp("swarm")
+    layout, url = Layout(home / "root"), f"unix://{home}/d.sock"
+    write_command(home, [*COMMAND, "-H", url])
+    command = [*COMMAND, "--root", str(layout.root), "daemon", "-H", url]
+    init = "docker swarm init --listen-addr 127.0.0.1 --advertise-addr 127.0.0.1"
+    holder = hold_network()
+    ours = Engine(home, {}, holder.pid)
+    with (home / "log").open("wb") as log, in_network(holder.pid, command, log) as daemon:
+        try:
+            assert ours.run("until docker version; do sleep 0.1; done", home, "none").code == 0
+            for engine, script in ((ours, f"docker load -qi {place}/images/all.tar && {init}"), (theirs, init)):
+                made = engine.run(script, home, "none")
+                assert made.code == 0, made
+            yield theirs, ours
+            for engine in (ours, theirs):
+                engine.run("docker swarm leave --force", home, "none")
+            left = settled(lambda: leftovers(layout))
+            assert not left, "left behind by the swarm's cases:\n  " + "\n  ".join(left)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+            holder.kill()
+            holder.wait()
+            shutil.rmtree(layout.run, ignore_errors=True)
+
+
+def in_network(of: int, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    words = ["nsenter", f"--net=/proc/{of}/ns/net", *command]
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

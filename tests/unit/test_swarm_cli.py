@@ -10,6 +10,7 @@ import pytest
 
 from minidock.cli import service_create, service_update, stack_file, stack_services, swarm_api
 from minidock.cli.flags import parse
+from minidock.cli.service_fields import ROLLING
 from minidock.cli.service_parts import file, network, port
 from minidock.errors import MinidockError, UsageError
 
@@ -46,7 +47,11 @@ def test_flags_of_create_stand_where_the_api_has_them() -> None:
     template = spec["TaskTemplate"]
     container = template["ContainerSpec"]
     assert (spec["Name"], spec["Mode"], spec["Labels"]) == ("web", {"Replicated": {"Replicas": 3}}, {"l": "1"})
-    assert (container["Image"], container["Args"], container["Command"]) == ("busybox", ["echo", "-n"], ["sh", "-c"])
+    assert (container["Image"], container["Args"], container["Command"]) == (
+        "busybox:latest",
+        ["echo", "-n"],
+        ["sh", "-c"],
+    )
     assert (container["Env"], container["Hosts"]) == (["A=b"], ["10.0.0.1 a"])
     assert container["Secrets"] == [
         {"File": {"Name": "k", "UID": "0", "GID": "0", "Mode": 0o400}, "SecretID": "s1", "SecretName": "key"}
@@ -64,7 +69,7 @@ def test_flags_of_create_stand_where_the_api_has_them() -> None:
         "Preferences": [{"Spread": {"SpreadDescriptor": "node.labels.rack"}}],
     }
     assert template["Networks"] == [{"Target": "id of net", "Aliases": ["x"]}]
-    assert spec["UpdateConfig"] == {"Order": "start-first"}
+    assert spec["UpdateConfig"] == {**ROLLING, "Order": "start-first"}
     assert spec["EndpointSpec"]["Ports"] == [
         {"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress", "PublishedPort": 8080}
     ]
@@ -83,8 +88,8 @@ def test_update_adds_replaces_and_removes() -> None:
     assert container["Env"] == ["A=3", "C=4"]
     assert [(each["TargetPort"], each.get("PublishedPort")) for each in spec["EndpointSpec"]["Ports"]] == [(80, 9090)]
     assert (spec["Labels"], spec["Mode"]) == ({"y": "2"}, {"Replicated": {"Replicas": 5}})
-    assert (container["Image"], container["Args"]) == ("j", ["a", "b c"])
-    assert container["CapabilityAdd"] == ["NET_ADMIN", "SYS_TIME"]
+    assert (container["Image"], container["Args"]) == ("j:latest", ["a", "b c"])
+    assert container["CapabilityAdd"] == ["CAP_NET_ADMIN", "CAP_SYS_TIME"]
     assert spec["TaskTemplate"]["ForceUpdate"] == 1
     changed(spec, "--secret-rm", "key", "svc")
     assert container["Secrets"] == []
@@ -95,7 +100,7 @@ def test_update_adds_replaces_and_removes() -> None:
     [
         (["--mode", "foo", "i"], "Unknown mode: foo"),
         (["--mode", "global", "--replicas", "2", "i"], "replicas can only be used with"),
-        (["--max-concurrent", "2", "i"], "max-concurrent can only be specified with"),
+        (["--max-concurrent", "2", "i"], "max-concurrent can only be used with"),
         (["--secret", "nosuch", "i"], "secret not found: nosuch"),
         (["--no-healthcheck", "--health-cmd", "x", "i"], "--no-healthcheck conflicts with"),
         (["--with-registry-auth", "i"], "every node logs in to the registry by itself"),
@@ -165,7 +170,7 @@ def test_a_compose_file_becomes_services(tmp_path: Path) -> None:
         "com.docker.stack.image": "busybox",
     }
     assert (container["Image"], container["Args"], container["Env"]) == (
-        "busybox",
+        "busybox:latest",
         ["echo", "$HOME"],
         ["A=1", "C=true"],
     )
@@ -184,9 +189,9 @@ def test_a_compose_file_becomes_services(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[]", "Top-level object must be a mapping"),
+        ("[]", "top-level object must be a mapping"),
         ("a: [", "is no YAML"),
-        ('version: "2"\nservices: {a: {image: b}}', 'unsupported Compose file version: "2"'),
+        ('version: "2"\nservices: {a: {image: b}}', "unsupported Compose file version: 2"),
         ("services: {a: {image: b, foo: 1}}", "services.a Additional property foo is not allowed"),
         ("services: {a: {build: .}}", "invalid image reference for service a"),
         ("foo: 1\nservices: {a: {image: b}}", r"\(root\) Additional property foo is not allowed"),
@@ -213,3 +218,12 @@ def test_of_several_files_the_later_wins(tmp_path: Path) -> None:
 
 def test_a_name_is_no_other_part_of_an_address() -> None:
     assert swarm_api.path("secrets", "a/b?force=1") == "/secrets/a%2Fb%3Fforce%3D1"
+
+
+def test_what_is_not_said_of_an_update_is_dockers_default_and_no_update_of_all_at_once() -> None:
+    spec = created("--name", "web", "--update-delay", "2s", "busybox")
+    assert spec["UpdateConfig"] == {**ROLLING, "Delay": 2 * 10**9}
+    assert "RollbackConfig" not in spec
+    changed(spec, "--rollback-order", "start-first", "--update-parallelism", "0")
+    assert spec["RollbackConfig"] == {**ROLLING, "Order": "start-first"}
+    assert spec["UpdateConfig"] == {**ROLLING, "Delay": 2 * 10**9, "Parallelism": 0}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from minidock.errors import Conflict, MinidockError, NotFound
-from minidock.swarm import constraints, services
+from minidock.swarm import constraints, services, validate
 from minidock.swarm.objects import TaskState, new_id
 from minidock.swarm.store import MemoryStore
 
@@ -225,3 +225,14 @@ def test_constraints(rule: str, holds: bool) -> None:
         },
     )
     assert constraints.meets(node, [rule]) is holds
+
+
+def test_members_stand_where_dockers_structures_have_them() -> None:
+    ports = {"Ports": [{"TargetPort": 80, "PublishedPort": 1}]}
+    given = {"EndpointSpec": ports, "TaskTemplate": {"ContainerSpec": {"Env": ["A=b"], "Image": "i"}}, "Name": "web"}
+    spec = validate.checked({"Mode": {}, "Labels": {"b": "", "a": ""}, **given})
+    assert list(spec) == ["Name", "Labels", "TaskTemplate", "Mode", "EndpointSpec"]
+    assert list(spec["Labels"]) == ["a", "b"]
+    assert list(spec["TaskTemplate"]) == ["ContainerSpec", "ForceUpdate", "Runtime"]
+    assert list(spec["TaskTemplate"]["ContainerSpec"]) == ["Image", "Env", "Isolation"]
+    assert list(spec["EndpointSpec"]["Ports"][0]) == ["Protocol", "TargetPort", "PublishedPort", "PublishMode"]
