@@ -27,7 +27,8 @@ CHAPTERS = {
     "The cgroup": "kernel/cgroup_files kernel/cgroup_tree kernel/cgroups kernel/memory kernel/cpu kernel/cpuset "
     "kernel/pids kernel/blkio kernel/hugetlb kernel/rdma kernel/net_class kernel/bpf kernel/device_filter "
     "kernel/cgroup_demo kernel/systemd kernel/scope",
-    "The network, on the host": "network kernel/netlink kernel/link kernel/bridge kernel/vlan kernel/address "
+    "The network, on the host": "network kernel/netlink kernel/link kernel/bridge kernel/vlan kernel/neighbour "
+    "kernel/vxlan kernel/address "
     "kernel/forwarding kernel/nft kernel/conntrack",
     "The birth": "kernel/syscalls runtime/parent runtime/sync runtime/child kernel/namespaces kernel/user kernel/subid "
     "kernel/unprivileged engine/rootless "

@@ -70,6 +70,12 @@ class TaskEngine:
     async def remove_network(self, name: str) -> None:
         await self._do("remove_network", {"ref": name})
 
+    async def swarm_networks(self) -> dict[str, str]:
+        from minidock.swarm.networks import LABEL
+
+        found = await self._do("networks", {"filters": {"label": [LABEL]}})
+        return {row["Labels"][LABEL]: row["Name"] for row in found}
+
     async def arrange_network(self, name: str, body: Body) -> None:
         await self._do("arrange_network", {"ref": name, "body": body})
 

@@ -7,18 +7,22 @@ import contextlib
 from minidock import files
 from minidock.engine.record import Record, Records, alive
 from minidock.model.overlay import Arrangement
-from minidock.network import addresses, balance, names, overlay, store, subnets
+from minidock.network import addresses, balance, names, overlay, store, subnets, tunnel
 from minidock.network.endpoint import Endpoint
 from minidock.paths import Layout
 from minidock.steps import Live
 
 
 def arrange(layout: Layout, ref: str, given: Arrangement) -> None:
-    """Names and services of one network, for containers that run and that will. Raises NetworkNotFound."""
+    """Names, services and peers of one network, for containers that run and that will.
+
+    Raises NetworkNotFound, and Unsupported, Conflict where there is no way to other nodes.
+    """
     found = store.find(layout, ref)
     with files.locked(layout.lock("network")):
         overlay.write(layout, found, given)
         names.write(subnets.directory(layout, found.name))
+        tunnel.follow(layout, found)
     for record in Records(layout).all():
         if found.name in record.endpoints and alive(record):
             _balance(layout, record)

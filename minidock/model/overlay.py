@@ -11,3 +11,9 @@ class Arrangement(msgspec.Struct, frozen=True, rename="pascal"):
     names: dict[str, list[str]] = {}
     services: dict[str, list[str]] = {}
     """Virtual address → those of the tasks behind it; none while none runs."""
+    peers: dict[str, str] = {}
+    """Addresses of the network on other nodes → the node's own address, to which packets for them are sent."""
+    local: str = ""
+    """This node's."""
+    vni: int = msgspec.field(name="VNI", default=0)
+    port: int = 4789

@@ -25,6 +25,7 @@ from minidock.model.host import HostConfig, PortBinding
 from minidock.model.network import EndpointSettings
 from minidock.network import addresses, balance, config_only, endpoint, names, overlay, ports, store, subnets
 from minidock.network.addresses import Claim, Published
+from minidock.network.arithmetic import mac_of
 from minidock.network.endpoint import Endpoint
 from minidock.network.names import AnswerNames
 from minidock.network.store import network_id
@@ -262,7 +263,7 @@ def _attach(layout: Layout, config: ContainerConfig, endpoints: list[Endpoint]) 
     macs = {end.network.name: end.asked.mac_address or "" for end in endpoints}
     if config.mac_address and endpoints:
         macs[endpoints[0].network.name] = macs[endpoints[0].network.name] or config.mac_address
-    rows = [(end, macs[end.network.name] or endpoint.mac_of(end.claim.address)) for end in endpoints]
+    rows = [(end, macs[end.network.name] or mac_of(end.claim.address)) for end in endpoints]
     balanced = balance.of(layout, endpoints)
     return Attachment(
         before=[

@@ -15,6 +15,7 @@ from minidock.model.host import HostConfig, PortBinding
 from minidock.model.network import EndpointSettings
 from minidock.network import addresses, attachment, endpoint, ports, subnets
 from minidock.network.addresses import Claim, HoldAddress, Published
+from minidock.network.arithmetic import mac_of
 from minidock.network.endpoint import Endpoint
 from minidock.network.publish import PublishPorts
 from minidock.network.subnets import Network
@@ -47,7 +48,7 @@ def join(
         asked = endpoint.called(network, asked, container, name, hostname)
         claim = attachment.claim_in(layout, network, asked, container, name, published, inside=inside, dry_run=False)
     end = Endpoint(network, asked, claim)
-    mac = asked.mac_address or endpoint.mac_of(claim.address)
+    mac = asked.mac_address or mac_of(claim.address)
     cable = endpoint.cable(end, mac)
     host = [*endpoint.shared(layout, network), *endpoint.own(layout, end), cable]
     live = Live(pid)

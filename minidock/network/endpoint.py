@@ -6,7 +6,6 @@ The steps of starting a container (attachment.py) and of connecting a running on
 from __future__ import annotations
 
 import os
-import socket
 import zlib
 from typing import Any
 
@@ -22,8 +21,9 @@ from minidock.kernel.sysctl import SetSysctl
 from minidock.kernel.veth import CreateVeth
 from minidock.kernel.vlan import CreateParent
 from minidock.model.network import EndpointSettings, interface_sysctls
-from minidock.network import addresses, nat
+from minidock.network import addresses, nat, tunnel
 from minidock.network.addresses import Claim, HoldAddress
+from minidock.network.arithmetic import mac_of
 from minidock.network.firewall import PassFirewalls
 from minidock.network.publish import PublishPorts
 from minidock.network.store import network_id
@@ -98,6 +98,7 @@ def shared(layout: Layout, network: Network) -> list[Step]:
         # The table before the interface works: with route_localnet its rules protect the host's localhost.
         nat.set_up(layout, network),
         PassFirewalls(str(layout.root), layout.nft_table, bridge),
+        *tunnel.steps(layout, network),
         LinkUp(bridge),
         EnableForwarding(str(layout.run / "ip_forward")),
         *([EnableForwarding6(str(layout.run / "ip6_forward"))] if network.subnet6 else []),
@@ -138,11 +139,6 @@ def inside(end: Endpoint) -> list[Step]:
     steps += [AddAddress(name, f"{address}/{64 if ':' in address else 16}") for address in local]
     steps += [SetSysctl(key.replace("IFNAME", name), value) for key, value in interface_sysctls(end.asked)]
     return [*steps, LinkUp(name)]
-
-
-def mac_of(address: str) -> str:
-    """Docker's rule: 02:42 (locally administered), then the four bytes of the IPv4 address."""
-    return (b"\x02\x42" + socket.inet_aton(address)).hex(":")
 
 
 def inside_name(network: Network, taken: set[str]) -> str:

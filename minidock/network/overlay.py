@@ -1,7 +1,8 @@
 """A network of a swarm on this node: a bridge like others, whose addresses and names are the managers' to say.
 
 What they say last is kept in `networks/NAME/overlay.json`. From it come the lines of the hosts file that tell of
-services and of tasks elsewhere (names.py), and the rules that share out connections to a service (balance.py).
+services and of tasks elsewhere (names.py), the rules that share out connections to a service (balance.py), and the
+cable to the other nodes (tunnel.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from minidock import files
 from minidock.errors import Forbidden
+from minidock.kernel.vxlan import WRAPPING
+from minidock.model.network import NetworkRequest
 from minidock.model.overlay import Arrangement
 from minidock.network import subnets
 from minidock.network.subnets import Network
@@ -21,6 +24,11 @@ FILE = "overlay.json"
 
 def is_of_swarm(network: Network) -> bool:
     return network.asked is not None and LABEL in network.asked.labels
+
+
+def wrapping(asked: NetworkRequest) -> int:
+    """What each packet's way to other hosts costs, in bytes."""
+    return WRAPPING if LABEL in asked.labels else 0
 
 
 def path_of(layout: Layout, network: Network) -> Path:

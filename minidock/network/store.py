@@ -14,7 +14,7 @@ from minidock.digests import hex_digest
 from minidock.errors import Conflict, Forbidden, MinidockError, NetworkNotFound, NotFound, Unsupported, UsageError
 from minidock.kernel import link, macvlan, vlan
 from minidock.model.network import IpamPool, NetworkRequest
-from minidock.network import config_only, ipam, options, subnets
+from minidock.network import config_only, ipam, options, overlay, subnets
 from minidock.network.arithmetic import contains, overlap
 from minidock.network.subnets import Network
 from minidock.paths import Layout
@@ -153,7 +153,7 @@ def _made(layout: Layout, asked: NetworkRequest, pools: list[IpamPool]) -> Netwo
         subnet,
         gateway,
         bridge,
-        mtu=int(mtu) if mtu.isdecimal() else subnets.uplink_mtu(),
+        mtu=int(mtu) if mtu.isdecimal() else subnets.uplink_mtu() - overlay.wrapping(asked),
         driver=asked.driver,
         id=identity,
         created=created,

@@ -9,7 +9,7 @@ from minidock import files
 from minidock.kernel import bridge, link
 from minidock.kernel.forwarding import FORWARDING6, IP_FORWARD
 from minidock.kernel.netlink import Netlink
-from minidock.network import addresses, firewall, nat, store, subnets
+from minidock.network import addresses, firewall, nat, overlay, store, subnets, tunnel
 from minidock.network.subnets import Network
 from minidock.paths import Layout
 
@@ -23,14 +23,16 @@ def teardown(layout: Layout) -> None:
     with files.locked(layout.lock("network")):
         for name in {layout.bridge, *(network.bridge for network in subnets.everything(layout) if network.bridge)}:
             remove_bridge(name)
+        for network in filter(overlay.is_of_swarm, subnets.everything(layout)):
+            link.delete(tunnel.name_of(network))
         for parent in {network.parent for network in subnets.everything(layout) if network.parent_made}:
             link.delete(parent)
         firewall.tear_down(layout)
         nat.tear_down(layout)
         _restore(IP_FORWARD, layout.run / "ip_forward")
         _restore(FORWARDING6, layout.run / "ip6_forward")
-        for network in addresses.networks(layout):
-            for claimed in addresses.path_of(layout, network, "").glob("*"):
+        for used in addresses.networks(layout):
+            for claimed in addresses.path_of(layout, used, "").glob("*"):
                 claimed.unlink(missing_ok=True)
     for known in subnets.everything(layout):
         if known.name != "bridge":
@@ -43,6 +45,8 @@ def remove(layout: Layout, network: Network) -> None:
     with files.locked(layout.lock("network")):
         if network.bridge:
             remove_bridge(network.bridge)
+            if overlay.is_of_swarm(network):
+                link.delete(tunnel.name_of(network))
             firewall.tear_down(layout, network.bridge)
             nat.take_down(layout, network)
         shared = any(other.parent == network.parent and other.id != network.id for other in subnets.everything(layout))

@@ -37,6 +37,13 @@ def advertised(text: str, listen: str) -> str:
     return joined(host, port)
 
 
+def data_path(text: str) -> str:
+    """That of --data-path-addr; empty where none is given. Raises UsageError."""
+    if text and (not _is_ip(text) or ipaddress.ip_address(text).is_unspecified):
+        raise UsageError("data path address must be a non-zero IP address (without a port number)")
+    return text
+
+
 def remote(text: str) -> str:
     """That of a manager, which may be a name."""
     host, port = parted(text, PORT, f"invalid remote address {text}")

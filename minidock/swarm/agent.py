@@ -123,7 +123,11 @@ class Agent:
             wait = min(wait * 2, AGAIN[1])
 
     async def _introduction(self) -> Body:
-        return {"description": await self._describe(), "address": self.node.address}
+        return {
+            "description": await self._describe(),
+            "address": self.node.address,
+            "data_path": self.node.data_path_addr,
+        }
 
     async def _leader(self) -> str:
         """Raises MinidockError while there is none."""

@@ -50,7 +50,7 @@ def founded(given: Body) -> tuple[Node, Body]:
         certificate=ca.issue(authority, request, who, names, lasts),
         root_ca=authority.certificate,
         managers=[advertise],
-        data_path_addr=str(given.get("DataPathAddr") or ""),
+        data_path_addr=addresses.data_path(str(given.get("DataPathAddr") or "")),
         keys=keys,
     )
     return node, body
@@ -82,7 +82,7 @@ async def admitted(given: Body, listen: str, remotes: list[str]) -> Node:
         certificate=said["certificate"],
         root_ca=said["root_ca"],
         managers=said["managers"] or remotes,
-        data_path_addr=str(given.get("DataPathAddr") or ""),
+        data_path_addr=addresses.data_path(str(given.get("DataPathAddr") or "")),
         keys=Keys(key),
     )
 

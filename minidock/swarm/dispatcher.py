@@ -25,6 +25,7 @@ from aiohttp import web
 
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.swarm import admission, assignments, ca, cluster, nodes, wire
+from minidock.swarm.board import ASIDE
 from minidock.swarm.etcd import Unavailable
 from minidock.swarm.etcd_store import EtcdStore
 from minidock.swarm.leader import Leadership, ruler
@@ -149,7 +150,8 @@ class Dispatcher:
             raise NotFound(f"node {who.node} not found")
         self._heard[who.node] = time.monotonic()
         status = {"State": "ready", "Addr": body["address"], "Message": None}
-        await asyncio.to_thread(_describe, self.store, who.node, body["description"], status)
+        notes = {nodes.DATA_PATH: body.get("data_path") or None}
+        await asyncio.to_thread(_describe, self.store, who.node, body["description"], status, notes)
         return await self._news(who.node)
 
     async def _heartbeat(self, request: web.Request, who: ca.Identity, body: Body) -> Body:
@@ -201,8 +203,9 @@ def _only_managers(store: EtcdStore, who: ca.Identity) -> None:
         raise UsageError("only managers may be members of the swarm's store")
 
 
-def _describe(store: EtcdStore, id: str, description: Body, status: Body) -> None:
-    nodes.change(store, id, Description=description, Status=status, **_reachability(store, id, "reachable"))
+def _describe(store: EtcdStore, id: str, description: Body, status: Body, notes: Body) -> None:
+    said = {"Description": description, "Status": status, ASIDE: notes}
+    nodes.change(store, id, **said, **_reachability(store, id, "reachable"))
 
 
 def _gone(store: EtcdStore, id: str, why: str) -> None:

@@ -58,6 +58,10 @@ class Engine(Protocol):
 
     async def remove_network(self, name: str) -> None: ...
 
+    async def swarm_networks(self) -> dict[str, str]:
+        """The node's bridges that are networks of a swarm: the network's id → the bridge's name."""
+        ...
+
     async def arrange_network(self, name: str, body: Body) -> None:
         """Who is on the swarm's network now (landscape.py), for all its containers here."""
         ...
@@ -123,6 +127,7 @@ class Executor:
             for task, container in (await self.engine.of_tasks()).items():
                 if task not in wanted:
                     await self.engine.remove(container)
+            await self.wiring.sweep()
         except MinidockError as error:
             log.warning("containers of old tasks: %s", error.message)
 
@@ -135,6 +140,7 @@ class Executor:
         """`leave`: all containers go, too; otherwise they run on, and nobody looks."""
         stories, self._stories = list(self._stories.values()), {}
         if leave:
+            self.wiring.learn({})
             await asyncio.gather(*(story.remove() for story in stories))
             await self._sweep(set())
             self.deposit.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minidock.swarm import constraints, networks
+from minidock.swarm import constraints
 from minidock.swarm.board import Board, aside, availability, desired, node_of, state
 from minidock.swarm.objects import Body, Stored, TaskState
 
@@ -18,27 +18,17 @@ class Place(NamedTuple):
 
     node: Stored
     tasks: list[Stored]
-    elsewhere: set[str]
-    """Overlay networks whose tasks are on another node."""
 
     def of(self, service_id: object) -> int:
         return sum(task.body.get("ServiceID") == service_id for task in self.tasks)
 
 
 def places(board: Board) -> list[Place]:
-    found = {node.id: Place(node, [], set()) for node in board.nodes.values()}
+    found = {node.id: Place(node, []) for node in board.nodes.values()}
     for task in board.tasks.values():
         if node_of(task) in found and holds(task):
-            take(list(found.values()), found[node_of(task)], task)
+            found[node_of(task)].tasks.append(task)
     return list(found.values())
-
-
-def take(at: list[Place], place: Place, task: Stored) -> None:
-    """The task is there now, and so are its networks."""
-    place.tasks.append(task)
-    for other in at:
-        if other is not place:
-            other.elsewhere.update(networks.ids(task))
 
 
 def holds(task: Stored) -> bool:
@@ -122,16 +112,11 @@ def held(task: Stored) -> set[tuple[str, int]]:
     }
 
 
-def together(place: Place, task: Stored) -> bool:
-    return not networks.ids(task) & place.elsewhere
-
-
 def few_enough(place: Place, task: Stored) -> bool:
     most = placement(task).get("MaxReplicas") or 0
     return not most or place.of(task.body.get("ServiceID")) < most
 
 
-SPAN = "overlay network is in use elsewhere, and minidock's don't span nodes: not available"
 Filter = Callable[[Place, Stored], bool]
 FILTERS: tuple[tuple[Filter, str, str], ...] = (
     (ready, "1 node not available for new tasks", "{} nodes not available for new tasks"),
@@ -139,6 +124,5 @@ FILTERS: tuple[tuple[Filter, str, str], ...] = (
     (constrained, "scheduling constraints not satisfied on 1 node", "scheduling constraints not satisfied on {} nodes"),
     (platform, "unsupported platform on 1 node", "unsupported platform on {} nodes"),
     (host_ports, "host-mode port already in use on 1 node", "host-mode port already in use on {} nodes"),
-    (together, f"{SPAN} on 1 node", SPAN + " on {} nodes"),
     (few_enough, "max replicas per node limit exceed", "max replicas per node limit exceed"),
 )

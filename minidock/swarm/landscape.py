@@ -3,6 +3,8 @@
     names      who is called what: a service is its virtual address, or its tasks' (dnsrr); tasks.NAME are the tasks'
     services   behind each virtual address the tasks that run, among which connections are shared out
     here       the addresses that containers of this node may have
+    peers      those of others, and on which node each is: where packets for it are sent, at UDP port `port`
+    gateway    the node's own address: until it has one, it isn't told of the network
 
 A task counts from the moment it runs (healthy, where it says how that is seen) until it is to stop: so a rolling update
 takes the old ones out of the way before they are gone.
@@ -14,7 +16,9 @@ from collections.abc import Iterable
 
 from minidock.swarm import addressing, networks, subnets
 from minidock.swarm.addressing import plain
-from minidock.swarm.board import Board, desired, node_of, spec, state
+from minidock.swarm.board import Board, aside, desired, node_of, spec, state
+from minidock.swarm.cluster import DATA_PATH_PORT
+from minidock.swarm.nodes import DATA_PATH
 from minidock.swarm.objects import Body, Stored, TaskState
 from minidock.swarm.store import Store
 from minidock.swarm.tasks import name
@@ -24,7 +28,11 @@ def of(store: Store, node: str) -> dict[str, Body]:
     """By network."""
     board = Board(store, 0)
     mine = {id for task in board.tasks.values() if node_of(task) == node for id in _on(task)}
-    return {id: _seen(board, network, node) for id, network in board.networks.items() if id in mine}
+    return {
+        id: _seen(board, network, node)
+        for id, network in board.networks.items()
+        if id in mine and node in addressing.of_nodes(network)
+    }
 
 
 def _on(task: Stored) -> Iterable[str]:
@@ -37,10 +45,29 @@ def _seen(board: Board, network: Stored, node: str) -> Body:
         "Name": network.body["Name"],
         "Internal": network.body["Internal"],
         "Subnet": str(subnets.pool_of(network)),
-        "Gateway": subnets.gateway_of(network),
+        "Gateway": addressing.of_nodes(network)[node],
         "Here": sorted(_address(task, network) for task in there if node_of(task) == node),
+        "VNI": subnets.vni(network),
+        "Port": int((board.cluster.body if board.cluster else {}).get("DataPathPort") or DATA_PATH_PORT),
+        "Local": _reached(board, node),
+        "Peers": _peers(board, network, there, node),
         **_called(board, network, [task for task in there if _answers(task)]),
     }
+
+
+def _reached(board: Board, node: str) -> str:
+    """Where packets for the node's containers are sent."""
+    found = board.nodes.get(node)
+    if found is None:
+        return ""
+    return str(aside(found).get(DATA_PATH) or (found.body.get("Status") or {}).get("Addr") or "")
+
+
+def _peers(board: Board, network: Stored, there: list[Stored], node: str) -> dict[str, str]:
+    found = {_address(task, network): node_of(task) for task in there}
+    found |= {address: other for other, address in addressing.of_nodes(network).items()}
+    reached = {address: _reached(board, other) for address, other in sorted(found.items()) if other and other != node}
+    return {address: host for address, host in reached.items() if host}
 
 
 def _address(task: Stored, network: Stored) -> str:

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minidock.swarm import allocator, enforcer, globals, jobs, reaper, replicated, restarts, scheduler, subnets
+from minidock.swarm import (
+    allocator,
+    enforcer,
+    gateways,
+    globals,
+    jobs,
+    reaper,
+    replicated,
+    restarts,
+    scheduler,
+    subnets,
+)
 from minidock.swarm.board import Board
 from minidock.swarm.store import Store
 
@@ -21,6 +32,7 @@ LOOPS: tuple[Callable[[Board], None], ...] = (
     restarts.reconcile,
     allocator.reconcile,
     scheduler.reconcile,
+    gateways.reconcile,
     reaper.reconcile,
 )
 

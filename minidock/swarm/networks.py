@@ -1,8 +1,7 @@
 """Networks of the swarm: made once for all nodes, and laid out on a node when the first task there needs them.
 
-Docker's driver for them is `overlay`. Here such a network is a bridge of the node that its tasks are on: the scheduler
-keeps all tasks of a network together (filters.py), so that they reach each other. A network that spans nodes isn't
-made; a task that would need one waits, and says so.
+Docker's driver for them is `overlay`. On a node such a network is a bridge, and where it has tasks on other nodes a
+cable through IP to them (minidock/network/tunnel.py).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def create(store: Store, given: Body) -> Body:
         if given.get(member):
             raise Unsupported(f"an overlay network can't be made with {member}")
     if "encrypted" in (given.get("Options") or {}):
-        raise Unsupported("an overlay network can't be encrypted: it doesn't leave its node")
+        raise Unsupported("an overlay network can't be encrypted")
     ipam = given.get("IPAM") or {}
     config = ipam.get("Config") or []
     if len(config) > 1:
@@ -196,23 +195,19 @@ def described(network: Stored) -> Body:
     }
 
 
-def ids(task: Stored) -> set[str]:
-    return {str(each["ID"]) for each in of_task(task.body) if each.get("ID")}
-
-
 def of_task(body: Body) -> list[Body]:
     found: list[Body] = body[ASIDE].get("Networks") or []
     return found
 
 
-def request(attachment: Body) -> Body:
-    """Body of POST /networks/create for the node's bridge."""
+def request(attachment: Body, gateway: str = "") -> Body:
+    """Body of POST /networks/create for the node's bridge, and the node's own address on it."""
     return {
         "Name": attachment["Name"],
         "Driver": "bridge",
         "Internal": attachment["Internal"],
         "Labels": {LABEL: attachment["ID"]},
-        "IPAM": {"Config": [{"Subnet": attachment["Subnet"], "Gateway": attachment["Gateway"]}]},
+        "IPAM": {"Config": [{"Subnet": attachment["Subnet"], "Gateway": gateway or attachment["Gateway"]}]},
     }
 
 

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minidock.errors import MinidockError, NotFound, UsageError
+from minidock.swarm.board import ASIDE
 from minidock.swarm.cluster import SEQUENCE
 from minidock.swarm.objects import Body, Stored
 from minidock.swarm.store import OutOfSequence, Store
 
 ROLES, AVAILABILITIES = ("worker", "manager"), ("active", "pause", "drain")
+DATA_PATH = "DataPath"
+"""Aside of a node: its address for what its containers send to those of other nodes, where it isn't the usual one."""
 FILTERS = ("id", "label", "membership", "name", "node.label", "role")
 
 
@@ -52,6 +55,7 @@ def hostname(node: Stored) -> str:
 def shown(node: Stored) -> Body:
     """API `Node`."""
     body = node.shown()
+    body.pop(ASIDE, None)
     if body.get("ManagerStatus") is None:
         body.pop("ManagerStatus", None)
     return body

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from minidock.swarm import constraints
 from minidock.swarm.board import Board, desired, node_of, state
-from minidock.swarm.filters import FILTERS, Place, placement, places, take
+from minidock.swarm.filters import FILTERS, Place, placement, places
 from minidock.swarm.objects import Stored, TaskState, moment
 
 MOST_FAILURES, WITHIN = 5, 300.0
@@ -35,7 +35,7 @@ def _confirm(board: Board, everywhere: list[Place], task: Stored) -> None:
     at = [place for place in everywhere if place.node.id == node_of(task)]
     if found := fitting(at, task):
         if assigned := board.status(task, TaskState.ASSIGNED, CONFIRMED):
-            take(everywhere, found[0], assigned)
+            found[0].tasks.append(assigned)
     else:
         _explain(board, task, explained(at, task))
 
@@ -50,7 +50,7 @@ def _assign(board: Board, at: list[Place], task: Stored) -> None:
     placed = board.write(task, {"NodeID": place.node.id})
     assigned = placed and board.status(placed, TaskState.ASSIGNED, CHOSEN)
     if assigned:
-        take(at, place, assigned)
+        place.tasks.append(assigned)
 
 
 def _explain(board: Board, task: Stored, why: str) -> None:

@@ -76,7 +76,7 @@ class Wiring:
             async with self._one:
                 self._users.setdefault(wanted["Name"], set()).add(task["ID"])
                 if await self._here(wanted["ID"], wanted["Name"]) is None:
-                    await self.engine.create_network(networks.request(wanted))
+                    await self.engine.create_network(networks.request(wanted, said.get("Gateway", "")))
                 if said:
                     await self.engine.arrange_network(wanted["Name"], said)
 
@@ -106,10 +106,19 @@ class Wiring:
             if not wanted.get("ID"):
                 continue
             async with self._one:
-                users = self._users.get(wanted["Name"], set())
-                users.discard(task["ID"])
-                found = await self.engine.network(wanted["Name"])
-                if users or found is None or (found.get("Labels") or {}).get(networks.LABEL) != wanted["ID"]:
-                    continue
-                if not found.get("Containers"):
-                    await self.engine.remove_network(wanted["Name"])
+                self._users.get(wanted["Name"], set()).discard(task["ID"])
+                await self._remove(wanted["ID"], wanted["Name"])
+
+    async def sweep(self) -> None:
+        """What nobody uses: networks of tasks that were taken away while the daemon was."""
+        async with self._one:
+            for id, name in (await self.engine.swarm_networks()).items():
+                if id not in self._landscape:
+                    await self._remove(id, name)
+
+    async def _remove(self, id: str, name: str) -> None:
+        found = await self.engine.network(name)
+        if found is None or (found.get("Labels") or {}).get(networks.LABEL) != id:
+            return
+        if not self._users.get(name) and not found.get("Containers"):
+            await self.engine.remove_network(name)

@@ -33,6 +33,19 @@ class Member(Daemon):
     def __init__(self, box: Minidock, directory: Path) -> None:
         super().__init__(box, directory)
         self.address = f"127.0.0.1:{_free_pair()}"
+        self.inside: list[str] = []
+
+    def settle(self, space: str, address: str) -> None:
+        """All that it does from now on happens in that network namespace. Only that is another one: with `ip netns
+        exec` mounts would be others, too, and what is done for a container would not be seen from here."""
+        self.address = address
+        self.inside = ["nsenter", f"--net=/run/netns/{space}"]
+        self.box.command = [*self.inside, *self.box.command]
+
+    def there(self, *words: str) -> str:
+        """What a command says in its network namespace."""
+        done = subprocess.run([*self.inside, *words], capture_output=True, text=True, timeout=PATIENCE)
+        return done.stdout + done.stderr
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON."""
@@ -117,6 +130,40 @@ def members(count: int) -> Iterator[list[Member]]:
         yield made
         for _ in pool.map(_leaves_nothing, made):
             pass
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[list[Member]]:
+    """Two members, each in a network namespace of its own with a cable between: as two machines, one netns each.
+
+    They listen at 192.0.2.1 and 192.0.2.2 (RFC 5737); `where` is the namespace's file. Otherwise as `members`.
+    """
+    with contextlib.ExitStack() as stack:
+        spaces = [stack.enter_context(_namespace()) for _ in range(2)]
+        cable = ["ip", "link", "add", "wire", "netns", spaces[0], "type", "veth", "peer", "wire", "netns", spaces[1]]
+        subprocess.run(cable, check=True)
+        made = []
+        for number, space in enumerate(spaces, 1):
+            for line in (f"addr add 192.0.2.{number}/24 dev wire", "link set wire up", "link set lo up"):
+                subprocess.run(["ip", "-n", space, *line.split()], check=True)
+            member = stack.enter_context(_member())
+            member.settle(space, f"192.0.2.{number}:2377")
+            made.append(member)
+        for member in made:
+            member.start()
+        yield made
+        for member in made:
+            _leaves_nothing(member)
+
+
+@contextlib.contextmanager
+def _namespace() -> Iterator[str]:
+    name = f"mdt-{os.urandom(3).hex()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from minidock.errors import MinidockError, UsageError
-from minidock.swarm import containers, templates
+from minidock.swarm import containers, networks, templates
 from minidock.swarm.executor import Executor
 
 PATIENCE = 20.0
@@ -28,6 +28,7 @@ class Engine:
         self.bodies: dict[str, dict[str, Any]] = {}
         self.log: list[str] = []
         self.networks: dict[str, dict[str, Any]] = {}
+        self.arranged: list[tuple[str, dict[str, Any]]] = []
         self.queues: list[tuple[str, asyncio.Queue[str]]] = []
         self.broken = ""
         self.health = ""
@@ -80,6 +81,12 @@ class Engine:
 
     async def remove_network(self, name: str) -> None:
         del self.networks[name]
+
+    async def arrange_network(self, name: str, body: dict[str, Any]) -> None:
+        self.arranged.append((name, body))
+
+    async def swarm_networks(self) -> dict[str, str]:
+        return {body["Labels"][networks.LABEL]: name for name, body in self.networks.items()}
 
     def tell(self, id: str, action: str) -> None:
         for of, queue in self.queues:
@@ -294,6 +301,32 @@ def test_a_network_of_the_swarm_comes_with_the_first_task_and_goes_with_the_last
                 await asyncio.sleep(0)
         assert "net" in engine.networks
         engine.executor.assign([], {}, {})
+
+    assert told(tmp_path, story).networks == {}
+
+
+def test_a_task_with_an_address_waits_for_the_managers_word_and_every_word_is_passed_on(tmp_path: Path) -> None:
+    net = {"ID": "x", "Name": "net", "Internal": False, "Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1", "Aliases": []}
+    given = task(Networks=[{**net, "Address": "10.0.0.5/24"}])
+    said = {"Name": "net", "Gateway": "10.0.0.9", "Here": ["10.0.0.5"], "Names": {}}
+
+    async def story(engine: Engine) -> None:
+        await engine.create_network({"Name": "old", "Labels": {networks.LABEL: "y"}})
+        engine.executor.assign([given], {}, {}, {"x": {**said, "Here": []}})
+        await engine.until("t", "preparing")
+        assert "create" not in engine.log
+        engine.executor.assign([given], {}, {}, {"x": said})
+        await engine.until("t", "running")
+        assert engine.networks["net"]["IPAM"]["Config"] == [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.0.9"}]
+        assert engine.bodies["web.1.t"]["NetworkingConfig"]["EndpointsConfig"] == {
+            "net": {"IPAMConfig": {"IPv4Address": "10.0.0.5"}}
+        }
+        assert ("net", said) in engine.arranged and "old" not in engine.networks, "what nobody uses is swept away"
+        engine.executor.assign([given], {}, {}, {"x": {**said, "Names": {"a": ["10.0.0.7"]}}})
+        async with asyncio.timeout(PATIENCE):
+            while engine.arranged[-1][1]["Names"] == {}:
+                await asyncio.sleep(0)
+        engine.executor.assign([], {}, {}, {})
 
     assert told(tmp_path, story).networks == {}
 

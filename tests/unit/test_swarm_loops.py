@@ -458,18 +458,6 @@ def test_ports_that_nobody_named_are_taken_from_their_range_and_kept() -> None:
     assert published() == [30000, 30001]
 
 
-def test_tasks_of_an_overlay_network_stay_together() -> None:
-    swarm = Swarm(nodes=2)
-    networks.create(swarm.store, {"Name": "net"})
-    swarm.service(replicas=2, template={"Networks": [{"Target": "net", "Aliases": ["a"]}]})
-    (node,) = {task.body["NodeID"] for task in swarm.tasks(TaskState.ASSIGNED)}
-    swarm.service(replicas=2)
-    assert {task.body["NodeID"] for task in swarm.tasks(TaskState.ASSIGNED)} == {"n0", "n1"}
-    swarm.service(Mode={"Global": {}}, template={"Networks": [{"Target": "net"}]})
-    (waits,) = swarm.tasks(TaskState.PENDING)
-    assert waits.body["NodeID"] != node and "don't span nodes" in waits.body["Status"]["Err"]
-
-
 def test_overlay_networks_have_names_of_their_own_and_stay_while_they_are_used() -> None:
     swarm = Swarm()
     for name in ("one", "two"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 
-from minidock.errors import UsageError
+from minidock.errors import Conflict, SystemCallFailed, Unsupported, UsageError
+from minidock.kernel import vxlan
 from minidock.network import balance
+from minidock.steps import Live
 from minidock.swarm import addressing, landscape, networks, subnets
 from minidock.swarm.objects import Stored, TaskState
 from tests.unit.test_swarm_loops import Swarm
@@ -106,8 +109,7 @@ def test_an_address_that_was_left_is_the_last_to_be_given_again() -> None:
         return addresses(swarm.tasks(TaskState.RUNNING))
 
     assert addresses(swarm.tasks(TaskState.RUNNING)) == ["10.5.0.3/29", "10.5.0.4/29"]
-    assert kill() == ["10.5.0.4/29", "10.5.0.5/29"]
-    assert kill() == ["10.5.0.5/29", "10.5.0.6/29"]
+    assert kill() == ["10.5.0.4/29", "10.5.0.6/29"], "10.5.0.5 is the node's own"
     assert kill() == ["10.5.0.3/29", "10.5.0.6/29"]
     swarm.update(service, lambda spec: spec["Mode"]["Replicated"].update(Replicas=5))
     waiting = {task.body["Status"].get("Err") for task in swarm.tasks(TaskState.NEW)}
@@ -121,7 +123,7 @@ def test_a_node_is_told_who_is_on_its_networks() -> None:
     swarm.service(template=on("net"), EndpointSpec={"Mode": "dnsrr"})
     assert landscape.of(swarm.store, "n9") == {}
     told = landscape.of(swarm.store, "n0")[net]
-    assert told["Here"] == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
+    assert told["Here"] == ["10.0.0.3", "10.0.0.4", "10.0.0.6"], "10.0.0.5 is the node's own"
     assert told["Services"] == {"10.0.0.2": []} and "tasks.web0" not in told["Names"], "none runs yet"
     swarm.settle()
     told = landscape.of(swarm.store, "n0")[net]
@@ -131,10 +133,27 @@ def test_a_node_is_told_who_is_on_its_networks() -> None:
         "web0": ["10.0.0.2"],
         "alias": ["10.0.0.2"],
         "tasks.web0": ["10.0.0.3", "10.0.0.4"],
-        "web1": ["10.0.0.5"],
-        "tasks.web1": ["10.0.0.5"],
+        "web1": ["10.0.0.6"],
+        "tasks.web1": ["10.0.0.6"],
     }
     assert len(told["Names"]) == 5 + 3, "and each task by its own name"
+
+
+def test_a_kernel_without_vxlan_and_a_number_that_is_taken_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    cable = vxlan.CreateTunnel("vx-none", "md-none", 4097, 4789, "192.0.2.1", "02:42:0a:00:00:05", 1450)
+    assert "type vxlan id 4097 dstport 4789 local 192.0.2.1 nolearning proxy" in cable.shell()
+    for number, kind, said in (
+        (errno.EOPNOTSUPP, Unsupported, "this kernel has no vxlan links"),
+        (errno.EEXIST, Conflict, "VNI 4097 at UDP port 4789 is somebody else's"),
+    ):
+        failure = SystemCallFailed("ip link add", number)
+        monkeypatch.setattr(vxlan.link, "create", lambda *given, failure=failure, **named: _raise(failure))
+        with pytest.raises(kind, match=said):
+            cable.apply(Live())
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def test_connections_are_shared_out_in_turn_and_refused_where_nobody_is() -> None:
@@ -142,3 +161,23 @@ def test_connections_are_shared_out_in_turn_and_refused_where_nobody_is() -> Non
     assert "ip daddr 10.0.0.2 dnat to numgen inc mod 2 map { 0 : 10.0.0.4, 1 : 10.0.0.3 }\n" in told
     assert "ip daddr 10.0.0.5 dnat to 10.0.0.6\n" in told
     assert "ip daddr 10.0.0.7 reject\n" in told
+
+
+def test_tasks_of_a_network_spread_and_each_node_is_told_where_the_others_are() -> None:
+    swarm = Swarm(nodes=3)
+    net = made(swarm, "net")
+    swarm.change_node("n1", Status={"Addr": "192.0.2.1"})
+    node = swarm.store.get("node", "n1")
+    assert node is not None
+    swarm.store.update("node", "n1", {**node.body, "Aside": {"DataPath": "198.51.100.1"}}, node.revision)
+    swarm.service(replicas=2, template=on("net"))
+    assert {task.body["NodeID"] for task in swarm.tasks(TaskState.ASSIGNED)} == {"n0", "n1"}
+    own = addressing.of_nodes(network(swarm, net))
+    assert own == {"n0": "10.0.0.5", "n1": "10.0.0.6"} and landscape.of(swarm.store, "n2") == {}
+    here, there = (landscape.of(swarm.store, node)[net] for node in ("n0", "n1"))
+    assert (here["Gateway"], here["Local"], here["VNI"], here["Port"]) == ("10.0.0.5", "10.0.0.1", 4097, 4789)
+    assert here["Peers"] == dict.fromkeys([*there["Here"], "10.0.0.6"], "198.51.100.1")
+    assert there["Peers"] == dict.fromkeys([*here["Here"], "10.0.0.5"], "10.0.0.1")
+    swarm.store.delete("node", "n1")
+    swarm.turn()
+    assert set(addressing.of_nodes(network(swarm, net))) == {"n0", "n2"}
