@@ -78,6 +78,8 @@ COMMANDS = {
         Command("list", "", "list containers", [
             Flag("--format, -f", "table or json", default="table"), Flag("--quiet, -q", "only ids", "yes"),
         ], verbs.listing, at_least=0, at_most=0),
+        Command("mounts", f"[add|remove] {CONTAINER} <file>", "crun's: add mounts to one that runs, or remove them", [],
+                verbs.mounts, at_least=3, at_most=3),
         Command("pause", CONTAINER, "freeze every process of a container", [], verbs.pause),
         Command("ps", f"{CONTAINER} [ps options]", "show the processes of a container",
                 [Flag("--format, -f", "table or json", default="table")], verbs.ps, at_most=None, rest=True),

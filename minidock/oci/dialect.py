@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OURS = "minidock-oci"
 CRUN = "crun"
-ARGUMENTS = {"exec": "CONTAINER cmd", "features": "", "list": "", "spec": "", "kill": "CONTAINER [SIGNAL]"}
+ARGUMENTS = {"exec": "CONTAINER cmd", "features": "", "list": "", "spec": "", "kill": "CONTAINER [SIGNAL]",
+             "mounts": "[add|remove] CONTAINER FILE"}  # fmt: skip
 
 
 def name() -> str:

@@ -204,6 +204,13 @@ def update(words: Words) -> int:
     return module.update(runtime_of(words), words)
 
 
+def mounts(words: Words) -> int:
+    """Add mounts to a container that runs, or remove them."""
+    from minidock.oci import mounts as module
+
+    return module.change(runtime_of(words), words)
+
+
 def spec(words: Words) -> int:
     """Write a config.json for `sh` in ./rootfs."""
     from minidock.oci.example import example, rootless

@@ -58,6 +58,7 @@ def test_where_create_container_hooks_stand(
 def test_help_as_crun_s(oci: Run) -> None:
     assert oci("delete", "--help").stdout.startswith("Usage: crun [OPTION...] delete CONTAINER\n")
     assert oci("exec", "--help").stdout.startswith("Usage: crun [OPTION...] exec CONTAINER cmd\n")
+    assert oci("mounts", "--help").stdout.startswith("Usage: crun [OPTION...] mounts [add|remove] CONTAINER FILE\n")
 
 
 def test_a_number_among_the_words(oci: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
