@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 
@@ -86,19 +87,31 @@ def _kill_once(directory: str, pids: list[int]) -> None:
     try:
         write(f"{directory}/cgroup.kill", "1")
     except FileNotFoundError:  # version 1, or a kernel before 5.14
-        _kill_one_by_one(directory, pids)
+        _signal_one_by_one(directory, pids, signal.SIGKILL)
 
 
-def _kill_one_by_one(directory: str, pids: list[int]) -> None:
-    import signal
+def signal_all(path: str, number: int) -> None:
+    """A signal to every process in the cgroup and below it. SIGKILL reaches also those that are born meanwhile, and
+    those that stand frozen: see `kill`, whose errors it raises."""
+    directories = Cgroup(path=path, hierarchies=discover()).directories
+    if number == signal.SIGKILL:
+        return kill(directories)
+    told: set[int] = set()
+    for directory in directories:  # the same processes in each
+        pids = [pid for pid in pids_below(directory) if pid not in told]
+        _signal_one_by_one(directory, pids, number)
+        told.update(pids)
+    return None
 
+
+def _signal_one_by_one(directory: str, pids: list[int], number: int) -> None:
     for pid in filter(None, pids):  # 0 stands for a process of an outer pid namespace: not ours to name
         # A number may be somebody else's by now: hold the process by descriptor, then ask again whether it is ours.
         with contextlib.suppress(ProcessLookupError):
             fd = os.pidfd_open(pid)
             try:
                 if pid in pids_below(directory):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                    signal.pidfd_send_signal(fd, number)
             finally:
                 os.close(fd)
 

@@ -20,7 +20,7 @@ from minidock.runtime import child
 from minidock.runtime.parent import Birth
 from minidock.runtime.planned import Plan
 from minidock.runtime.stdio import Stdio
-from minidock.runtime.sync import Message
+from minidock.runtime.sync import Failures, Message, Wire
 from minidock.steps import SILENT, Narrator
 
 CLONE_PARENT = 0x8000  # linux/sched.h
@@ -34,7 +34,6 @@ class Creation(msgspec.Struct, frozen=True):
     preserve_fds: int = 0
     no_pivot: bool = False
     no_new_keyring: bool = False
-    config: str = "config.json"
     start: bool = False
     """`run`: nobody waits for `start`, and execve(2)'s refusal is told."""
     detached: bool = True
@@ -75,24 +74,24 @@ class DirectBirth(Birth):
 
     def _clone_from_inside(self) -> int:
         """By way of M. It numbers processes as we do: entering a pid namespace is for children."""
-        report, told = os.pipe()
+        ours, theirs = Wire.pair()
         middle = os.fork()
         if middle == 0:
             try:
-                os.write(told, str(self._clone_here(CLONE_PARENT)).encode())
-                os._exit(0)
+                theirs.send(Message("born", self._clone_here(CLONE_PARENT)))
             except BaseException as error:  # noqa: BLE001 - told to A, then _exit
-                os.write(told, str(error).encode())
+                theirs.send(Failures.pack(-1, error))
             finally:
-                os._exit(1)
-        os.close(told)
-        # Once: C has the other end too, so there is no end-of-file.
-        answer = os.read(report, 4096).decode(errors="replace")
-        os.close(report)
+                os._exit(0)
+        theirs.close()
+        message = ours.receive()
+        ours.close()
         os.waitpid(middle, 0)
-        if not answer.isdigit():
-            raise MinidockError(answer or "the process that enters the namespaces died")
-        return int(answer)
+        if message is None:
+            raise MinidockError("the process that enters the namespaces died")
+        if message.kind == "failed":
+            raise Failures.unpack(message)
+        return message.step
 
     def _listen(self) -> Message:
         try:

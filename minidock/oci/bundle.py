@@ -14,8 +14,18 @@ from minidock.oci import dialect
 from minidock.runtime import support
 
 
-def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Spec]:
-    """config.json, its bytes and what they mean, checked. Raises UsageError and Unsupported."""
+class Bundle(msgspec.Struct, frozen=True):
+    """The directory, config.json's bytes, and what they mean."""
+
+    path: Path
+    raw: bytes
+    config: spec.Spec
+
+
+def read_bundle(bundle: Path, name: str = "config.json") -> Bundle:
+    """What a container is made from, checked. Raises UsageError and Unsupported."""
+    if not bundle.is_dir():
+        raise UsageError(f"chdir {bundle}: no such file or directory")
     try:
         raw = dialect.read((bundle / name).read_bytes())
         config = spec.from_json(raw)
@@ -25,7 +35,7 @@ def read_bundle(bundle: Path, name: str = "config.json") -> tuple[bytes, spec.Sp
         raise UsageError(f"{bundle}/{name}: {error}") from error
     config = completed(config)
     support.check(config)
-    return raw, config
+    return Bundle(bundle, raw, config)
 
 
 def completed(config: spec.Spec) -> spec.Spec:
@@ -65,19 +75,21 @@ def _ids(name: str) -> list[tuple[int, int]]:
 
 
 def listening() -> int:
-    """How many sockets systemd or its like passes through us: sd_listen_fds(3)."""
+    """How many sockets systemd or its like passes through us: sd_listen_fds(3). Those of LISTEN_PID, another process
+    whose environment we have been given, aren't here. crun doesn't look at that one."""
     count = os.environ.get("LISTEN_FDS", "")
-    return int(count) if count.isdigit() else 0
+    ours = dialect.is_crun() or os.environ.get("LISTEN_PID") == str(os.getpid())
+    return int(count) if count.isdigit() and ours else 0
 
 
-def socket_activation(config: spec.Spec) -> spec.Spec:
-    """The container's first process is told of such sockets, by the pid that it has."""
-    if not listening() or config.process is None:
-        return config
-    env = [*config.process.env, f"LISTEN_FDS={listening()}", "LISTEN_PID=1"]
+def socket_activation(process: spec.Process) -> spec.Process:
+    """The process is told of such sockets, by the pid that the container's first has."""
+    if not listening():
+        return process
+    env = [*process.env, f"LISTEN_FDS={listening()}", "LISTEN_PID=1"]
     if names := os.environ.get("LISTEN_FDNAMES"):
         env.append(f"LISTEN_FDNAMES={names}")
-    return msgspec.structs.replace(config, process=msgspec.structs.replace(config.process, env=env))
+    return msgspec.structs.replace(process, env=env)
 
 
 def absolute(config: spec.Spec, bundle: Path, rootfs: str) -> spec.Spec:

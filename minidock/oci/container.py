@@ -1,6 +1,7 @@
 """Containers of the runtime command line: create, start, kill, delete, and what they are in between.
 
-    create    makes everything; the first process waits at `exec.fifo` (runc's name) before it becomes the command
+    create    makes everything (creation.py); the first process waits at `exec.fifo` (runc's name) before it becomes
+              the command
     start     writes one byte into the fifo
     delete    undoes, by the journal, what create did; the container must have ended
 
@@ -11,6 +12,7 @@ meanwhile), `journal.json`, and the fifo until it is started. runtime-spec runti
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from pathlib import Path
@@ -18,24 +20,23 @@ from typing import TYPE_CHECKING, Any
 
 from minidock import files, spec, steps
 from minidock.errors import Conflict, ContainerNotFound, MinidockError, UsageError
-from minidock.oci import dialect, texts
-from minidock.oci.bundle import (
-    absolute,
-    completed,
-    hook_state,
-    listening,
-    read_bundle,
-    rootfs_of,
-    socket_activation,
-)
-from minidock.oci.state import State, check_id, now, ticks
+from minidock.oci import texts
+from minidock.oci.bundle import Bundle, completed, hook_state
+from minidock.oci.state import State, check_id, ticks
 from minidock.steps import Live, Step
 
 if TYPE_CHECKING:
-    from minidock.kernel.cgroup_join import CgroupPlan
     from minidock.oci.birth import Creation
     from minidock.oci.log import Log
     from minidock.oci.notify import Notifier
+
+
+STARTED = "cannot start an already running container"
+NOT_STARTED = {
+    "stopped": "cannot start a container that has stopped",
+    "paused": "cannot start a container in the paused state",
+}
+"""Who is refused by `start`, in runc's words."""
 
 
 class Runtime:
@@ -53,10 +54,11 @@ class Runtime:
 
     # the life of a container
 
-    def create(self, container_id: str, bundle: Path, asked: Creation) -> State:
+    def create(self, container_id: str, bundle: Bundle, asked: Creation) -> State:
         """Everything but the command. Raises Conflict for an id that is taken; nothing is left after a failure."""
+        from minidock.oci import creation
+
         check_id(container_id)
-        raw, config = read_bundle(bundle, asked.config)
         directory = self.root / container_id
         self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
         try:
@@ -65,117 +67,24 @@ class Runtime:
             raise texts.exists() from None
         try:
             # For root only: variables are secrets.
-            files.write_atomic(directory / "config.json", raw, mode=0o600, durable=False)
-            return self._create(container_id, bundle, config, directory, asked)
+            files.write_atomic(directory / "config.json", bundle.raw, mode=0o600, durable=False)
+            return creation.create(self, container_id, bundle, asked)
         except BaseException:
             files.remove_tree(directory)
             raise
-
-    def _create(self, container_id: str, bundle: Path, config: spec.Spec, directory: Path, asked: Creation) -> State:
-        from minidock.kernel.scheduling import ResetAffinity
-        from minidock.oci.birth import DirectBirth, stdio
-        from minidock.runtime.parent import host_steps
-        from minidock.runtime.plan import Extras, plan
-
-        self.warn_of_rights(config.process)
-        rootfs = rootfs_of(bundle, config)
-        config = dialect.told(absolute(socket_activation(config), bundle, rootfs))
-        if os.environ.get("NOTIFY_SOCKET"):
-            from minidock.oci import notify
-
-            config = notify.bound(config, directory)
-            self.notifier = notify.Notifier(directory)
-        group, limits = self._cgroup(container_id, config)
-        told = hook_state(config, container_id, bundle, "creating")
-        inside = [ResetAffinity(), *_loopback(config)]
-        extras = Extras(
-            child=inside,
-            state=told,
-            keyring=not asked.no_new_keyring,
-            hooks_in=str(bundle) if dialect.is_crun() else "",
-            pivot=not asked.no_pivot,
-            agents_version=dialect.agents_version(),
-        )
-        made = plan(config, rootfs=rootfs, cgroups=limits, extras=extras, cache=self.root / ".seccomp")
-        made = dialect.streams(made, config.process)
-        # Before anything is done: a create that is killed leaves what a later delete can undo.
-        undoable = [step for step in host_steps(made)[:-2] if steps.takes_back(step)]
-        files.write_atomic(directory / "journal.json", steps.to_journal(undoable), durable=False)
-        fifo = -1
-        if not asked.start:
-            os.mkfifo(directory / "exec.fifo", 0o600)
-            # Read and write: opening blocks neither us nor start, and the byte waits for whoever reads first.
-            fifo = os.open(directory / "exec.fifo", os.O_RDWR | os.O_CLOEXEC)
-        states: list[State] = []
-
-        def created(pid: int) -> None:
-            version, notes, made_at = config.oci_version, config.annotations, now()
-            state = State(version, container_id, pid, str(bundle), rootfs, notes, made_at, group, ticks(pid))
-            files.write_json(directory / "state.json", state, durable=False)
-            root = config.root.path if config.root else ""
-            dialect.remember(directory, state, root, systemd=self.systemd, detached=asked.detached)
-            states.append(state)
-
-        try:
-            preserved = asked.preserve_fds + listening()
-            DirectBirth(
-                made, stdio(config, asked), fifo, preserved, before_exec=created, narrator=self.narrator
-            ).start()
-        finally:
-            if fifo >= 0:
-                os.close(fifo)
-        return states[0]
-
-    def _cgroup(self, container_id: str, config: spec.Spec) -> tuple[str, CgroupPlan]:
-        """Where it lies, and the steps that make it: by ourselves, or through systemd."""
-        from minidock.kernel import cgroups
-
-        path, resources = config.linux.cgroups_path, config.linux.resources
-        hierarchies = cgroups.discover()
-        if not self.systemd:
-            group = cgroups.checked_path(path or dialect.cgroup(container_id))
-            return group, cgroups.plan(hierarchies, group, resources, child_joins=True)
-        from minidock.kernel import scope, systemd
-
-        with systemd.Manager():  # where it doesn't run the machine, that is said before anything is done
-            pass
-        found = scope.scope_of(path, container_id)
-        told = scope.properties(
-            cgroups.Cgroup(found.path, hierarchies), resources or spec.Resources(), config.annotations
-        )
-        start = scope.StartScope(found.slice, found.unit, told)
-        return found.path, cgroups.plan(hierarchies, found.path, resources, child_joins=True, scope=start)
-
-    def warn_of_rights(self, process: spec.Process | None) -> None:
-        """config.md: what can't be granted MUST be logged as a warning, and SHOULD NOT fail."""
-        if process is None or process.capabilities is None:
-            return
-        from minidock.kernel import capabilities
-
-        asked = process.capabilities
-        granted = capabilities.grantable(asked)
-        if missing := [name for name in asked.bounding if name not in granted.bounding]:
-            self.warn(f"can't grant {', '.join(missing)}: unknown, or not ours to give")
-        for name in asked.ambient:
-            if name not in granted.ambient:
-                self.warn(f"can't raise ambient capability {name}: it is not both permitted and inheritable")
 
     def start(self, container_id: str) -> State:
         """Let the first process go on. Raises Conflict when it has been let go before, or has ended."""
         state = self.read(container_id)
         status = self.status(state)
         if status != "created":
-            words = {"stopped": "cannot start a container that has stopped"}
-            raise Conflict(words.get(status, "cannot start an already running container"))
+            raise Conflict(NOT_STARTED.get(status, STARTED))
         directory = self.root / container_id
-        line = directory / "exec.fifo"
-        fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if os.environ.get("NOTIFY_SOCKET") and (directory / "notify").is_dir() and not self.notifier:
             from minidock.oci.notify import Notifier
 
             self.notifier = Notifier(directory)
-        os.write(fifo, b"!")
-        line.unlink()
+        fifo = _let_go(directory / "exec.fifo")
         config = self.config(container_id)
         if config.hooks and config.hooks.poststart:
             # Once the command runs: the first process is then no reader of the fifo any more (fifo(7), close-on-exec).
@@ -204,20 +113,22 @@ class Runtime:
 
     def kill(self, container_id: str, number: int, *, everybody: bool = False) -> None:
         """A signal to the first process, or to all of the container's cgroup."""
-        from minidock.kernel import cgroups, freezer
-
         state = self.read(container_id)
         alone = self.config(container_id).linux.namespace("pid") is not None
         # Without a pid namespace nobody dies with the first process.
-        everybody = everybody or (number == signal.SIGKILL and not alone)
+        if everybody or (number == signal.SIGKILL and not alone):
+            from minidock.kernel import cgroup_tree
+
+            return cgroup_tree.signal_all(state.cgroup, number)
         status = self.status(state)
-        if status == "stopped" and not everybody:
+        if status == "stopped":
             raise texts.not_running()
-        for pid in cgroups.processes(state.cgroup) if everybody else [state.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        _signal(state, number)
         if number == signal.SIGKILL and status == "paused":
+            from minidock.kernel import freezer
+
             freezer.thaw(state.cgroup)  # a frozen process of version 1 would not die
+        return None
 
     def delete(self, container_id: str, *, force: bool = False) -> None:
         """Undo create. Raises Conflict for one that runs, unless forced; one that was never started just goes."""
@@ -312,14 +223,34 @@ class Runtime:
             raise UsageError(f"invalid regular expression {pattern!r}: {error}") from None
 
 
-def _loopback(config: spec.Spec) -> list[Step]:
-    """A network namespace of its own is born with `lo` down; as with runc and crun, a container finds it up."""
-    network = config.linux.namespace("network")
-    if network is None or network.path:
-        return []
-    from minidock.kernel.namespaces import LoopbackUp
+def _let_go(line: Path) -> int:
+    """Write the byte for which the first process waits; the fifo, whose name is gone then. Raises Conflict where
+    somebody else has started it, or it has died, since we looked."""
+    try:
+        fifo = os.open(line, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.write(fifo, b"!")
+        line.unlink()
+    except (FileNotFoundError, BrokenPipeError):
+        raise Conflict(STARTED) from None
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # nobody has the other end open
+            raise
+        raise Conflict(NOT_STARTED["stopped"]) from None
+    return fifo
 
-    return [LoopbackUp()]
+
+def _signal(state: State, number: int) -> None:
+    """By descriptor: the number may be another process's by the time that it gets there (pidfd_open(2))."""
+    try:
+        process = os.pidfd_open(state.pid)
+        try:
+            if ticks(state.pid) != state.start_ticks:
+                raise texts.not_running()
+            signal.pidfd_send_signal(process, number)
+        finally:
+            os.close(process)
+    except ProcessLookupError:
+        raise texts.not_running() from None
 
 
 def _still(bundle: str) -> str:

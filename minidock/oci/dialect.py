@@ -1,6 +1,6 @@
 """As which we were called. Behind a link named `crun` minidock-oci keeps crun's ways where crun and runc differ.
 
-Nearly everything is the same in both, and runc's way is ours. Nine matters have to be decided one way or the other:
+Nearly everything is the same in both, and runc's way is ours. Ten matters have to be decided one way or the other:
 
                                           runc                          crun
     exec without --no-new-privs           as the container's process    off
@@ -12,6 +12,7 @@ Nearly everything is the same in both, and runc's way is ours. Nine matters have
     standard streams go to                the process's user            his group, too
     a cgroup without cgroupsPath          /minidock-oci/ID (runc: /ID)  /ID
     what --root/ID/status says            nothing: there is none        what crun tells itself, see `remember`
+    LISTEN_FDS                            if LISTEN_PID is our number   always counts
 """
 
 from __future__ import annotations

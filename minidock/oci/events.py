@@ -33,10 +33,13 @@ def events(runtime: Runtime, words: Words) -> int:
     while _lives(runtime, state):
         _print("stats", state.id, stats(state))
         deadline = time.monotonic() + interval
-        while (left := deadline - time.monotonic()) > 0 and _lives(runtime, state):
+        while (left := deadline - time.monotonic()) > 0:
+            lives = _lives(runtime, state)  # before we look for kills: of one such it may have died
             if (now := _kills(state)) > killed:
                 killed = now
                 _print("oom", state.id, None)
+            if not lives:
+                return 0
             time.sleep(min(left, 0.1))
     return 0
 

@@ -13,8 +13,9 @@ from minidock.kernel import cgroups
 from minidock.kernel.scheduling import ResetAffinity
 from minidock.oci import dialect
 from minidock.oci.birth import DirectBirth, Inherited
-from minidock.oci.bundle import hook_state
+from minidock.oci.bundle import hook_state, listening, socket_activation
 from minidock.oci.container import Runtime
+from minidock.oci.creation import warn_of_rights
 from minidock.oci.words import Words
 from minidock.runtime import enter
 from minidock.steps import Step
@@ -83,7 +84,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     """The pid of the new process, which runs by then. Raises Conflict when the container doesn't run."""
     from minidock.runtime import support
 
-    runtime.warn_of_rights(process)
+    warn_of_rights(process, runtime.warn)
     state = runtime.read(words.arguments[0])
     status = runtime.status(state)
     if status == "stopped":
@@ -94,6 +95,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     support.check(msgspec.structs.replace(config, process=process, mounts=[]))
     if not process.rlimits and config.process:
         process = msgspec.structs.replace(process, rlimits=config.process.rlimits)
+    process = socket_activation(process)
     group = _group(state.cgroup, words.several("cgroup"), state.pid)
     told = {**hook_state(config, state.id, Path(state.bundle), status), "pid": state.pid}
     made = enter.plan(config, process, state.pid, group, runtime.root / ".seccomp", told)
@@ -101,7 +103,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
         place = next((made.child.index(step) + 1 for step in reversed(group.child)), 0)
         made = msgspec.structs.replace(made, child=[*made.child[:place], ResetAffinity(), *made.child[place:]])
-    preserved, narrator = words.number("preserve_fds"), runtime.entering
+    preserved, narrator = words.number("preserve_fds") + listening(), runtime.entering
     return DirectBirth(made, Inherited(console), -1, preserved, before_exec=lambda _: None, narrator=narrator).start()
 
 

@@ -21,13 +21,16 @@ class Log:
         self.chatty = debug
 
     def check(self) -> None:
-        """Raises OSError where nothing can be written: an error that came later would be told to nobody."""
+        """Raises OSError where the file can't be opened: an error that came later would be told to nobody."""
         if self.path:
-            self._append(b"")
+            os.close(self._open())
 
     def error(self, message: str) -> None:
-        """As runc does: with a log file, people are told too."""
-        self._write("error", message)
+        """As runc does: with a log file, people are told too; alone, where nothing can be written."""
+        try:
+            self._write("error", message)
+        except OSError as error:
+            print(f"Failed to write to log, write {self.path}: {(error.strerror or '').lower()}", file=sys.stderr)
         if self.path:
             print(message, file=sys.stderr)
 
@@ -55,11 +58,14 @@ class Log:
 
     def _append(self, data: bytes) -> None:
         # One write(2) at the end of the file: several of us may have the same log.
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = self._open()
         try:
             os.write(fd, data)
         finally:
             os.close(fd)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
 def _json(level: str, message: str) -> str:

@@ -11,10 +11,13 @@ from pathlib import Path
 import msgspec
 
 from minidock import files, spec
-from minidock.errors import SystemCallFailed, Unsupported, UsageError
+from minidock.errors import MinidockError, SystemCallFailed, Unsupported, UsageError
+from minidock.kernel.cgroup_files import WriteCgroupFile, WriteFirstOf, read_text
+from minidock.oci import texts
 from minidock.oci.bundle import explicit
 from minidock.oci.container import Runtime
 from minidock.oci.words import Words
+from minidock.steps import Live, Step
 
 SUFFIXES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
@@ -22,9 +25,10 @@ SUFFIXES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 4
 def update(runtime: Runtime, words: Words) -> int:
     """Write them, then write down what holds now: the next update has to know."""
     from minidock.kernel import cgroups
-    from minidock.steps import Live
 
     state = runtime.read(words.arguments[0])
+    if runtime.status(state) == "stopped":
+        raise texts.not_running()
     config = runtime.config(state.id)
     if words.text("l3_cache_schema") or words.text("mem_bw_schema"):
         raise Unsupported("Intel RDT is not supported here")
@@ -33,17 +37,7 @@ def update(runtime: Runtime, words: Words) -> int:
     if asked.pids:
         asked = msgspec.structs.replace(asked, pids=explicit(asked.pids, config.oci_version))
     asked = _completed(asked, before)
-    late = []
-    for step in cgroups.changes(cgroups.discover(), state.cgroup, asked, before):
-        try:
-            step.apply(Live())
-        except SystemCallFailed as error:
-            if error.number != errno.EINVAL:
-                raise
-            late.append(step)
-    # Limits that bind each other (a shorter period makes the old quota too large) are taken in one order only.
-    for step in late:
-        step.apply(Live())
+    _apply(cgroups.changes(cgroups.discover(), state.cgroup, asked, before), runtime)
     if os.path.basename(state.cgroup).endswith(".scope"):
         _tell_systemd(state.cgroup, asked)
     after = _merged(before, asked)
@@ -51,6 +45,49 @@ def update(runtime: Runtime, words: Words) -> int:
     changed = msgspec.structs.replace(config, linux=linux)
     files.write_atomic(runtime.root / state.id / "config.json", spec.to_json(changed), mode=0o600, durable=False)
     return 0
+
+
+def _apply(steps: list[Step], runtime: Runtime) -> None:
+    """All of them or none: what was written before one that is refused is put back. Raises what refused it."""
+    late: list[Step] = []
+    undo: list[WriteCgroupFile] = []
+    try:
+        for step in steps:
+            before = [old for file, value in _writes(step) if (old := _previous(file, value)) is not None]
+            try:
+                step.apply(Live())
+            except SystemCallFailed as error:
+                if error.number != errno.EINVAL:
+                    raise
+                late.append(step)
+            undo += before
+        # Limits that bind each other (a shorter period makes the old quota too large) are taken in one order only.
+        for step in late:
+            step.apply(Live())
+    except MinidockError:
+        for old in reversed(undo):
+            try:
+                old.apply(Live())
+            except MinidockError as error:
+                runtime.warn(f"can't {old.describe()}: {error}")
+        raise
+
+
+def _writes(step: Step) -> list[tuple[str, str]]:
+    """The files and values of a step; of several for the same the one that is there."""
+    if isinstance(step, WriteCgroupFile):
+        return [(step.file, step.value)]
+    choices = step.choices if isinstance(step, WriteFirstOf) else []
+    return [choice for choice in choices if os.path.exists(choice[0])][:1]
+
+
+def _previous(file: str, value: str) -> WriteCgroupFile | None:
+    """What puts the file back. Of a table, such as io.max, only the line that changes; None where it is new there."""
+    lines = (read_text(file) or "").splitlines()
+    key, table, _ = value.partition(" ")
+    if table and len(lines) != 1:
+        lines = [line for line in lines if line.startswith(f"{key} ")]
+    return WriteCgroupFile(f"put back {os.path.basename(file)}", file, lines[0]) if len(lines) == 1 else None
 
 
 def _tell_systemd(group: str, asked: spec.Resources) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from minidock.errors import MinidockError, Unsupported, UsageError
@@ -57,8 +59,13 @@ def run(words: Words) -> int:
             runtime.notifier.forward(pid)
         return 0
     beside = runtime.notifier.forward_meanwhile(pid, runtime.warn) if runtime.notifier else None
-    # A terminal of ours has to get its size before the command looks: so there the command still waits.
-    code = foreground.follow(pid, terminal, lambda: runtime.start(identity))
+    try:
+        # A terminal of ours has to get its size before the command looks: so there the command still waits.
+        code = foreground.follow(pid, terminal, lambda: runtime.start(identity))
+    except (MinidockError, OSError):  # nobody reads what it says, for instance: it doesn't run on unseen
+        if not words.yes("keep"):
+            runtime.delete(identity, force=True)
+        raise
     if beside:
         beside.join()
     if not words.yes("keep"):
@@ -77,7 +84,11 @@ def execute(words: Words) -> int:
     if not detach:
         foreground.hold_signals()
     pid = execs.execute(runtime, words, process, console)
-    _tell_pid(words, pid)
+    try:
+        _tell_pid(words, pid)
+    except (MinidockError, OSError):
+        os.kill(pid, signal.SIGKILL)  # our child: the number is nobody else's
+        raise
     return 0 if detach else foreground.follow(pid, ours, lambda: None)
 
 
@@ -89,12 +100,12 @@ def _create(runtime: Runtime, words: Words, *, detach: bool, start: bool = False
     bundle = Path(words.text("bundle") or ".").resolve()
     if not words.arguments[0]:
         raise UsageError("container id cannot be empty")
-    _, config = read_bundle(bundle, words.text("config"))
-    terminal = bool(config.process and config.process.terminal)
+    found = read_bundle(bundle, words.text("config"))
+    terminal = bool(found.config.process and found.config.process.terminal)
     console, ours = _console(terminal, detach, words.text("console_socket"))
     flags = (words.number("preserve_fds"), words.yes("no_pivot"), words.yes("no_new_keyring"))
-    asked = Creation(console, *flags, words.text("config"), start and ours < 0, detach)
-    state = runtime.create(words.arguments[0], bundle, asked)
+    asked = Creation(console, *flags, start and ours < 0, detach)
+    state = runtime.create(words.arguments[0], found, asked)
     try:
         _tell_pid(words, state.pid)
     except (MinidockError, OSError):
@@ -119,7 +130,6 @@ def _console(terminal: bool, detach: bool, path: str) -> tuple[int, int]:
 def _tell_pid(words: Words, pid: int) -> None:
     """Into --pid-file, and as a descriptor to --pidfd-socket: that one never comes to mean another process."""
     if path := words.text("pidfd_socket"):
-        import os
         import socket
 
         from minidock.oci import console

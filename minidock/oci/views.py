@@ -83,15 +83,25 @@ def ps(runtime: Runtime, words: Words) -> int:
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MinidockError(f"exit status {done.returncode}: {done.stdout}{done.stderr}")
-    head, *lines = done.stdout.splitlines()
+    for line in _lines_of(pids, done.stdout):
+        print(line)
+    return 0
+
+
+def _lines_of(pids: list[int], shown: str) -> list[str]:
+    """The heading, and the lines whose PID is among these. Raises MinidockError where it can't be found."""
+    head, *lines = shown.splitlines() or [""]
     if "PID" not in head.split():
         raise MinidockError("couldn't find PID field in ps output")
     place = head.split().index("PID")
-    print(head)
+    kept = [head]
     for line in lines:
-        if int(line.split()[place]) in pids:
-            print(line)
-    return 0
+        word = (line.split()[place:] or [""])[0]
+        if not word.isdigit():  # a column before it has blanks in it, such as lstart
+            raise MinidockError(f"unable to parse pid: {word!r} in {line!r}")
+        if int(word) in pids:
+            kept.append(line)
+    return kept
 
 
 def pause(runtime: Runtime, words: Words) -> int:
