@@ -10,13 +10,11 @@ is what is left, and it holds nobody who has CAP_SYS_CHROOT.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shlex
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from minidock.errors import SystemCallFailed
 from minidock.kernel import namespaces, syscalls
 from minidock.kernel.mount_options import MS_PRIVATE
 from minidock.kernel.pivot import MNT_DETACH, MS_BIND, MS_REC
@@ -30,6 +28,8 @@ class HangRoot(Step, frozen=True):
     path: str = ""
     inode: int = 0
     """Of the namespace: the path's process may be gone by the time of the undo, and its number another's."""
+    beneath: int = 0
+    """How many mounts hang there already: an engine's own, which has to stay when ours goes."""
     man: ClassVar[str] = "mount(2)"
 
     def describe(self) -> str:
@@ -50,12 +50,10 @@ class HangRoot(Step, frozen=True):
     def undo(self, live: Live) -> None:
         if self.path and not (os.path.exists(self.path) and os.stat(self.path).st_ino == self.inode):
             return  # the namespace has ended, and its mounts with it
+        if hanging(self.rootfs, self.path) <= self.beneath:
+            return  # the apply didn't come so far, or the undo has been here
         with _inside(self.path):
-            try:
-                syscalls.umount2(self.rootfs, MNT_DETACH)
-            except SystemCallFailed as error:
-                if error.number not in (errno.EINVAL, errno.ENOENT):  # no mount point: the apply didn't come so far
-                    raise
+            syscalls.umount2(self.rootfs, MNT_DETACH)
 
 
 class ChangeRoot(Step, frozen=True):
@@ -99,6 +97,19 @@ class EnterRoot(Step, frozen=True):
 def _inside(path: str) -> AbstractContextManager[None]:
     """In the mount namespace, if it is another than ours, and back."""
     return namespaces.in_mounts(path) if path else contextlib.nullcontext()
+
+
+def hanging(rootfs: str, path: str) -> int:
+    """How many mounts hang at exactly that directory, one over the other, in the mount namespace `path` or in ours."""
+    place = rootfs.translate({ord(sign): f"\\{ord(sign):03o}" for sign in "\\ \t\n"})  # proc_pid_mountinfo(5)
+    proc = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # in there may be no /proc
+    try:
+        with _inside(path):
+            mountinfo = os.open("mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+        with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+            return sum(line.split(" ")[4] == place for line in file)
+    finally:
+        os.close(proc)
 
 
 def read(pid: int) -> bool:

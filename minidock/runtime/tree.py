@@ -36,11 +36,11 @@ def hung(spec: Spec, rootfs: str) -> list[Step]:
     """Without a mount namespace of its own, the container's tree hangs in somebody else's: the parent's work."""
     if mounts_own(spec):
         return []
-    from minidock.kernel.shared_root import HangRoot
+    from minidock.kernel.shared_root import HangRoot, hanging
 
     entry = spec.linux.namespace("mount")
     path = entry.path if entry else ""
-    return [HangRoot(rootfs, path, os.stat(path).st_ino if path else 0)]
+    return [HangRoot(rootfs, path, os.stat(path).st_ino if path else 0, hanging(rootfs, path))]
 
 
 def _isolated(spec: Spec, rootfs: str, extras: Extras) -> list[Step]:

@@ -84,6 +84,27 @@ def test_a_mount_namespace_by_path(oci: Run, bundle: Path, other: str) -> None:
     assert below(f"{other}/mountinfo", bundle / "rootfs") == []
 
 
+def test_an_engine_s_own_mount_at_the_root_stays_whatever_happens(oci: Run, bundle: Path) -> None:
+    rootfs = bundle / "root fs"  # mountinfo has its own way of writing that
+    (bundle / "rootfs").rename(rootfs)
+    subprocess.run(["mount", "--bind", rootfs, rootfs], check=True)
+    try:
+        configure(oci, bundle, lambda config: (shared(config), config["root"].update(path="root fs"))[0])
+        oci("create", "-b", str(bundle), "box")
+        place = bundle.parent / "state/box"
+        kept = {name: (place / name).read_bytes() for name in ("journal.json", "state.json", "config.json")}
+        oci("delete", "--force", "box")
+        # As after a delete that was killed in the middle: it begins anew.
+        place.mkdir()
+        for name, content in kept.items():
+            (place / name).write_bytes(content)
+        oci("delete", "box")
+        escaped = Path(str(rootfs).replace(" ", "\\040"))
+        assert below("/proc/self/mountinfo", escaped) == [str(escaped)]
+    finally:
+        subprocess.run(["umount", rootfs], check=True)
+
+
 def test_a_mount_namespace_that_has_ended_takes_its_mounts_along(oci: Run, bundle: Path, other: str) -> None:
     configure(oci, bundle, lambda config: shared(config, path=f"{other}/ns/mnt"))
     oci("create", "-b", str(bundle), "box")
