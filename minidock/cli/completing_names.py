@@ -66,6 +66,35 @@ def nothing() -> Candidates:
     return []
 
 
+def _of_swarm(noun: str, *, after: str = "") -> Names:
+    """Names of a noun's things, from the daemon whose swarm it is."""
+
+    def names() -> Candidates:
+        from . import swarm_api
+
+        found = swarm_api.get(f"/{noun}s")
+        shown = [(each.get("Description") or {}).get("Hostname") or each["Spec"].get("Name", "") for each in found]
+        return [(f"{name}{after}", noun) for name in shown if name]
+
+    return names
+
+
+def nodes() -> Candidates:
+    return [*_of_swarm("node")(), ("self", "the node of the daemon that is asked")]
+
+
+def stacks() -> Candidates:
+    from . import swarm_api
+    from .stack_file import NAMESPACE
+
+    found = swarm_api.get("/services", filters={"label": [NAMESPACE]})
+    return [(name, "stack") for name in sorted({each["Spec"]["Labels"][NAMESPACE] for each in found})]
+
+
+def _fixed(words: str) -> Names:
+    return lambda: [(word, "") for word in words.split()]
+
+
 ARGUMENTS: dict[str, tuple[Names, ...]] = {
     **dict.fromkeys(("attach", "kill", "pause", "stats", "stop", "unpause"), (running,)),
     **dict.fromkeys(("diff", "export", "logs", "restart", "rm", "start", "update", "wait"), (containers,)),
@@ -81,11 +110,27 @@ ARGUMENTS: dict[str, tuple[Names, ...]] = {
     **dict.fromkeys(("network create", "volume create"), (nothing,)),
     **dict.fromkeys(("volume rm", "volume inspect"), (volumes,)),
     **dict.fromkeys(("lab start", "lab check", "lab hint", "lab reset", "lab run", "lab solution"), (labs,)),
+    **dict.fromkeys(("service inspect", "service ps", "service rm"), (_of_swarm("service"),)),
+    **dict.fromkeys(("service logs", "service update", "service rollback"), (_of_swarm("service"), nothing)),
+    "service scale": (_of_swarm("service", after="="),),
+    **dict.fromkeys(("node inspect", "node ps"), (nodes,)),
+    **dict.fromkeys(("node promote", "node demote", "node rm"), (_of_swarm("node"),)),
+    "node update": (_of_swarm("node"), nothing),
+    **{f"{noun} {verb}": (_of_swarm(noun),) for noun in ("secret", "config") for verb in ("inspect", "rm")},
+    **dict.fromkeys(("stack deploy", "stack ps", "stack services"), (stacks, nothing)),
+    "stack rm": (stacks,),
+    "swarm join-token": (_fixed("worker manager"), nothing),
     "help": (commands,),
 }
 """By command, `container` and `image` left out where the verb at the top is the same. The last one repeats."""
 
-FIRST: dict[str, Names] = {"exec": running, "run": images, "create": images}
+FIRST: dict[str, Names] = {
+    "exec": running,
+    "run": images,
+    "create": images,
+    "service create": images,
+    **dict.fromkeys(("secret create", "config create"), nothing),
+}
 """Commands whose first argument is a name, and what follows anything."""
 
 
@@ -100,10 +145,6 @@ def of_argument(path: list[str], place: int) -> Candidates | None:
             kinds = ARGUMENTS[name]
             return kinds[min(place, len(kinds) - 1)]()
     return None
-
-
-def _fixed(words: str) -> Names:
-    return lambda: [(word, "") for word in words.split()]
 
 
 CAPABILITIES = _fixed("ALL NET_ADMIN NET_RAW SYS_ADMIN SYS_PTRACE SYS_TIME")
@@ -121,6 +162,16 @@ FLAGS: dict[str, Names] = {
     "gpus": _fixed("all"),
     "progress": _fixed("auto plain tty quiet"),
     "format": _fixed("json table"),
+    "availability": _fixed("active pause drain"),
+    "constraint": _fixed("node.role==manager node.role==worker"),
+    "endpoint-mode": _fixed("vip dnsrr"),
+    "mode": _fixed("replicated global replicated-job global-job"),
+    "restart-condition": _fixed("none on-failure any"),
+    "role": _fixed("worker manager"),
+    **dict.fromkeys(("update-order", "rollback-order"), _fixed("start-first stop-first")),
+    **dict.fromkeys(("update-failure-action", "rollback-failure-action"), _fixed("pause continue rollback")),
+    **dict.fromkeys(("secret-add", "secret-rm"), _of_swarm("secret")),
+    **dict.fromkeys(("config-add", "config-rm"), _of_swarm("config")),
 }
 
 

@@ -9,7 +9,7 @@ from . import swarm_api
 from .commands import UNLIMITED, verb
 from .flags import many, refused, text
 from .parse_env import environment
-from .service_fields import BOTH, CONTAINER, ROLLING_FLAGS, SEVERAL, Body, put, several, singles, tagged
+from .service_fields import BOTH, CONTAINER, ROLLING_FLAGS, SEVERAL, Body, headers, put, several, singles, tagged
 from .service_parts import FILES, NETWORK, PARTS, attachments, references
 
 ALL = [*SEVERAL, *PARTS]
@@ -40,7 +40,8 @@ MODES = ("replicated", "global", "replicated-job", "global-job")
 )
 def create(arguments: list[str], **given: Any) -> None:  # noqa: ANN401 - the flags of the table
     api = swarm_api.api()
-    made = api.json("POST", "/services/create", body=spec_of(api, arguments, given))
+    spec = spec_of(api, arguments, given)
+    made = api.json("POST", "/services/create", body=spec, headers=headers(arguments[0], given))
     print(made["ID"], flush=True)
     if not given["detach"]:
         from .service_progress import wait

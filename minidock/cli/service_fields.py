@@ -179,6 +179,7 @@ HEALTH: list[tuple[Flag, str]] = [
 ]  # fmt: skip
 NO_HEALTH = boolean("no-healthcheck", "", "Disable any container-specified HEALTHCHECK")
 
+WITH_AUTH = boolean("with-registry-auth", "", "Send registry authentication details to swarm agents")
 BOTH = [
     *(single.flag for single in SINGLE),
     *(flag for flag, _ in HEALTH),
@@ -189,7 +190,7 @@ BOTH = [
     boolean("detach", "d", "Exit immediately instead of waiting for the service to converge"),
     boolean("quiet", "q", "Suppress progress output"),
     boolean("no-resolve-image", "", "Take the image as it is named (minidock always does)"),
-    refused("with-registry-auth", kind="", why="every node logs in to the registry by itself"),
+    WITH_AUTH,
     refused("credential-spec", why="that is for Windows"),
     refused("isolation", why="that is for Windows"),
 ]
@@ -213,6 +214,13 @@ def tagged(image: str) -> str:
     from ..engine.images import tagged as told
 
     return told(image)
+
+
+def headers(image: str, given: Body) -> dict[str, str]:
+    """Who we are at the image's registry, for the nodes to be it, too; nothing where that wasn't asked for."""
+    from ..daemon.client.registries import headers as of_registry
+
+    return of_registry(image, None) if given.get("with_registry_auth") else {}
 
 
 def singles(spec: Body, given: Body) -> None:

@@ -9,7 +9,7 @@ from ..errors import MinidockError, UsageError
 from . import swarm_api
 from .commands import UNLIMITED, Complaint, verb
 from .flags import Flag, boolean, many, refused, text, value
-from .service_fields import BOTH, CONTAINER, SEVERAL, Body, _words, at, put, several, singles, tagged
+from .service_fields import BOTH, CONTAINER, SEVERAL, Body, _words, at, headers, put, several, singles, tagged
 from .service_parts import FILES, NETWORK, PARTS, attachments, references
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def update(arguments: list[str], **given: Any) -> None:  # noqa: ANN401 - the fl
         _sent(api, service, spec, rollback="previous")
     else:
         _change(api, spec, given)
-        _sent(api, service, spec)
+        _sent(api, service, spec, headers=headers(at(spec, (*CONTAINER, "Image")), given))
     print(arguments[0], flush=True)
     _waited(api, service["ID"], given)
 
@@ -101,9 +101,11 @@ def _scale(spec: Body, number: int) -> None:
         raise UsageError("scale can only be used with replicated or replicated-job mode")
 
 
-def _sent(api: Api, service: Body, spec: Body, **query: object) -> None:
+def _sent(api: Api, service: Body, spec: Body, *, headers: dict[str, str] | None = None, **query: object) -> None:
     query["version"] = service["Version"]["Index"]
-    for warning in api.json("POST", f"/services/{service['ID']}/update", query, spec)["Warnings"] or []:
+    for warning in (
+        api.json("POST", f"/services/{service['ID']}/update", query, spec, headers=headers)["Warnings"] or []
+    ):
         from . import context
 
         context.say(warning)

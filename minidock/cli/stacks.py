@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from . import context, swarm_api
 from .commands import UNLIMITED, Complaint, Entry, Noun, verb
-from .flags import boolean, many, refused, text
+from .flags import boolean, many, text
+from .service_fields import WITH_AUTH, headers
 from .stack_file import NAMESPACE
 from .tables import Columns, Listing, group_filters, parse_filter
 
@@ -71,14 +72,20 @@ def config(compose_file: list[str], skip_interpolation: bool) -> None:
         boolean("prune", "", "Prune services that are no longer referenced"),
         boolean("quiet", "q", "Suppress progress output"),
         text("resolve-image", "", 'Take images as they are named ("never" is what minidock does)', default="never"),
-        refused("with-registry-auth", kind="", why="every node logs in to the registry by itself"),
+        WITH_AUTH,
     ],
     least=1,
     aliases=("minidock stack deploy", "minidock stack up"),
     examples="minidock stack deploy -c compose.yml shop",
 )
 def deploy(
-    arguments: list[str], compose_file: list[str], detach: bool | None, prune: bool, quiet: bool, resolve_image: str
+    arguments: list[str],
+    compose_file: list[str],
+    detach: bool | None,
+    prune: bool,
+    quiet: bool,
+    resolve_image: str,
+    with_registry_auth: bool,
 ) -> None:
     from . import stack_file, stack_parts, stack_services
 
@@ -97,7 +104,8 @@ def deploy(
     specs = [
         stack_services.spec(name, each, service, given, ids) for each, service in sorted(given["services"].items())
     ]
-    made = [_sent(api, spec, before.get(spec["Name"])) for spec in specs]
+    auth = {"with_registry_auth": with_registry_auth}
+    made = [_sent(api, spec, before.get(spec["Name"]), auth) for spec in specs]
     if prune:
         _removed(api, "service", [each for known, each in before.items() if known not in {s["Name"] for s in specs}])
     if detach is False:
@@ -112,13 +120,14 @@ def _check_name(name: str) -> None:
         raise UsageError(f'invalid stack name: "{name}"')
 
 
-def _sent(api: Api, spec: Body, old: Body | None) -> str:
+def _sent(api: Api, spec: Body, old: Body | None, auth: Body) -> str:
+    who = headers(spec["TaskTemplate"]["ContainerSpec"]["Image"], auth)
     if old is None:
         print(f"Creating service {spec['Name']}", flush=True)
-        return str(api.json("POST", "/services/create", body=spec)["ID"])
+        return str(api.json("POST", "/services/create", body=spec, headers=who)["ID"])
     print(f"Updating service {spec['Name']} (id: {old['ID']})", flush=True)
     spec["TaskTemplate"]["ForceUpdate"] = old["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
-    api.json("POST", f"/services/{old['ID']}/update", {"version": old["Version"]["Index"]}, spec)
+    api.json("POST", f"/services/{old['ID']}/update", {"version": old["Version"]["Index"]}, spec, headers=who)
     return str(old["ID"])
 
 

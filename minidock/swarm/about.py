@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.errors import MinidockError
 from minidock.swarm import cluster
+from minidock.swarm.etcd import Unavailable
 from minidock.swarm.objects import Body
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def info(membership: Membership) -> Body:
     found["RemoteManagers"] = [{"NodeID": "", "Addr": address} for address in node.managers]
     if manager is None:
         return found
+    if not manager.works:  # etcd would let us wait for seconds to say the same
+        return {**found, "Error": Unavailable("").message}
     try:
         nodes = manager.store.all("node")
         current = cluster.only(manager.store)

@@ -12,6 +12,7 @@ from minidock.paths import Layout
 from minidock.swarm import addresses, ca, cluster, nodes, sealing, tokens, wire
 from minidock.swarm import node as own
 from minidock.swarm.etcd_server import EtcdServer
+from minidock.swarm.etcd_store import LEADER
 from minidock.swarm.manager import Manager, Surroundings
 from minidock.swarm.node import Keys, Node
 from minidock.swarm.objects import Body, new_id
@@ -107,6 +108,9 @@ async def anew(around: Surroundings, node: Node) -> Manager:
     try:
         await manager.boot({node.id: node.peer_url}, anew=True)
         await asyncio.to_thread(manager.etcd.wait)
+        await asyncio.to_thread(
+            manager.etcd.client.delete, LEADER
+        )  # whoever led is gone: no need to wait for his lease
         for other in await asyncio.to_thread(nodes.managers, manager.store):
             if other.id != node.id:
                 spec = {**other.body["Spec"], "Role": "worker"}

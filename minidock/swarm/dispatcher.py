@@ -32,6 +32,7 @@ from minidock.swarm.leader import Leadership, ruler
 from minidock.swarm.node import Node, split
 from minidock.swarm.objects import Body
 from minidock.swarm.pulse import Pulse
+from minidock.swarm.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 Answer = Callable[[web.Request, ca.Identity, Body], Awaitable[Body]]
@@ -203,16 +204,17 @@ def _only_managers(store: EtcdStore, who: ca.Identity) -> None:
         raise UsageError("only managers may be members of the swarm's store")
 
 
-def _describe(store: EtcdStore, id: str, description: Body, status: Body, notes: Body) -> None:
-    said = {"Description": description, "Status": status, ASIDE: notes}
+def _describe(store: Store, id: str, description: Body, status: Body, notes: Body) -> None:
+    said = {"Description": description, "Status": status, ASIDE: {**notes, nodes.DOWN_SINCE: None}}
     nodes.change(store, id, **said, **_reachability(store, id, "reachable"))
 
 
-def _gone(store: EtcdStore, id: str, why: str) -> None:
-    nodes.change(store, id, Status={"State": "down", "Message": why}, **_reachability(store, id, "unreachable"))
+def _gone(store: Store, id: str, why: str) -> None:
+    notes, status = {nodes.DOWN_SINCE: time.time()}, {"State": "down", "Message": why}
+    nodes.change(store, id, **{"Status": status, ASIDE: notes}, **_reachability(store, id, "unreachable"))
 
 
-def _reachability(store: EtcdStore, id: str, how: str) -> Body:
+def _reachability(store: Store, id: str, how: str) -> Body:
     """Of those that manage: a manager's old certificate alone makes none."""
     node = store.get("node", id)
     return {"ManagerStatus": {"Reachability": how}} if node is not None and node.body.get("ManagerStatus") else {}

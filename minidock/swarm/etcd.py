@@ -132,6 +132,9 @@ class Etcd:
         absent = {"key": b64(key), "target": "CREATE", "create_revision": "0"}
         return bool(self.call("kv/txn", {"compare": [absent], "success": [put]}).get("succeeded"))
 
+    def delete(self, key: str) -> None:
+        self.call("kv/deleterange", {"key": b64(key)})
+
     def value(self, key: str) -> bytes | None:
         found = self.call("kv/range", {"key": b64(key)}).get("kvs", [])
         return base64.b64decode(found[0].get("value", "")) if found else None

@@ -57,7 +57,8 @@ class Manager:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._duties: asyncio.Task[None] | None = None
         self._returning: asyncio.Task[None] | None = None
-        self._works = False
+        self.works = False
+        """Whether the others count on it: it has found most of them."""
         self._learners: dict[str, float] = {}
 
     async def boot(self, members: Mapping[str, str], *, joins: bool = False, anew: bool = False) -> None:
@@ -82,7 +83,7 @@ class Manager:
         """With the others, from now on."""
         status = {"Reachability": "reachable", "Addr": self.node.advertise}
         await asyncio.to_thread(nodes.change, self.store, self.node.id, ManagerStatus=status)
-        self._works = True
+        self.works = True
         self._watcher.start()
         self.leadership.start()
         self._duties = asyncio.create_task(self._look())
@@ -98,10 +99,10 @@ class Manager:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._duties
         await self.dispatcher.close()
-        if self._works:
+        if self.works:
             await asyncio.to_thread(self.leadership.stop, GOODBYE)
         await asyncio.to_thread(self.etcd.stop)
-        if self._works:  # what still waits for an answer has none now
+        if self.works:  # what still waits for an answer has none now
             await asyncio.to_thread(self.leadership.stop)
             await asyncio.to_thread(self._watcher.join)
 

@@ -16,6 +16,8 @@ from minidock.swarm.cluster import SEQUENCE
 from minidock.swarm.objects import Body, Stored
 from minidock.swarm.store import OutOfSequence, Store
 
+DOWN_SINCE = "DownSince"
+"""Of what is noted aside: Unix seconds. It must outlive the leader that has missed the heartbeats."""
 ROLES, AVAILABILITIES = ("worker", "manager"), ("active", "pause", "drain")
 DATA_PATH = "DataPath"
 """Aside of a node: its address for what its containers send to those of other nodes, where it isn't the usual one."""
@@ -54,11 +56,7 @@ def hostname(node: Stored) -> str:
 
 def shown(node: Stored) -> Body:
     """API `Node`."""
-    body = node.shown()
-    body.pop(ASIDE, None)
-    if body.get("ManagerStatus") is None:
-        body.pop("ManagerStatus", None)
-    return body
+    return {name: value for name, value in node.shown().items() if name != ASIDE and value is not None}
 
 
 def listed(store: Store, filters: Mapping[str, Sequence[str]]) -> list[Body]:

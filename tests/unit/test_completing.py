@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from minidock.cli import TOP, app, completing_names, context
+from minidock.cli import TOP, app, completing_names, context, swarm_api
 from minidock.cli.commands import Noun
 from minidock.errors import MinidockError
 
@@ -146,3 +146,31 @@ def test_other_commands_do_not_load_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+SWARM = {
+    "/services": [{"Spec": {"Name": "shop_web", "Labels": {"com.docker.stack.namespace": "shop"}}}],
+    "/nodes": [{"Spec": {}, "Description": {"Hostname": "one"}}],
+    "/secrets": [{"Spec": {"Name": "key"}}],
+    "/configs": [{"Spec": {"Name": "conf"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("service rm ", ["shop_web"]),
+        ("service scale ", ["shop_web="]),
+        ("node update ", ["one"]),
+        ("node inspect ", ["one", "self"]),
+        ("secret rm ", ["key"]),
+        ("config inspect ", ["conf"]),
+        ("stack ps ", ["shop"]),
+        ("swarm join-token w", ["worker"]),
+        ("service update --secret-rm ", ["key"]),
+        ("node update --availability d", ["drain"]),
+    ],
+)
+def test_names_of_a_swarm_come_from_its_daemon(line: str, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm_api, "get", lambda path, **query: SWARM[path])
+    assert complete(line) == (found, False)

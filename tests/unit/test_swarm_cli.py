@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minidock.cli import service_create, service_update, stack_file, stack_services, swarm_api
+from minidock.cli import service_create, service_fields, service_update, stack_file, stack_services, swarm_api
 from minidock.cli.flags import parse
 from minidock.cli.service_fields import ROLLING
 from minidock.cli.service_parts import file, network, port
@@ -103,7 +104,6 @@ def test_update_adds_replaces_and_removes() -> None:
         (["--max-concurrent", "2", "i"], "max-concurrent can only be used with"),
         (["--secret", "nosuch", "i"], "secret not found: nosuch"),
         (["--no-healthcheck", "--health-cmd", "x", "i"], "--no-healthcheck conflicts with"),
-        (["--with-registry-auth", "i"], "every node logs in to the registry by itself"),
         (["--isolation", "hyperv", "i"], "that is for Windows"),
     ],
 )
@@ -227,3 +227,15 @@ def test_what_is_not_said_of_an_update_is_dockers_default_and_no_update_of_all_a
     changed(spec, "--rollback-order", "start-first", "--update-parallelism", "0")
     assert spec["RollbackConfig"] == {**ROLLING, "Order": "start-first"}
     assert spec["UpdateConfig"] == {**ROLLING, "Delay": 2 * 10**9, "Parallelism": 0}
+
+
+def test_with_registry_auth_the_nodes_are_told_who_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = base64.b64encode(b"bob:rosebud").decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"registry.example": {"auth": login}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    image, asked = "registry.example/app", {"with_registry_auth": True}
+    assert service_fields.headers(image, {"with_registry_auth": False}) == {}
+    sent = json.loads(base64.urlsafe_b64decode(service_fields.headers(image, asked)["X-Registry-Auth"]))
+    assert sent == {"username": "bob", "password": "rosebud", "serveraddress": "registry.example"}
+    other = service_fields.headers("busybox", asked)["X-Registry-Auth"]
+    assert json.loads(base64.urlsafe_b64decode(other)) == {}

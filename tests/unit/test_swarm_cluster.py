@@ -8,7 +8,7 @@ import pytest
 
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.paths import Layout
-from minidock.swarm import assignments, ca, cluster, kept, nodes, sealing, tokens
+from minidock.swarm import addresses, assignments, ca, cluster, dispatcher, kept, nodes, sealing, tokens
 from minidock.swarm.addresses import advertised, listening
 from minidock.swarm.admission import LEARNING, Wish, admit, drop_stuck, renew
 from minidock.swarm.happened import Memory
@@ -250,6 +250,15 @@ def test_a_worker_goes_when_it_is_down_or_by_force(store):
     assert store.get("node", "b") is None
 
 
+def test_since_when_a_node_is_down_is_noted_and_shown_to_nobody(store):
+    dispatcher._gone(store, "aaa", "heartbeat failure")
+    node = store.get("node", "aaa")
+    assert node.body["Status"]["State"] == "down" and node.body["Aside"][nodes.DOWN_SINCE] > 0
+    assert "Aside" not in nodes.shown(node)
+    dispatcher._describe(store, "aaa", {"Hostname": "one"}, {"State": "ready", "Message": None}, {})
+    assert store.get("node", "aaa").body["Aside"] == {}
+
+
 # Secrets and configs
 
 
@@ -382,3 +391,32 @@ def test_addresses_get_dockers_port_and_texts():
         listening("")
     with pytest.raises(UsageError, match="could not parse listen address x:y:z"):
         listening("x:y:z")
+
+
+def test_an_address_may_be_an_interface():
+    assert advertised("lo", "0.0.0.0:2400") == "127.0.0.1:2400"
+    assert listening("lo:2400") == "127.0.0.1:2400"
+    problem = r"advertise address must be a non-zero IP address or network interface \(with optional port number\)"
+    for bad in ("nosuch0", "0.0.0.0", "nosuch0:2400"):
+        with pytest.raises(UsageError, match=problem):
+            advertised(bad, "0.0.0.0:2400")
+    with pytest.raises(UsageError, match="listen address must be an IP address or network interface"):
+        listening("nosuch0")
+
+
+def test_the_address_of_the_data_path_may_be_an_interface():
+    assert (addresses.data_path(""), addresses.data_path("lo")) == ("", "127.0.0.1")
+    with pytest.raises(UsageError, match=r"non-zero IP address or network interface \(without a port number\)"):
+        addresses.data_path("nosuch0")
+
+
+def test_an_interface_with_two_addresses_says_which(monkeypatch):
+    monkeypatch.setattr(addresses, "_ipv4", lambda name: ["10.0.0.1", "10.0.0.2"])
+    with pytest.raises(UsageError, match=r"interface lo has more than one IPv4 address \(10.0.0.1 and 10.0.0.2\)"):
+        advertised("lo", "0.0.0.0:2400")
+    monkeypatch.setattr(addresses, "_ipv4", lambda name: [])
+    monkeypatch.setattr(addresses, "_ipv6", lambda name: ["fd00::1"])
+    assert advertised("lo", "0.0.0.0:2400") == "[fd00::1]:2400"
+    monkeypatch.setattr(addresses, "_ipv6", lambda name: [])
+    with pytest.raises(UsageError, match="interface lo has no usable IPv4 or IPv6 addresses"):
+        advertised("lo", "0.0.0.0:2400")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minidock.errors import MinidockError
-from minidock.swarm import loops, networks, services, tasks_shown
+from minidock.swarm import enforcer, loops, networks, nodes, services, tasks_shown
 from minidock.swarm.objects import Stored, TaskState, stamp
 from minidock.swarm.store import MemoryStore
 
@@ -497,3 +497,23 @@ def test_a_settled_swarm_is_not_written_to() -> None:
     before = swarm.store.revision()
     swarm.turn(60)
     assert swarm.store.revision() == before
+
+
+def test_tasks_of_a_node_that_has_been_down_for_a_day_are_orphaned_and_forgotten() -> None:
+    swarm = Swarm(2)
+    service = swarm.service(2)
+    swarm.settle()
+    lost = next(task for task in swarm.tasks() if task.body["NodeID"] == "n0")
+    node = swarm.store.get("node", "n0")
+    assert node is not None
+    down = {"Status": {**node.body["Status"], "State": "down"}, "Aside": {nodes.DOWN_SINCE: swarm.now}}
+    swarm.store.update("node", "n0", {**node.body, **down}, node.revision)
+    services.remove(swarm.store, service)
+    swarm.turn(enforcer.DAY)
+    for task in swarm.tasks():
+        if task.id != lost.id:
+            swarm.say(task, TaskState.SHUTDOWN)
+    swarm.turn()
+    assert [task.id for task in swarm.tasks()] == [lost.id]
+    swarm.turn(1)
+    assert swarm.tasks() == []

@@ -24,7 +24,7 @@ def pull(api: Api, name: str, *, all_tags: bool = False, platform: str = "", tel
             raise UsageError("tag can't be used with --all-tags/-a")
         tag = ""
     query = {"fromImage": repository, "tag": tag, "platform": platform}
-    answer = api.open("POST", "/images/create", query, headers=_headers(name, auth))
+    answer = api.open("POST", "/images/create", query, headers=headers(name, auth))
     for progress in told(api.messages(answer)):
         tell(progress)
     return _familiar(f"{repository}:{tag}" if tag else repository)
@@ -33,7 +33,7 @@ def pull(api: Api, name: str, *, all_tags: bool = False, platform: str = "", tel
 def push(api: Api, name: str, *, all_tags: bool, tell: Tell, auth: Auth) -> None:
     repository, tag = split(name)
     query = {"tag": "" if all_tags else tag}
-    answer = api.open("POST", f"/images/{quoted(repository)}/push", query, headers=_headers(name, auth))
+    answer = api.open("POST", f"/images/{quoted(repository)}/push", query, headers=headers(name, auth))
     for progress in told(api.messages(answer)):
         tell(progress)
 
@@ -64,7 +64,8 @@ def told(messages: Iterator[dict[str, Any]]) -> Iterator[Progress]:
             yield Progress(str(message.get("id", "")), str(message["status"]), current, total)
 
 
-def _headers(name: str, auth: Auth) -> dict[str, str]:
+def headers(name: str, auth: Auth) -> dict[str, str]:
+    """Those that say who we are at the image's registry: what config.json has, where it isn't given."""
     from minidock.engine import registries
 
     return auth_header(registries.auth_of(name) if auth is None else auth)
@@ -90,5 +91,5 @@ def login(api: Api, server: str, username: str, password: str) -> str:
 
 def search(api: Api, term: str, limit: int) -> list[dict[str, Any]]:
     query = {"term": term, "limit": limit or None}
-    found: list[dict[str, Any]] = api.json("GET", "/images/search", query, headers=_headers(term, None))
+    found: list[dict[str, Any]] = api.json("GET", "/images/search", query, headers=headers(term, None))
     return found
