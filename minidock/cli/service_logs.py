@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ..daemon.client.api import Api
 
 Body = dict[str, Any]
+ERROR = 3
+"""Stream of what the daemon itself has to say."""
 PREFIX = "com.docker.swarm."
 
 
@@ -34,7 +36,10 @@ def follow(api: Api, ref: str, given: Body) -> Iterator[tuple[int, bytes]]:
         return
     labels = Labels(api, service, given)
     while len(header := answer.read(8)) == 8:
-        yield header[0], labels.told(answer.read(int.from_bytes(header[4:], "big")))
+        line = answer.read(int.from_bytes(header[4:], "big"))
+        if header[0] == ERROR:
+            raise MinidockError(f"error from daemon in stream: {line.decode(errors='replace')}")
+        yield header[0], labels.told(line)
 
 
 def _found(api: Api, ref: str) -> tuple[str, Body]:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from aiohttp import web
 
 from minidock.daemon.app import HEADERS, Daemon
-from minidock.daemon.workers import CHUNK, Result
+from minidock.daemon.workers import CHUNK, Result, Workers
 
 
 async def prepared(request: web.Request, response: web.StreamResponse) -> None:
@@ -33,7 +33,7 @@ async def relayed(
     sends: bool = False,
 ) -> web.StreamResponse:
     """What a verb writes, as the answer's body; with `sends` it reads the request's. Raises Refused until it begins."""
-    async with flowing(daemon, verb, arguments, request if sends else None) as (_, output):
+    async with flowing(daemon.workers, verb, arguments, request if sends else None) as (_, output):
         response = web.StreamResponse(headers={"Content-Type": kind})
         await prepared(request, response)
         while piece := await output.read(CHUNK):
@@ -43,7 +43,7 @@ async def relayed(
 
 @contextlib.asynccontextmanager
 async def flowing(
-    daemon: Daemon, verb: str, arguments: Mapping[str, object], sender: web.Request | None = None
+    workers: Workers, verb: str, arguments: Mapping[str, object], sender: web.Request | None = None
 ) -> AsyncIterator[tuple[Result, asyncio.StreamReader]]:
     """A call with a pipe for what it writes and, when there is a sender, another for what it reads: in that order."""
     async with contextlib.AsyncExitStack() as stack:
@@ -55,7 +55,7 @@ async def flowing(
                 source, sink = os.pipe()
                 given.append(source)
                 await stack.enter_async_context(_fed(sender, sink))
-            result = await stack.enter_async_context(daemon.workers.asked(verb, arguments, give=given))
+            result = await stack.enter_async_context(workers.asked(verb, arguments, give=given))
         finally:
             for fd in given:
                 os.close(fd)

@@ -6,7 +6,8 @@ Nothing of it is loaded while the machine is in no swarm and nobody asks to chan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from minidock.daemon.happenings import Happenings
@@ -87,6 +88,15 @@ class Swarming:
             return await asyncio.to_thread(question, store, *given, **named)
         except MinidockError as error:
             raise refusal(error) from None
+
+    async def logs(self, asked: Body) -> AsyncGenerator[Body]:
+        """Of tasks on other nodes (swarm/broker.py). Raises MinidockError."""
+        agent = self.membership.agent
+        if agent is None:
+            raise MinidockError("this node has no session with the swarm's leader")
+        async with contextlib.aclosing(agent.logs(asked)) as messages:
+            async for message in messages:
+                yield message
 
     async def info(self) -> Body:
         """API `SwarmInfo`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.happenings import Happenings
+from minidock.daemon.log_lines import lines
 from minidock.daemon.workers import Refused, Workers
 from minidock.errors import MinidockError
 
@@ -100,6 +101,14 @@ class TaskEngine:
                         yield event.action
 
             yield actions()
+
+    async def logs(self, container: str, wanted: Body) -> AsyncGenerator[tuple[int, bytes]]:
+        async with contextlib.aclosing(lines(self.workers, container, wanted)) as found:
+            try:
+                async for line in found:
+                    yield line
+            except Refused as refused:
+                raise MinidockError(refused.message) from None
 
     async def of_tasks(self) -> dict[str, str]:
         from minidock.swarm.containers import TASK_LABEL

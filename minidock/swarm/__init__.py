@@ -8,6 +8,7 @@ The cluster's half:
 membership what this machine is: init, join, leave, unlock, restart (`beginning`, `node`, `refusals`, `about`)
 manager    a manager at work: its etcd (`etcd_server`), store, campaign (`leader`), port (`dispatcher`, `admission`)
 agent      a node's own side: session, heartbeat, what it is to run (`assignments` is the store's side of that)
+broker     logs of tasks on other nodes, by way of the leader (`telling` is the node's side of that)
 wire       JSON over mutual TLS between nodes; `ca`, `tokens`, `sealing` are what it trusts
 etcd       etcd by its JSON gateway, and `etcd_store`: the store that all managers share
 cluster    settings and secrets of the swarm; `nodes`, `kept` (secrets, configs) are its other nouns; `happened`: events

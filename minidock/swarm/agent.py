@@ -3,6 +3,7 @@
     session       with the leader, wherever it is: asked for again whenever it is lost
     heartbeat     every few seconds; the answer says what the node is to be, and who manages
     assignments   a question that waits until there is something new; the whole goes to the executor
+    logs          whose logs somebody wants to read: a question that waits, too (telling.py)
     reports       what the executor says of its tasks, kept until the leader has it
 
 While no manager answers, the executor goes on with what it has: containers don't notice.
@@ -14,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from minidock.errors import MinidockError
 from minidock.swarm import wire
 from minidock.swarm.node import Node
 from minidock.swarm.objects import Body
+from minidock.swarm.telling import Teller
 
 log = logging.getLogger("minidock.swarm")
 AGAIN = (0.2, 3.0)
@@ -45,6 +47,10 @@ class Executor(Protocol):
         """All that the node is to have from now on. Doesn't block, and must not fail."""
         ...
 
+    def logs(self, container: str, wanted: Body) -> AsyncGenerator[tuple[int, bytes]]:
+        """(stream, line), as long as they come."""
+        ...
+
     async def close(self, *, leave: bool) -> None:
         """No more. `leave`: the node goes, and its tasks' containers with it."""
         ...
@@ -62,6 +68,11 @@ class NoTasks:
         configs: dict[str, Body],
         networks: dict[str, Body] | None = None,
     ) -> None: ...
+
+    async def logs(self, container: str, wanted: Body) -> AsyncGenerator[tuple[int, bytes]]:
+        lines: tuple[tuple[int, bytes], ...] = ()
+        for line in lines:
+            yield line
 
     async def close(self, *, leave: bool) -> None: ...
 
@@ -143,7 +154,7 @@ class Agent:
     async def _session(self, leader: str, news: Body) -> None:
         """Until one of its parts fails."""
         await self._heed(news)
-        parts = [asyncio.create_task(part(leader)) for part in (self._beat, self._take, self._tell)]
+        parts = [asyncio.create_task(part(leader)) for part in (self._beat, self._take, self._tell, self._hear)]
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
             for part in done:
@@ -180,6 +191,24 @@ class Agent:
             for id, status in told.items():
                 if self._reports.get(id) is status:
                     del self._reports[id]
+
+    async def _hear(self, leader: str) -> None:
+        teller = Teller(self.executor.logs, lambda said: self._ask(leader, "logs/publish", said, timeout=3600))
+        try:
+            seen = ""
+            while True:
+                found = await self._ask(leader, "logs/listen", {"seen": seen}, timeout=60)
+                seen = found["version"]
+                teller.tell(found["wanted"])
+        finally:
+            await teller.close()
+
+    async def logs(self, asked: Body) -> AsyncGenerator[Body]:
+        """Of tasks on other nodes: `asked` is a subscription's `tasks` and `wanted`. Raises MinidockError."""
+        answer = wire.stream(await self._leader(), "logs/subscribe", asked, context=self._context)
+        async with contextlib.aclosing(answer) as messages:
+            async for message in messages:
+                yield message
 
     async def _heed(self, news: Body) -> None:
         self._period = float(news["heartbeat"])

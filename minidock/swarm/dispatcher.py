@@ -6,6 +6,8 @@
     assignments                   what the node is to run: the answer waits until there is something new
     tasks                         how the node's tasks are
     leave                         it goes
+    logs/listen, logs/publish     which of its logs somebody wants to read, and their lines
+    logs/subscribe                of a manager: logs of tasks on other nodes (broker.py)
     managers/add, managers/vote   of a new manager: a place in etcd
 
 A node's name is in its certificate; nothing it says about itself is believed. What blocks (etcd) is done in threads.
@@ -14,6 +16,7 @@ A node's name is in its certificate; nothing it says about itself is believed. W
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import time
@@ -26,6 +29,7 @@ from aiohttp import web
 from minidock.errors import Conflict, MinidockError, NotFound, UsageError
 from minidock.swarm import admission, assignments, ca, cluster, nodes, wire
 from minidock.swarm.board import ASIDE
+from minidock.swarm.broker import Broker, Subscription
 from minidock.swarm.etcd import Unavailable
 from minidock.swarm.etcd_store import EtcdStore
 from minidock.swarm.leader import Leadership, ruler
@@ -38,6 +42,8 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 Answer = Callable[[web.Request, ca.Identity, Body], Awaitable[Body]]
 LONGEST_WAIT = 10.0
 """Seconds that a question for assignments waits: then nothing is new, and it is asked again."""
+LOOK = 2.0
+"""Seconds without a line after which is looked whether the nodes are still there; who asked sees that we are, too."""
 MISSED = 3
 """Heartbeats after which a node is down."""
 STATUS = ((Unavailable, 503), (UsageError, 400), (NotFound, 404), (Conflict, 409), (MinidockError, 500))
@@ -51,6 +57,7 @@ class Dispatcher:
         self.node = node
         self.leadership = leadership
         self.pulse = pulse
+        self.broker = Broker()
         self._heard: dict[str, float] = {}
         self._runner: web.AppRunner | None = None
 
@@ -65,11 +72,14 @@ class Dispatcher:
             ("assignments", self._assignments, True),
             ("tasks", self._tasks, True),
             ("leave", self._leave, True),
+            ("logs/listen", self._log_listen, True),
+            ("logs/publish", self._log_publish, True),
             ("managers/add", self._add_manager, False),
             ("managers/vote", self._vote, False),
         ):
             app.router.add_post(f"/v1/{path}", self._handler(path, answer, only_leader))
         app.router.add_post("/v1/ca", self._root)
+        app.router.add_post("/v1/logs/subscribe", self._log_subscribe)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         host, port = split(self.node.listen)
@@ -183,6 +193,62 @@ class Dispatcher:
         self._heard.pop(who.node, None)
         await asyncio.to_thread(_gone, self.store, who.node, "node left the swarm")
         return {}
+
+    # Logs
+
+    async def _log_listen(self, request: web.Request, who: ca.Identity, body: Body) -> Body:
+        """At once when it isn't what the node has seen, else as soon as it is."""
+        deadline = time.monotonic() + LONGEST_WAIT
+        while True:
+            changed = self.broker.changed.armed()
+            wanted = self.broker.of(who.node)
+            version = " ".join(["v", *wanted])
+            if version != body.get("seen") or time.monotonic() > deadline:
+                changed.cancel()
+                return {"wanted": wanted, "version": version}
+            await Pulse.within(changed, max(0.1, deadline - time.monotonic()))
+
+    async def _log_publish(self, request: web.Request, who: ca.Identity, body: Body) -> Body:
+        return {"open": await self.broker.publish(who.node, body)}
+
+    async def _log_subscribe(self, request: web.Request) -> web.StreamResponse:
+        who = self._who(request)
+        try:
+            if who is None or not self.leadership.leads.is_set():
+                raise Conflict("only the swarm's leader, and of a node of the swarm, can be asked for logs")
+            await asyncio.to_thread(_only_managers, self.store, who)
+            said = await request.json()
+            subscription = Subscription(said["tasks"], said["wanted"])
+        except (MinidockError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return _said({"message": str(error)}, 400)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self.broker.begin(subscription)
+        try:
+            with contextlib.suppress(ConnectionError):  # nobody reads it any more
+                while (message := await self._told(subscription)) is not None:
+                    await response.write(json.dumps(message).encode() + b"\n")
+        finally:
+            self.broker.end(subscription)
+        return response
+
+    async def _told(self, subscription: Subscription) -> Body | None:
+        """The next message; an empty one when none has come for a while; None when all nodes have ended."""
+        if not subscription.nodes and subscription.empty():
+            return None
+        return await subscription.next(LOOK) or await self._silent(subscription)
+
+    async def _silent(self, subscription: Subscription) -> Body:
+        """Nothing has come for a while: who can't say anything any more is told of, and no longer waited for."""
+        if not self.leadership.leads.is_set():
+            subscription.nodes.clear()
+            return {"error": "the swarm has another leader now"}
+        known = {node.id: node for node in await asyncio.to_thread(self.store.all, "node")}
+        gone = [
+            id for id in sorted(subscription.nodes) if id not in known or known[id].body["Status"]["State"] != "ready"
+        ]
+        subscription.nodes.difference_update(gone)
+        return {"error": "; ".join(f"node {id} is not available" for id in gone)}
 
     # Who doesn't say anything any more
 

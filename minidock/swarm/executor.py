@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -70,6 +70,10 @@ class Engine(Protocol):
         """The actions of its events (`die`, `health_status: healthy`, …), from the entry of the block on."""
         ...
 
+    def logs(self, container: str, wanted: Body) -> AsyncGenerator[tuple[int, bytes]]:
+        """(stream, line), as long as they come; none of a container that isn't there."""
+        ...
+
     async def of_tasks(self) -> dict[str, str]:
         """Containers that were made for tasks: task id → container id."""
         ...
@@ -116,6 +120,9 @@ class Executor:
         if not self._swept:
             self._swept = True
             self._later(self._sweep(wanted))
+
+    def logs(self, container: str, wanted: Body) -> AsyncGenerator[tuple[int, bytes]]:
+        return self.engine.logs(container, wanted)
 
     def report(self, id: str, status: Body) -> None:
         self._report(id, status)

@@ -7,8 +7,9 @@ is asked reads from the other's certificate who it is, and believes nothing else
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from minidock.swarm.ca import MANAGER
 
 Json = Any
 PATIENCE = 20.0
+LONGEST_LINE = 4 << 20
+"""Bytes of one object in an answer that goes on."""
 
 
 class Unreachable(MinidockError):
@@ -78,6 +81,23 @@ async def ask(
             if answer.status >= 400:
                 raise Refusal(answer.status, str((said or {}).get("message", "")))
             return said
+    except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
+        raise Unreachable(f"no manager of the swarm answers at {address}: {_why(error)}") from error
+
+
+async def stream(address: str, path: str, body: Json, *, context: ssl.SSLContext) -> AsyncGenerator[Json]:
+    """The objects of an answer that goes on, one a line. Raises Unreachable, Refusal."""
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE)
+    url = f"https://{address}/v1/{path}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limits, read_bufsize=LONGEST_LINE) as session,
+            session.post(url, json=body, ssl=context, server_hostname=MANAGER) as answer,
+        ):
+            if answer.status >= 400:
+                raise Refusal(answer.status, str((await answer.json(content_type=None) or {}).get("message", "")))
+            async for line in answer.content:
+                yield json.loads(line)
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
         raise Unreachable(f"no manager of the swarm answers at {address}: {_why(error)}") from error
 

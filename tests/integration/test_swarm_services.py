@@ -276,12 +276,20 @@ def test_tasks_spread_over_nodes_and_leave_one_that_is_drained() -> None:
     with members(2) as (manager, worker):
         manager.init()
         worker.join(manager, "worker")
-        create(manager, "many", "sleep", "999", Mode=replicas(2))
+        create(manager, "many", "sh", "-c", "echo hello; exec sleep 999", Mode=replicas(2))
         nodes = [task["NodeID"] for task in running(manager, "many", 2)]
         there = worker.info()["NodeID"]
         assert (len(set(nodes)), nodes.count(there)) == (2, 1)
+        until(lambda: len(manager.cli("service", "logs", "--raw", "many").splitlines()) == 2, "what both tasks say")
+        assert set(manager.cli("service", "logs", "--raw", "many").splitlines()) == {"hello"}
+        (lines,) = [_body(manager, f"/tasks/{task}/logs?stdout=1&tail=1") for task in _tasks_of(manager, "many", there)]
+        assert lines == b"hello\n"
         assert len(worker.box("ps", "-q", check=True).stdout.split()) == 1
         manager.update_node(there, Availability="drain")
         until(lambda: {task["NodeID"] for task in tasks(manager, "many")} == {manager.info()["NodeID"]}, "the move")
         running(manager, "many", 2)
         until(lambda: worker.box("ps", "-q", check=True).stdout == "", "the worker to stop them")
+
+
+def _tasks_of(member: Member, name: str, node: str) -> list[str]:
+    return [task["ID"] for task in tasks(member, name) if task["NodeID"] == node]

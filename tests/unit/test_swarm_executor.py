@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Engine:
         self.arranged: list[tuple[str, dict[str, Any]]] = []
         self.queues: list[tuple[str, asyncio.Queue[str]]] = []
         self.broken = ""
+        self.lines: dict[str, list[tuple[int, bytes]]] = {}
         self.health = ""
         self.reports: list[tuple[str, str, str]] = []
         self.statuses: dict[str, dict[str, Any]] = {}
@@ -119,6 +120,10 @@ class Engine:
                 yield await queue.get()
 
         yield actions()
+
+    async def logs(self, container: str, wanted: dict[str, Any]) -> AsyncGenerator[tuple[int, bytes]]:
+        for line in self.lines.get(container, []):
+            yield line
 
     async def of_tasks(self) -> dict[str, str]:
         return {name.rpartition(".")[2]: name for name in self.containers}

@@ -148,7 +148,7 @@ async def logs(daemon: Daemon, request: web.Request) -> web.StreamResponse:
 @contextlib.asynccontextmanager
 async def _log(daemon: Daemon, arguments: dict[str, object], wish: Wish) -> AsyncIterator[asyncio.StreamReader]:
     streams = [number for number in (wire.STDOUT, wire.STDERR) if wish.wants(number)]
-    async with flowing(daemon, "logs", {**arguments, "streams": streams, "framed": wish.framed}) as (_, lines):
+    async with flowing(daemon.workers, "logs", {**arguments, "streams": streams, "framed": wish.framed}) as (_, lines):
         yield lines
 
 

@@ -7,7 +7,9 @@ With `details` each line says whose it is, which is how `docker service logs` kn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -15,14 +17,20 @@ from aiohttp import web
 from minidock.daemon import query
 from minidock.daemon.app import Daemon, Route, version
 from minidock.daemon.hijack import FRAMED, RAW
-from minidock.daemon.streams import flowing, prepared
+from minidock.daemon.log_lines import lines
+from minidock.daemon.streams import prepared
 from minidock.daemon.workers import Refused
+from minidock.errors import MinidockError
 
 if TYPE_CHECKING:
     from minidock.swarm.objects import Body
 
-HEADER = 8
-"""Bytes in front of each line: stream, three zeros, length."""
+ERROR = 3
+"""Stream of what the daemon itself has to say, when it is too late for a status."""
+INCOMPLETE = (
+    "Error grabbing logs: rpc error: code = Unknown desc = warning: incomplete log stream. some logs could not be "
+    "retrieved for the following reasons: "
+)
 
 
 async def of_service(daemon: Daemon, request: web.Request) -> web.StreamResponse:
@@ -54,53 +62,62 @@ async def _logs(daemon: Daemon, request: web.Request, tasks: list[Body]) -> web.
     }
     tty = bool(tasks and tasks[0]["Spec"]["ContainerSpec"].get("TTY"))
     response = web.StreamResponse(headers={"Content-Type": FRAMED if not tty and version(request) >= (1, 42) else RAW})
-    found = await _here(daemon, tasks)
+    started = [task for task in tasks if (task["Status"].get("ContainerStatus") or {}).get("ContainerID")]
+    me = (await daemon.swarming.info())["NodeID"]
+    here = [task for task in started if task["NodeID"] == me]
+    elsewhere = {task["ID"]: task for task in started if task["NodeID"] != me}
     await prepared(request, response)
     details = query.flag(request, "details")
 
-    async def pass_on(task: Body) -> None:
-        async for stream, line in _lines(daemon, {**wanted, "ref": task["Status"]["ContainerStatus"]["ContainerID"]}):
-            text = _detailed(task, line, wanted["timestamps"]) if details else line
-            await response.write(text if tty else stream + len(text).to_bytes(4, "big") + text)
+    async def write(task: Body, stream: int, line: bytes) -> None:
+        text = _detailed(task, line, wanted["timestamps"]) if details else line
+        await response.write(text if tty else _framed(stream, text))
+
+    async def of_here(task: Body) -> None:
+        async for stream, line in lines(daemon.workers, container(task), wanted):
+            await write(task, stream, line)
+
+    async def of_others() -> None:
+        problems = [problem async for problem in _elsewhere(daemon, elsewhere, wanted, write)]
+        if problems:
+            await response.write(_framed(ERROR, f"{INCOMPLETE}{'; '.join(problems)}".encode()))
 
     if wanted["follow"]:
-        await asyncio.gather(*(pass_on(task) for task in found))
+        await asyncio.gather(*(of_here(task) for task in here), of_others())
     else:
-        for task in found:
-            await pass_on(task)
+        for task in here:
+            await of_here(task)
+        await of_others()
     return response
 
 
-async def _here(daemon: Daemon, tasks: list[Body]) -> list[Body]:
-    """Those that have written anything. Raises Refused when one of them is on another node."""
-    started = [task for task in tasks if (task["Status"].get("ContainerStatus") or {}).get("ContainerID")]
-    me = (await daemon.swarming.info())["NodeID"]
-    elsewhere = {task["NodeID"] for task in started if task["NodeID"] != me}
-    if elsewhere:
-        raise Refused(501, f"logs of tasks on other nodes can't be read from here: ask node {', '.join(elsewhere)}")
-    return [task for task in started if await _exists(daemon, task)]
+def container(task: Body) -> str:
+    return str(task["Status"]["ContainerStatus"]["ContainerID"])
 
 
-async def _exists(daemon: Daemon, task: Body) -> bool:
+def _framed(stream: int, text: bytes) -> bytes:
+    return bytes((stream, 0, 0, 0)) + len(text).to_bytes(4, "big") + text
+
+
+async def _elsewhere(
+    daemon: Daemon, tasks: dict[str, Body], wanted: dict[str, Any], write: Callable[[Body, int, bytes], Awaitable[None]]
+) -> AsyncIterator[str]:
+    """Lines of tasks on other nodes are written as they come; what comes out is why some can't be had."""
+    if not tasks:
+        return
+    asked = {
+        "tasks": {id: {"node": task["NodeID"], "container": container(task)} for id, task in tasks.items()},
+        "wanted": wanted,
+    }
     try:
-        await daemon.workers.call("inspect", {"ref": task["Status"]["ContainerStatus"]["ContainerID"]})
-    except Refused as refused:
-        if refused.status == 404:
-            return False
-        raise
-    return True
-
-
-async def _lines(daemon: Daemon, wanted: dict[str, Any]) -> AsyncIterator[tuple[bytes, bytes]]:
-    """(header without the length, line)"""
-    try:
-        async with flowing(daemon, "logs", wanted) as (_, output):
-            while True:
-                header = await output.readexactly(HEADER)
-                yield header[:4], await output.readexactly(int.from_bytes(header[4:], "big"))
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise
+        async with contextlib.aclosing(daemon.swarming.logs(asked)) as messages:
+            async for message in messages:
+                for stream, line in message.get("lines", []):
+                    await write(tasks[message["task"]], stream, base64.b64decode(line))
+                if message.get("error"):
+                    yield message["error"]
+    except MinidockError as error:
+        yield error.message
 
 
 def _detailed(task: Body, line: bytes, timestamps: bool) -> bytes:

@@ -34,7 +34,7 @@ async def look(daemon: Daemon, request: web.Request) -> web.StreamResponse:
 
 
 async def take(daemon: Daemon, request: web.Request) -> web.StreamResponse:
-    async with flowing(daemon, "read_archive", _place(request)) as (result, output):
+    async with flowing(daemon.workers, "read_archive", _place(request)) as (result, output):
         response = web.StreamResponse(headers={"Content-Type": TAR, **_stat_header(result.body)})
         await prepared(request, response)
         while piece := await output.read(CHUNK):
@@ -48,7 +48,7 @@ async def put(daemon: Daemon, request: web.Request) -> web.StreamResponse:
         "own": query.flag(request, "copyUIDGID"),
         "strict": query.flag(request, "noOverwriteDirNonDir"),
     }
-    async with flowing(daemon, "write_archive", arguments, request):
+    async with flowing(daemon.workers, "write_archive", arguments, request):
         return web.Response()
 
 
