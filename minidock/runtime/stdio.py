@@ -6,7 +6,6 @@ the pty is opened inside the container's own devpts, and its master travels over
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 
@@ -86,5 +85,4 @@ class Stdio:
 def _close(fds: list[int]) -> None:
     for fd in fds:
         if fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(fd)
+            os.close(fd)

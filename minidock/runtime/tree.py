@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import structs
 
+from minidock.errors import UsageError
 from minidock.kernel import bind, devices, mounts, namespaces, pivot, sysctl, user
 from minidock.runtime.planned import mounts_own
 from minidock.spec import Device, Hook, Hooks, IdMapping, Mount, Process, Spec
@@ -173,11 +174,17 @@ def _kind(mount: Mount) -> str:
     return next((word for word in mount.options if word in ("bind", "rbind")), mount.type)
 
 
-def _outside(number: int, mappings: list[IdMapping]) -> int:
-    """The id that the host knows somebody by."""
+def _outside(number: int, mappings: list[IdMapping], path: str) -> int:
+    """The id that the host knows a device's owner by. Where the namespace's root is nobody outside, or where we only
+    enter the namespace and don't know its mappings, that is the host's root: the mode says what others may.
+
+    Raises UsageError for an owner whom the container doesn't have.
+    """
     for line in mappings:
         if line.container_id <= number < line.container_id + line.size:
             return number - line.container_id + line.host_id
+    if number and mappings:
+        raise UsageError(f"{path} is to belong to {number}, whom the user namespace has no mapping for")
     return 0
 
 
@@ -207,7 +214,8 @@ def _devices(spec: Spec, rootfs: str, own_user: bool, extras: Extras) -> list[St
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         owner = (device.uid or 0, device.gid or 0)
         if own_user:  # made from outside, where users have other numbers
-            owner = (_outside(owner[0], spec.linux.uid_mappings), _outside(owner[1], spec.linux.gid_mappings))
+            uids, gids = spec.linux.uid_mappings, spec.linux.gid_mappings
+            owner = (_outside(owner[0], uids, device.path), _outside(owner[1], gids, device.path))
         path, numbers = device.path, (device.type, device.major, device.minor)
         steps.append(devices.MakeDevice(rootfs, path, *numbers, mode, *owner, own_user, path in wanted))
     return [*steps, devices.LinkDevices(rootfs, devices.SYMLINKS)]

@@ -15,7 +15,7 @@ from minidock.model.host import HostConfig
 from minidock.paths import Layout
 from minidock.runtime.plan import Extras, plan
 from minidock.runtime.planned import Plan
-from minidock.spec import IdMapping, Linux, Mount, Namespace, Process, Root, Spec
+from minidock.spec import Device, IdMapping, Linux, Mount, Namespace, Process, Root, Spec
 from tests.support import cgroups as fake
 
 RANGE = [IdMapping(0, 100_000, 65_536)]
@@ -224,3 +224,27 @@ def test_a_user_namespace_that_exists_is_entered_before_the_birth(tmp_path: Path
     assert "user" not in made.spawn.kinds
     assert user.BecomeRoot in kinds_of(made.child)
     assert not [step for step in made.child if isinstance(step, namespaces.JoinNamespace) and step.kind == "user"]
+
+
+@pytest.mark.parametrize("owner, outside", [(None, 100_000), (0, 100_000), (5, 100_005), (70_000, None)])
+def test_who_owns_a_device_is_somebody_of_the_namespace(tmp_path: Path, owner: int | None, outside: int | None) -> None:
+    config = Spec(
+        oci_version="1.2.0",
+        root=Root("rootfs"),
+        process=Process(cwd="/", args=["true"]),
+        linux=Linux(
+            uid_mappings=RANGE,
+            gid_mappings=RANGE,
+            namespaces=[Namespace("mount"), Namespace("user")],
+            devices=[Device("c", "/dev/own", 10, 229, uid=owner)],
+            cgroups_path="/minidock/x",
+        ),
+    )
+    made = cgroups.plan(fake.hybrid(tmp_path), "/minidock/x", None, child_joins=True)
+    if outside is None:
+        with pytest.raises(UsageError, match="/dev/own is to belong to 70000, whom the user namespace has no mapping"):
+            plan(config, rootfs="/r", cgroups=made, extras=Extras())
+        return
+    child = plan(config, rootfs="/r", cgroups=made, extras=Extras()).child
+    (node,) = [step for step in child if isinstance(step, devices.MakeDevice) and step.path == "/dev/own"]
+    assert (node.uid, node.gid) == (outside, 100_000)
