@@ -82,6 +82,20 @@ def listening() -> int:
     return int(count) if count.isdigit() and ours else 0
 
 
+def passed_on(asked: int) -> int:
+    """How many descriptors from 3 on the process gets: those of socket activation, then the `asked` ones. Raises
+    UsageError where one isn't there; what we have opened ourselves is close-on-exec, and is none."""
+    first = 3 + listening()
+    for fd in range(first, first + asked):
+        try:
+            there = os.get_inheritable(fd)
+        except OSError:
+            there = False
+        if not (there or dialect.is_crun()):
+            raise UsageError(f"unable to stat preserved-fd {fd - first} (of {asked}): descriptor {fd} is not open")
+    return listening() + max(asked, 0)
+
+
 def socket_activation(process: spec.Process) -> spec.Process:
     """The process is told of such sockets, by the pid that the container's first has."""
     if not listening():

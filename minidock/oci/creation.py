@@ -19,7 +19,7 @@ from minidock.kernel import cgroups
 from minidock.kernel.scheduling import ResetAffinity
 from minidock.oci import dialect
 from minidock.oci.birth import Creation, DirectBirth, stdio
-from minidock.oci.bundle import Bundle, absolute, hook_state, listening, rootfs_of, socket_activation
+from minidock.oci.bundle import Bundle, absolute, hook_state, passed_on, rootfs_of, socket_activation
 from minidock.oci.state import State, now, ticks
 from minidock.runtime.parent import host_steps
 from minidock.runtime.plan import Extras, plan
@@ -61,7 +61,7 @@ def create(runtime: Runtime, container_id: str, bundle: Bundle, asked: Creation)
         dialect.remember(directory, state, root, systemd=runtime.systemd, detached=asked.detached)
         states.append(state)
 
-    streams, passed = stdio(config, asked), asked.preserve_fds + listening()
+    streams, passed = stdio(config, asked), passed_on(asked.preserve_fds)
     with _start_line(directory, wanted=not asked.start) as fifo:
         DirectBirth(made, streams, fifo, passed, before_exec=created, narrator=runtime.narrator).start()
     return states[0]

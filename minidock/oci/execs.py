@@ -13,7 +13,7 @@ from minidock.kernel import cgroups
 from minidock.kernel.scheduling import ResetAffinity
 from minidock.oci import dialect
 from minidock.oci.birth import DirectBirth, Inherited
-from minidock.oci.bundle import hook_state, listening, socket_activation
+from minidock.oci.bundle import hook_state, passed_on, socket_activation
 from minidock.oci.container import Runtime
 from minidock.oci.creation import warn_of_rights
 from minidock.oci.words import Words
@@ -103,7 +103,7 @@ def execute(runtime: Runtime, words: Words, process: spec.Process, console: int)
     if not (process.exec_cpu_affinity or (config.process and config.process.exec_cpu_affinity)):
         place = next((made.child.index(step) + 1 for step in reversed(group.child)), 0)
         made = msgspec.structs.replace(made, child=[*made.child[:place], ResetAffinity(), *made.child[place:]])
-    preserved, narrator = words.number("preserve_fds") + listening(), runtime.entering
+    preserved, narrator = passed_on(words.number("preserve_fds")), runtime.entering
     return DirectBirth(made, Inherited(console), -1, preserved, before_exec=lambda _: None, narrator=narrator).start()
 
 

@@ -31,7 +31,8 @@ def state(runtime: Runtime, words: Words) -> int:
 
 def listing(runtime: Runtime, words: Words) -> int:
     if words.globals["root"] != words.globals["default_root"] and not runtime.root.is_dir():
-        raise UsageError(f"open {runtime.root}: no such file or directory")
+        why = "not a directory" if runtime.root.exists() else "no such file or directory"
+        raise UsageError(f"open {runtime.root}: {why}")
     ids = runtime.ids()
     if words.yes("quiet"):
         sys.stdout.write("".join(f"{name}\n" for name in ids))

@@ -194,3 +194,10 @@ def test_sockets_of_another_process_are_not_passed_on(oci: Run, bundle: Path, tm
     assert ours.stdout == "sockets: 1\n", ours.stderr
     others = subprocess.run(["sh", "-c", script, "sh", "1", *words], capture_output=True, text=True, timeout=60)
     assert others.stdout == "sockets:\n", others.stderr
+
+
+def test_a_descriptor_that_is_to_be_passed_on_must_be_open(oci: Run, bundle: Path) -> None:
+    configure(oci, bundle, args("true"))
+    done = oci("run", "-b", str(bundle), "--preserve-fds", "1", "box", check=False)
+    assert done.returncode == 1
+    assert "unable to stat preserved-fd 0 (of 1): descriptor 3 is not open" in done.stderr
