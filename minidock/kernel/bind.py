@@ -98,6 +98,8 @@ class BindMount(Step, frozen=True):
         _set_attributes(copy, self)
         root = rootpath.open_root(self.rootfs)
         target = self._place(root, is_directory=stat.S_ISDIR(os.fstat(copy).st_mode))
+        # Here, before the pivot, /proc is still the host's.
+        rootpath.spare_proc(root, target, self.destination, proc=os.path.samestat(os.fstat(copy), os.stat("/proc")))
         hang(copy, target)
         # Propagation can only be set once the mount is part of a namespace.
         if options.propagation:

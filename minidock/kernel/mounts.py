@@ -112,6 +112,7 @@ class MountFilesystem(Step, frozen=True):
         root = rootpath.open_root(self.rootfs)
         mounted = self.make(root)
         target = rootpath.make_directories(root, self.destination)
+        rootpath.spare_proc(root, target, self.destination, proc=self.kind == "proc")
         if self.kind in ("proc", "sysfs"):
             self._check_place(root, target)
         options = parse(self.options)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
+from minidock.errors import UsageError
 from minidock.kernel import syscalls
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
@@ -134,6 +135,42 @@ def _exists_at(directory: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+EMULATED = {
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+    "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+}  # fmt: skip
+"""Files of /proc that may be covered: lxcfs shows a container its own numbers there. The list is runc's."""
+
+
+def spare_proc(root: int, target: int, destination: str, *, proc: bool) -> None:
+    """Refuse to cover /proc, or what is in it: masks, and what engines read and write there, would be of whoever made
+    the cover (CVE-2019-16884: an image with `VOLUME /proc`). `target` is what `destination` came to, `proc` whether a
+    /proc is to be hung there. By descriptors: a symlink of the image can lead into /proc, too.
+
+    Raises UsageError in runc's words.
+    """
+    found = os.fstat(target)
+    try:
+        top = _facts(root, "/proc")
+    except FileNotFoundError:
+        return
+    if os.path.samestat(found, top):
+        if not proc:
+            raise UsageError(f'"{destination}" cannot be mounted because it is not of type proc')
+        return
+    inside = found.st_dev == top.st_dev != os.fstat(root).st_dev
+    if (inside or destination.startswith("/proc/")) and destination not in EMULATED:
+        raise UsageError(f'"{destination}" cannot be mounted because it is inside /proc')
+
+
+def _facts(root: int, path: str) -> os.stat_result:
+    found = open_in(root, path)
+    try:
+        return os.fstat(found)
+    finally:
+        os.close(found)
 
 
 def demo() -> None:

@@ -76,7 +76,7 @@ def test_2024_21626_a_descriptor_that_stayed_open_is_no_working_directory() -> N
 
 @pytest.mark.parametrize("where", ["proc", "sys"])
 def test_2019_19921_and_2023_27561_proc_can_t_be_moved_by_a_symlink(oci: Run, bundle: Path, where: str) -> None:
-    """And CVE-2019-16884, CVE-2023-28642: masks and labels are of use only where the kernel's files are."""
+    """And CVE-2023-28642: masks and labels are of use only where the kernel's files are."""
     (bundle / "rootfs" / "elsewhere").mkdir()
     (bundle / "rootfs" / where).symlink_to("elsewhere")
     result = run_with(oci, bundle, args("true"))
@@ -149,7 +149,13 @@ def test_2025_31133_a_mask_is_the_null_device_or_nothing(kind: str) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_2025_52565_the_console_is_mounted_on_no_symlink(oci: Run, bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["/proc/sys/kernel/core_pattern", "outside/made"])
+def test_2025_52565_the_console_is_mounted_on_no_symlink(oci: Run, bundle: Path, tmp_path: Path, target: str) -> None:
+    """And crun's CVE-2026-88264: what isn't there yet was made, before the pivot, where the link leads."""
+    (tmp_path / "outside").mkdir()
+    if not target.startswith("/"):
+        target = f"../../../../../../../..{tmp_path}/{target}"
+
     def change(config: dict) -> None:
         config["process"]["terminal"] = True
         config["process"]["args"] = ["true"]
@@ -158,13 +164,14 @@ def test_2025_52565_the_console_is_mounted_on_no_symlink(oci: Run, bundle: Path,
 
     configure(oci, bundle, change)
     (bundle / "rootfs" / "dev").mkdir()
-    (bundle / "rootfs" / "dev" / "console").symlink_to("/proc/sys/kernel/core_pattern")
+    (bundle / "rootfs" / "dev" / "console").symlink_to(target)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "console"))
         listener.listen()
         result = oci("create", "-b", str(bundle), "--console-socket", str(tmp_path / "console"), "box", check=False)
     assert result.returncode == 1
     assert "show the terminal as /dev/console too" in result.stderr
+    assert not list((tmp_path / "outside").iterdir())
 
 
 def test_2025_52881_nothing_is_written_below_proc_once_it_is_the_container_s() -> None:
