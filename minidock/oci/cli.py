@@ -26,7 +26,7 @@ GLOBALS = [
     Flag("--root", "directory for the state of containers", default=DEFAULT_ROOT),
     Flag("--systemd-cgroup", "let systemd make the cgroup: cgroupsPath is SLICE:PREFIX:NAME", "yes"),
     Flag("--cgroup-manager", "crun's word for the same: cgroupfs or disabled", default="cgroupfs"),
-    Flag("--criu", "ignored: there is no checkpoint"),
+    Flag("--criu", "refused: minidock has no CRIU"),
     Flag("--rootless", "ignored: minidock-oci needs root", default="auto"),
     Flag("--help, -h", "show help", "yes"),
     Flag("--version, -v", "print the version", "yes"),
@@ -138,6 +138,8 @@ def _run(words: list[str]) -> int:
         log = wanted
         if values["log_format"] not in ("text", "json"):
             raise UsageError(f'invalid log-format: "{values["log_format"]}"')
+        if values["criu"]:
+            raise verbs.refusal()
         if values["version"]:
             return _version()
         if values["help"] or not rest or rest[0] in ("help", "h"):

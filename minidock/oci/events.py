@@ -12,12 +12,12 @@ import msgspec
 from minidock.errors import Conflict, ContainerNotFound, UsageError
 from minidock.kernel import blkio, cgroups, cpu, cpuset, hugetlb, memory, pids
 from minidock.kernel.cgroup_files import read_number
+from minidock.oci import counters
 from minidock.oci.container import Runtime
 from minidock.oci.state import State
 from minidock.oci.words import Words
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-UNLIMITED = (1 << 64) - 1
 
 
 def events(runtime: Runtime, words: Words) -> int:
@@ -80,36 +80,33 @@ def stats(state: State) -> dict[str, Any]:
     """In runc's shape: times in nanoseconds, "no limit" as the largest number."""
     cgroup = _cgroup(state)
     time_used, used, processes = cpu.read(cgroup), memory.read(cgroup), pids.read(cgroup)
-
-    def limit(value: int | None) -> int:
-        return UNLIMITED if value is None or value < 0 else value
-
     return {
         "cpu": {
             "usage": {
                 "total": 1000 * (time_used.get("usage") or 0),
                 "kernel": 1000 * (time_used.get("system") or 0),
                 "user": 1000 * (time_used.get("user") or 0),
+                **counters.processors(cgroup),
             },
             "throttling": {
                 "periods": time_used.get("periods") or 0,
                 "throttledPeriods": time_used.get("throttled") or 0,
                 "throttledTime": 1000 * (time_used.get("throttled_time") or 0),
             },
+            **counters.pressure(cgroup, "cpu"),
         },
         "memory": {
             "cache": used.get("cache") or 0,
-            "usage": {
-                "limit": limit(used.get("limit")),
-                "usage": used.get("current") or 0,
-                "max": used.get("peak") or 0,
-                "failcnt": 0,
-            },
-            "swap": {"limit": 0, "usage": used.get("swap") or 0, "failcnt": 0},
+            **counters.memory_entries(cgroup),
+            **counters.pressure(cgroup, "memory"),
             "raw": memory.statistics(cgroup),
         },
         "pids": {"current": processes.get("current") or 0, "limit": max(processes.get("limit") or 0, 0)},
-        "blkio": {"ioServiceBytesRecursive": _io(cgroup, "bytes"), "ioServicedRecursive": _io(cgroup, "ios")},
+        "blkio": {
+            "ioServiceBytesRecursive": _io(cgroup, "bytes"),
+            "ioServicedRecursive": _io(cgroup, "ios"),
+            **counters.pressure(cgroup, "io"),
+        },
         "hugetlb": {
             page: {"usage": values["current"] or 0, "failcnt": 0} for page, values in hugetlb.read(cgroup).items()
         },

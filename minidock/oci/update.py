@@ -30,6 +30,8 @@ def update(runtime: Runtime, words: Words) -> int:
     if runtime.status(state) == "stopped":
         raise texts.not_running()
     config = runtime.config(state.id)
+    if words.text("kernel_memory") or words.text("kernel_memory_tcp"):
+        runtime.warn("Kernel memory settings are ignored: Linux has removed them")
     if words.text("l3_cache_schema") or words.text("mem_bw_schema"):
         raise Unsupported("Intel RDT is not supported here")
     before = config.linux.resources or spec.Resources()

@@ -242,4 +242,9 @@ def features(words: Words) -> int:
 
 def refused(words: Words) -> int:
     """Freezing a container to disk needs CRIU, which minidock has no part for."""
-    raise Unsupported("checkpoint and restore are not supported: minidock does not work with CRIU")
+    raise refusal()
+
+
+def refusal() -> Unsupported:
+    """Of the commands, and of the flag that names a program for them."""
+    return Unsupported("checkpoint and restore are not supported: minidock does not work with CRIU")

@@ -130,6 +130,15 @@ def test_update_changes_the_limits(oci: Run, box: str, tmp_path: Path) -> None:
     oci("update", "--memory", "128M", "--memory-swap", "256M", box)
     assert json.loads(oci("events", "--stats", box).stdout)["data"]["memory"]["usage"]["limit"] == 128 << 20
     assert oci("update", "--memory", "lots", box, check=False).returncode == 1
+    assert "Kernel memory settings are ignored" in oci("update", "--kernel-memory", "9M", box).stderr
+    counted = json.loads(oci("events", "--stats", box).stdout)["data"]
+    assert counted["memory"]["swap"]["limit"] == 256 << 20
+    assert counted["memory"]["swap"]["usage"] >= counted["memory"]["usage"]["usage"] > 0
+    if Path("/sys/fs/cgroup/cpuacct").is_dir():
+        kinds = [counted["cpu"]["usage"][name] for name in ("percpu", "percpu_kernel", "percpu_user")]
+        assert {len(kind) for kind in kinds} == {os.cpu_count()}
+        assert sum(kinds[0]) > 0
+        assert counted["memory"]["kernel"]["usage"] > 0
 
 
 def test_without_a_pid_namespace_kill_ends_everybody(oci: Run, bundle: Path) -> None:
@@ -160,6 +169,7 @@ def test_errors_go_to_the_log_as_engines_read_them(oci: Run, tmp_path: Path) -> 
     "words, said",
     [
         (["checkpoint", "box"], "CRIU"),
+        (["--criu", "/usr/sbin/criu", "list"], "CRIU"),
         (["restore", "box"], "CRIU"),
         (["run", "-b", "/", "../up"], "JSON specification file config.json not found"),
         (["state", "../up"], "invalid container ID format"),
