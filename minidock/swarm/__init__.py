@@ -20,7 +20,8 @@ board, loops       one pass of the leader: everything read once, every loop in i
 replicated, globals, jobs       how many tasks a service has, and in which slots
 restarts, updates  what takes the place of a task that has ended, or is out of date
 allocator, scheduler, filters, constraints    which ports it has, and which node it goes to
-networks, subnets, addressing       networks of the swarm, and who has which address on them
+networks, subnets, addressing, gateways      networks of the swarm, and who has which address on them
+mesh               ports that answer on every node
 enforcer, reaper   what doesn't fit any more, and what nobody needs any more
 
 On each node:

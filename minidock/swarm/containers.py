@@ -178,7 +178,10 @@ def published(facts: Body) -> list[Body]:
     return found
 
 
-def address(facts: Body) -> str:
+def address(facts: Body, task: Body) -> str:
     """Where the node reaches the container; nothing when it has no address of its own."""
-    networks: dict[str, Any] = (facts.get("NetworkSettings") or {}).get("Networks") or {}
-    return next((str(each["IPAddress"]) for each in networks.values() if each.get("IPAddress")), "")
+    for each in networks.of_task(task):
+        if each.get("Ingress") and each.get("Address"):
+            return plain(each["Address"])
+    found: dict[str, Any] = (facts.get("NetworkSettings") or {}).get("Networks") or {}
+    return next((str(each["IPAddress"]) for each in found.values() if each.get("IPAddress")), "")

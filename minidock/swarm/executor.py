@@ -86,7 +86,7 @@ class Executor:
         self.engine = engine
         self.deposit = Deposit(files)
         self.ingress = Ingress()
-        self.wiring = Wiring(engine)
+        self.wiring = Wiring(engine, self.ingress)
         self.hostname = socket.gethostname()
         self.secrets: dict[str, Body] = {}
         self.configs: dict[str, Body] = {}

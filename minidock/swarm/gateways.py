@@ -1,13 +1,15 @@
 """Each node has an address of its own on each network that its tasks are on: the way out of its containers there, and
 from where it speaks to tasks on other nodes.
 
+On the network `ingress` every node has one, for whoever speaks to any node may mean a task on another one.
+
 A network's first address is everybody's gateway in name only: two bridges with the same address, and a cable between
 them, would answer for each other.
 """
 
 from __future__ import annotations
 
-from minidock.swarm import addressing
+from minidock.swarm import addressing, mesh
 from minidock.swarm.addressing import Addresses, plain
 from minidock.swarm.board import Board, node_of, state
 from minidock.swarm.objects import Stored
@@ -20,6 +22,9 @@ def reconcile(board: Board) -> None:
         if node_of(task) in board.nodes and not state(task).ended:
             for id in addressing.of_task(task):
                 wanted.setdefault(id, set()).add(node_of(task))
+    ingress = mesh.network(board)
+    if ingress is not None and mesh.in_use(board):
+        wanted[ingress.id] = set(board.nodes)
     free: list[Addresses] = []
     for network in list(board.networks.values()):
         missing = wanted.get(network.id, set()) - addressing.of_nodes(network).keys()

@@ -2,8 +2,9 @@
 
     client ──▶ node:8080 (every address) ──▶ task 1:80 │ task 2:80 │ …        TCP, UDP (an answer goes back for a while)
 
-A node answers for its own tasks only as long as it has some. A listener opens with the first task and closes with the
-last; connections that are open live as long as the task does.
+Tasks of this node are told by their stories, those of other nodes by the managers (mesh.py); both are reached on the
+network `ingress`. A listener opens with the first task and closes with the last; connections that are open live as long
+as the task does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Ingress:
 
     def __init__(self) -> None:
         self._targets: dict[Port, dict[str, Target]] = {}
+        self._elsewhere: dict[Port, dict[str, Target]] = {}
         self._turn: dict[Port, int] = {}
         self._open: dict[Port, Listener] = {}
         self._one = asyncio.Lock()
@@ -52,8 +54,25 @@ class Ingress:
                 targets.pop(task_id, None)
                 if not targets:
                     del self._targets[port]
-                    if port in self._open:
-                        self._open.pop(port).close()
+            self._close_unused()
+
+    async def learn(self, elsewhere: dict[Port, dict[str, Target]]) -> None:
+        """All tasks of other nodes. Raises Conflict for a port that somebody has here; the others are open then."""
+        async with self._one:
+            self._elsewhere = {port: targets for port, targets in elsewhere.items() if targets}
+            self._close_unused()
+            refused = []
+            for port in self._elsewhere.keys() - self._open.keys():
+                try:
+                    self._open[port] = await _listen(self, port)
+                except OSError as error:
+                    refused.append(f"port {port[1]}/{port[0]}: {(error.strerror or str(error)).lower()}")
+            if refused:
+                raise Conflict(f"can't be published here: {', '.join(sorted(refused))}")
+
+    def _close_unused(self) -> None:
+        for port in self._open.keys() - self._targets.keys() - self._elsewhere.keys():
+            self._open.pop(port).close()
 
     async def close(self) -> None:
         async with self._one:
@@ -61,10 +80,11 @@ class Ingress:
                 listener.close()
             self._open.clear()
             self._targets.clear()
+            self._elsewhere.clear()
 
     def next(self, port: Port) -> list[Target]:
         """All targets, beginning with the one whose turn it is: when it doesn't answer, the others may."""
-        targets = list(self._targets.get(port, {}).values())
+        targets = list({**self._elsewhere.get(port, {}), **self._targets.get(port, {})}.values())
         if not targets:
             return []
         turn = self._turn.get(port, 0) % len(targets)

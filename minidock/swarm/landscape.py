@@ -4,6 +4,7 @@
     services   behind each virtual address the tasks that run, among which connections are shared out
     here       the addresses that containers of this node may have
     peers      those of others, and on which node each is: where packets for it are sent, at UDP port `port`
+    ports      of the network `ingress`: what every node listens at, and the tasks elsewhere behind it
     gateway    the node's own address: until it has one, it isn't told of the network
 
 A task counts from the moment it runs (healthy, where it says how that is seen) until it is to stop: so a rolling update
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from minidock.swarm import addressing, networks, subnets
+from minidock.swarm import addressing, mesh, networks, subnets
 from minidock.swarm.addressing import plain
 from minidock.swarm.board import Board, aside, desired, node_of, spec, state
 from minidock.swarm.cluster import DATA_PATH_PORT
@@ -27,7 +28,10 @@ from minidock.swarm.tasks import name
 def of(store: Store, node: str) -> dict[str, Body]:
     """By network."""
     board = Board(store, 0)
+    ingress = mesh.network(board)
     mine = {id for task in board.tasks.values() if node_of(task) == node for id in _on(task)}
+    if ingress is not None and mesh.in_use(board):
+        mine.add(ingress.id)
     return {
         id: _seen(board, network, node)
         for id, network in board.networks.items()
@@ -43,7 +47,10 @@ def _seen(board: Board, network: Stored, node: str) -> Body:
     there = [task for task in board.tasks.values() if network.id in _on(task)]
     return {
         "Name": network.body["Name"],
+        "ID": network.id,
         "Internal": network.body["Internal"],
+        "Ingress": network.body["Ingress"],
+        "Ports": _ports(board, there, network, node) if network.body["Ingress"] else [],
         "Subnet": str(subnets.pool_of(network)),
         "Gateway": addressing.of_nodes(network)[node],
         "Here": sorted(_address(task, network) for task in there if node_of(task) == node),
@@ -53,6 +60,16 @@ def _seen(board: Board, network: Stored, node: str) -> Body:
         "Peers": _peers(board, network, there, node),
         **_called(board, network, [task for task in there if _answers(task)]),
     }
+
+
+def _ports(board: Board, there: list[Stored], network: Stored, node: str) -> list[Body]:
+    """What is published, with the tasks on other nodes; the node knows best of its own (story.py)."""
+    found = []
+    for service in board.services.values():
+        tasks = [task for task in there if task.body["ServiceID"] == service.id and node_of(task) != node]
+        behind = {task.id: _address(task, network) for task in tasks if _answers(task)}
+        found += [{**port, "Tasks": behind} for port in mesh.ports(service)]
+    return found
 
 
 def _reached(board: Board, node: str) -> str:
@@ -80,7 +97,9 @@ def _answers(task: Stored) -> bool:
 
 def _called(board: Board, network: Stored, tasks: list[Stored]) -> Body:
     """Names and services."""
-    names: dict[str, set[str]] = {name(task): {_address(task, network)} for task in tasks}
+    names: dict[str, set[str]] = {}
+    if not network.body["Ingress"]:  # where nobody looks for names: the node speaks to addresses
+        names = {name(task): {_address(task, network)} for task in tasks}
     behind: dict[str, list[str]] = {}
     for service in board.services.values():
         wanted = [each for each in networks.wanted(service) if each.get("Target") == network.id]

@@ -14,6 +14,7 @@ from minidock.swarm import (
     gateways,
     globals,
     jobs,
+    mesh,
     reaper,
     replicated,
     restarts,
@@ -24,6 +25,7 @@ from minidock.swarm.board import Board
 from minidock.swarm.store import Store
 
 LOOPS: tuple[Callable[[Board], None], ...] = (
+    mesh.reconcile,
     subnets.reconcile,
     enforcer.reconcile,
     replicated.reconcile,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minidock.errors import Conflict, MinidockError, NotFound, Unsupported, UsageError
-from minidock.swarm import subnets
+from minidock.swarm import mesh, subnets
 from minidock.swarm.board import ASIDE, Board, spec, template
 from minidock.swarm.objects import Body, Stored, new_id, stamp
 from minidock.swarm.store import NameTaken, Store
@@ -37,26 +37,17 @@ def create(store: Store, given: Body) -> Body:
     config = ipam.get("Config") or []
     if len(config) > 1:
         raise Unsupported("an overlay network can't have several subnets")
-    body: Body = {
-        "Name": name,
-        "Scope": "swarm",
-        "Driver": "overlay",
-        "EnableIPv6": False,
-        "IPAM": {
-            "Driver": ipam.get("Driver") or "default",
-            "Options": ipam.get("Options"),
-            "Config": [_pool(store, each) for each in config],
-        },
-        "Internal": bool(given.get("Internal")),
-        "Attachable": bool(given.get("Attachable")),
-        "Ingress": False,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
-        "Containers": None,
-        "Options": given.get("Options") or {},
-        "Labels": given.get("Labels") or None,
-        "Spec": {"Name": name},
-    }
+    if name == mesh.INGRESS:
+        raise Conflict(f"network with name {name} already exists")
+    body = subnets.new_body(
+        name,
+        ipam,
+        [_pool(store, each) for each in config],
+        Internal=bool(given.get("Internal")),
+        Attachable=bool(given.get("Attachable")),
+        Options=given.get("Options") or {},
+        Labels=given.get("Labels") or None,
+    )
     try:
         made = store.create("network", new_id(), body, name=name)
     except NameTaken:
@@ -116,6 +107,11 @@ def remove(store: Store, ref: str) -> str | None:
     if found is None:
         return None
     for service in store.all("service"):
+        if found.body.get("Ingress") and mesh.publishes(service):
+            raise MinidockError(
+                "rpc error: code = FailedPrecondition desc = ingress network cannot be removed because service "
+                f"{service.id} depends on it"
+            )
         if any(each.get("Target") == found.id for each in wanted(service)):
             raise MinidockError(
                 f"rpc error: code = FailedPrecondition desc = network {found.id} is in use by service {service.id}"
@@ -145,26 +141,33 @@ def resolved(store: Store, given: Body) -> None:
 
 
 def of_service(board: Board, service: Stored) -> list[Stored]:
-    """The swarm's networks that it is on; those of the nodes (host) aren't."""
-    found = (board.networks.get(str(each.get("Target"))) for each in wanted(service))
+    """The swarm's networks that it is on, `ingress` first; those of the nodes (host) aren't."""
+    found = [board.networks.get(str(each.get("Target"))) for each in wanted(service)]
+    if mesh.publishes(service):
+        found.insert(0, mesh.network(board))
     return [network for network in found if network is not None]
 
 
 def attachments(board: Board, service: Stored) -> list[Body]:
     """What a node must know to lay them out: for the task's notes."""
-    found = []
+    ingress = mesh.network(board) if mesh.publishes(service) else None
+    found = [_attachment(ingress, [])] if ingress is not None else []
     for each in wanted(service):
         network = board.networks.get(str(each.get("Target")))
         aliases = called(service, each)
-        if network is None:
-            found.append({"Name": each.get("Target"), "Aliases": aliases})
-            continue
-        pool = network.body["IPAM"]["Config"][0]
-        found.append({
-            "ID": network.id, "Name": network.body["Name"], "Internal": network.body["Internal"], "Aliases": aliases,
-            "Subnet": pool["Subnet"], "Gateway": pool["Gateway"],
-        })  # fmt: skip
+        of_node = {"Name": each.get("Target"), "Aliases": aliases}
+        found.append(of_node if network is None else _attachment(network, aliases))
     return found
+
+
+def _attachment(network: Stored, aliases: list[str]) -> Body:
+    pool = network.body["IPAM"]["Config"][0]
+    return {
+        **{name: network.body[name] for name in ("Name", "Internal", "Ingress")},
+        **{name: pool[name] for name in ("Subnet", "Gateway")},
+        "ID": network.id,
+        "Aliases": aliases,
+    }
 
 
 def called(service: Stored, attachment: Body) -> list[str]:

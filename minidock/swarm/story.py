@@ -168,7 +168,7 @@ class Story:
         self._reachable = True
         ports = containers.published(facts)
         self.port_status = {"Ports": ports} if ports else {}
-        address = containers.address(facts)
+        address = containers.address(facts, self.task)
         await self.executor.ingress.publish(self.task["ID"], address, self._ingress_ports() if address else [])
         self.executor.wiring.look()
         self._say(TaskState.RUNNING)

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 from minidock.swarm.board import Board
 from minidock.swarm.cluster import POOL
@@ -37,6 +38,27 @@ def reconcile(board: Board) -> None:
             changes["Options"] = {**(network.body.get("Options") or {}), VNI: str(_number(board))}
         if changes:
             board.write(network, changes)
+
+
+def new_body(name: str, ipam: Body, config: list[Body], **more: Any) -> Body:  # noqa: ANN401 - JSON
+    """API `Network` as it is written down."""
+    return {
+        "Name": name,
+        "Scope": "swarm",
+        "Driver": "overlay",
+        "EnableIPv6": False,
+        "IPAM": {"Driver": ipam.get("Driver") or "default", "Options": ipam.get("Options"), "Config": config},
+        "Internal": False,
+        "Attachable": False,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": None,
+        "Options": {},
+        "Labels": None,
+        "Spec": {"Name": name},
+        **more,
+    }
 
 
 def with_gateway(given: Body, subnet: IPv4Network) -> Body:

@@ -17,6 +17,7 @@ from minidock.swarm.objects import Body
 
 if TYPE_CHECKING:
     from minidock.swarm.executor import Engine
+    from minidock.swarm.ingress import Ingress
 
 log = logging.getLogger("minidock.swarm")
 PATIENCE = 15.0
@@ -26,13 +27,15 @@ PATIENCE = 15.0
 class Wiring:
     """All methods are the loop's."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, ingress: Ingress) -> None:
         self.engine = engine
+        self.ingress = ingress
         self._users: dict[str, set[str]] = {}
         self._one = asyncio.Lock()
         self._landscape: dict[str, Body] = {}
         self._news = asyncio.Condition()
         self._stale = asyncio.Event()
+        self._mesh: tuple[str, str] | None = None
         self._work: asyncio.Task[None] | None = None
 
     def learn(self, landscape: dict[str, Body]) -> None:
@@ -62,10 +65,35 @@ class Wiring:
             for id, said in list(self._landscape.items()):
                 try:
                     async with self._one:
-                        if await self._here(id, said["Name"]) is not None:
-                            await self.engine.arrange_network(said["Name"], said)
+                        await self._heed(id, said)
                 except MinidockError as error:
                     log.warning("the swarm's network %s: %s", said["Name"], error.message)
+            try:
+                await self._publish()
+            except MinidockError as error:
+                log.warning("the swarm's ports: %s", error.message)
+
+    async def _heed(self, id: str, said: Body) -> None:
+        """One network. That of the mesh is here whether a task is or not."""
+        if await self._here(id, said["Name"]) is None:
+            if not said.get("Ingress"):
+                return
+            await self.engine.create_network(networks.request(said, said["Gateway"]))
+        await self.engine.arrange_network(said["Name"], said)
+
+    async def _publish(self) -> None:
+        """The mesh's ports; when nobody publishes any, its network goes."""
+        said = next((each for each in self._landscape.values() if each.get("Ingress")), None)
+        await self.ingress.learn({
+            (port.get("Protocol") or "tcp", port["PublishedPort"]): {
+                task: (address, port["TargetPort"]) for task, address in port["Tasks"].items()
+            }
+            for port in (said or {"Ports": []})["Ports"]
+        })  # fmt: skip
+        if said is None and self._mesh is not None:
+            async with self._one:
+                await self._remove(*self._mesh)
+        self._mesh = (said["ID"], said["Name"]) if said is not None else None
 
     async def lay(self, task: Body) -> None:
         """Raises Conflict when the name is a network of the node's own, MinidockError when the engine can't."""
@@ -117,6 +145,8 @@ class Wiring:
                     await self._remove(id, name)
 
     async def _remove(self, id: str, name: str) -> None:
+        if self._landscape.get(id, {}).get("Ingress"):
+            return  # the node itself is on it
         found = await self.engine.network(name)
         if found is None or (found.get("Labels") or {}).get(networks.LABEL) != id:
             return

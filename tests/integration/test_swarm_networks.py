@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -58,6 +58,32 @@ def links(member: Member, kind: str) -> list[dict[str, Any]]:
     return [found for found in json.loads(said or "[]") if found]
 
 
+class Inside(NamedTuple):
+    """A container, and what commands say in it."""
+
+    member: Member
+    id: str
+
+    def said(self, command: str) -> str:
+        return self.member.box("exec", self.id, "sh", "-c", command).stdout
+
+    def comes(self, command: str, wanted: str) -> None:
+        until(lambda: wanted in self.said(command), f"{wanted} from {command}")
+
+
+def look_around(client: Inside, near: dict[str, Any], far: dict[str, Any]) -> None:
+    """By name and by address, on this node and on the other one."""
+    for task in (near, far):
+        client.comes("nslookup tasks.web", address(task))
+        client.comes(f"wget -qO- http://web.{task['Slot']}.{task['ID']}/", container(task)[:12])
+    assert "1 packets received" in client.said(f"ping -c 1 -w 5 {address(far)}")
+    assert client.said(f"wget -qO- http://{address(far)}/big | wc -c") == f"{3 << 20}\n", "packets as big as they get"
+    ids = sorted(2 * [container(task)[:12] for task in (near, far)])
+    four = "for turn in 1 2 3 4; do wget -qO- http://web/; done"
+    until(lambda: sorted(client.said(four).split()) == ids, "each in turn")
+    assert "mtu 1450" in client.said("ip link show eth0")
+
+
 def test_tasks_on_two_nodes_are_on_one_network_and_nothing_of_it_stays(pair: list[Member]) -> None:
     manager, worker = pair
     manager.told("POST", "/networks/create", {"Name": "back", "Driver": "overlay"})
@@ -65,24 +91,10 @@ def test_tasks_on_two_nodes_are_on_one_network_and_nothing_of_it_stays(pair: lis
     create(manager, "client", "sleep 999", {"Global": {}}, network="back")
     web, clients = running(manager, "web", 2), running(manager, "client", 2)
     assert set(web) == set(clients), "one on each node"
-    ids = {node: container(task)[:12] for node, task in web.items()}
     for member in pair:
         me = member.info()["NodeID"]
         (other,) = set(web) - {me}
-
-        def said(command: str, at: Member = member, id: str = container(clients[me])) -> str:
-            return at.box("exec", id, "sh", "-c", command).stdout
-
-        until(lambda ask=said: "tasks.web" in ask("nslookup tasks.web"), "names")  # type: ignore[misc]
-        far = address(web[other])
-        until(lambda ask=said, far=far: far in ask("nslookup tasks.web"), "the far task's name")  # type: ignore[misc]
-        assert "1 packets received" in said(f"ping -c 1 -w 5 {far}")
-        name = f"web.{web[other]['Slot']}.{web[other]['ID']}"
-        assert said(f"wget -qO- http://{name}/") == ids[other] + "\n"
-        assert said(f"wget -qO- http://{name}/big | wc -c") == f"{3 << 20}\n", "packets as big as they get"
-        four = said("for turn in 1 2 3 4; do wget -qO- http://web/; done").split()
-        assert sorted(four) == sorted(2 * list(ids.values())), "each in turn"
-        assert "mtu 1450" in said("ip link show eth0")
+        look_around(Inside(member, container(clients[me])), web[me], web[other])
         (cable,) = links(member, "vxlan")
         assert (cable["mtu"], cable["linkinfo"]["info_data"]["id"]) == (1450, 4097)
     manager.told("DELETE", "/services/web")
@@ -93,3 +105,34 @@ def test_tasks_on_two_nodes_are_on_one_network_and_nothing_of_it_stays(pair: lis
         until(lambda at=member: not links(at, "vxlan"), "the cable to go")  # type: ignore[misc]
         until(lambda at=member: "back" not in at.box("network", "ls").stdout, "the bridge to go")  # type: ignore[misc]
     manager.told("DELETE", "/networks/back")
+
+
+def test_a_published_port_answers_on_every_node(pair: list[Member]) -> None:
+    manager, worker = pair
+    published = {"Ports": [{"TargetPort": 80, "PublishedPort": 8080}, {"TargetPort": 81, "Protocol": "udp"}]}
+    create(manager, "page", SERVE, {"Replicated": {"Replicas": 2}}, EndpointSpec=published)
+    page = running(manager, "page", 2)
+    ids = sorted(container(task)[:12] for task in page.values())
+    ports = manager.told("GET", "/services/page")["Endpoint"]["Ports"]
+    assert 30000 <= ports[1]["PublishedPort"] <= 32767
+
+    def asked(member: Member, address: str) -> str:
+        return member.there("curl", "-sS", "--max-time", "5", f"http://{address}:8080/")
+
+    for member, own in ((manager, "192.0.2.1"), (worker, "192.0.2.2"), (manager, "192.0.2.2"), (worker, "127.0.0.1")):
+        until(lambda at=member, to=own: {asked(at, to).strip() for _ in ids} == set(ids), "both")  # type: ignore[misc]
+        four = [asked(member, own).strip() for _ in range(4)]
+        assert sorted(four) == sorted(2 * ids), "each in turn"
+    constraint = {"Constraints": [f"node.id == {manager.info()['NodeID']}"]}
+    service = manager.told("GET", "/services/page")
+    service["Spec"]["TaskTemplate"]["Placement"] = constraint
+    service["Spec"]["Mode"] = {"Replicated": {"Replicas": 1}}
+    manager.told("POST", f"/services/page/update?version={service['Version']['Index']}", service["Spec"])
+    until(lambda: worker.box("ps", "-q").stdout == "", "the worker to have no task")
+    (task,) = running(manager, "page", 1).values()
+    for _ in range(3):
+        assert asked(worker, "192.0.2.2").strip() == container(task)[:12], "the node without a task passes it on"
+    manager.told("DELETE", "/services/page")
+    for member in pair:
+        until(lambda at=member: not links(at, "vxlan"), "the cable to go")  # type: ignore[misc]
+        until(lambda at=member: "curl: (7)" in asked(at, "127.0.0.1"), "the port to close")  # type: ignore[misc]

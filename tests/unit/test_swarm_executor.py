@@ -362,6 +362,36 @@ def test_a_published_port_is_passed_on_to_the_tasks_in_turn(tmp_path: Path) -> N
     told(tmp_path, story)
 
 
+def test_a_port_of_the_mesh_leads_to_tasks_of_other_nodes_and_closes_with_the_last(tmp_path: Path) -> None:
+    async def story(engine: Engine) -> None:
+        server = await asyncio.start_server(_says(b"far"), "127.0.0.1", 0)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            outside = probe.getsockname()[1]
+        port = {"PublishedPort": outside, "TargetPort": _port(server), "Tasks": {"u": "127.0.0.1"}}
+        net = {"ID": "i", "Name": "ingress", "Ingress": True, "Internal": False, "Subnet": "10.0.0.0/24"}
+        engine.executor.assign([], {}, {}, {"i": {**net, "Gateway": "10.0.0.9", "Ports": [port]}})
+        async with asyncio.timeout(PATIENCE):
+            while (answer := await _asked_perhaps(outside)) is None:
+                await asyncio.sleep(0)
+            assert answer == b"far" and "ingress" in engine.networks
+            engine.executor.assign([], {}, {}, {})
+            while engine.networks:
+                await asyncio.sleep(0)
+        assert await _asked_perhaps(outside) is None
+        server.close()
+
+    told(tmp_path, story)
+
+
+async def _asked_perhaps(port: int) -> bytes | None:
+    """None while nobody listens."""
+    try:
+        return await _asked(port)
+    except OSError:
+        return None
+
+
 def _says(word: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()

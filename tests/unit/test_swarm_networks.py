@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from minidock.errors import Conflict, SystemCallFailed, Unsupported, UsageError
+from minidock.errors import Conflict, MinidockError, SystemCallFailed, Unsupported, UsageError
 from minidock.kernel import vxlan
 from minidock.network import balance
 from minidock.steps import Live
-from minidock.swarm import addressing, landscape, networks, subnets
+from minidock.swarm import addressing, landscape, networks, services, subnets
 from minidock.swarm.objects import Stored, TaskState
 from tests.unit.test_swarm_loops import Swarm
 
@@ -137,6 +137,46 @@ def test_a_node_is_told_who_is_on_its_networks() -> None:
         "tasks.web1": ["10.0.0.6"],
     }
     assert len(told["Names"]) == 5 + 3, "and each task by its own name"
+
+
+PUBLISHED = {"Ports": [{"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080}]}
+
+
+def test_a_published_port_is_every_nodes_on_the_network_ingress() -> None:
+    swarm = Swarm(nodes=3)
+    net = made(swarm, "net")
+    assert [each["Name"] for each in networks.all_shown(swarm.store)] == ["net"], "nobody publishes anything yet"
+    service = swarm.service(replicas=2, template=on("net"), EndpointSpec=PUBLISHED)
+    (ingress,) = [found for found in swarm.store.all("network") if found.body["Ingress"]]
+    assert (ingress.body["Name"], subnets.vni(ingress)) == ("ingress", 4096)
+    assert [each["NetworkID"] for each in endpoint(swarm, service)["VirtualIPs"]] == [ingress.id, net]
+    assert set(addressing.of_nodes(ingress)) == {"n0", "n1", "n2"}
+    assert all(list(addressing.of_task(task)) == [ingress.id, net] for task in swarm.tasks())
+    swarm.settle()
+    own = {task.id: addressing.plain(addressing.of_task(task)[ingress.id]) for task in swarm.tasks()}
+    behind = {task.body["NodeID"]: {task.id: own[task.id]} for task in swarm.tasks()}
+    told = {node: landscape.of(swarm.store, node) for node in swarm.nodes}
+    assert set(told["n2"]) == {ingress.id} and set(told["n0"]) == {ingress.id, net}
+    assert told["n2"][ingress.id]["Ports"][0]["Tasks"] == {**behind["n0"], **behind["n1"]}
+    assert told["n0"][ingress.id]["Ports"][0]["Tasks"] == behind["n1"], "of its own a node knows"
+    assert told["n0"][ingress.id]["Names"] == {}
+    with pytest.raises(MinidockError, match=f"cannot be removed because service {service} depends on it"):
+        networks.remove(swarm.store, "ingress")
+    services.remove(swarm.store, service)
+    swarm.settle()
+    assert landscape.of(swarm.store, "n2") == {} and networks.remove(swarm.store, "ingress")
+    with pytest.raises(Conflict, match="network with name ingress already exists"):
+        made(swarm, "ingress")
+
+
+@pytest.mark.parametrize(
+    ("template", "port"),
+    [({"Networks": [{"Target": "host"}]}, {}), ({}, {"PublishMode": "host"})],
+)
+def test_ports_of_a_node_alone_need_no_mesh(template: dict[str, Any], port: dict[str, Any]) -> None:
+    swarm = Swarm()
+    swarm.service(template=template, EndpointSpec={"Ports": [{**PUBLISHED["Ports"][0], **port}]})
+    assert swarm.store.all("network") == [] and len(swarm.tasks(TaskState.ASSIGNED)) == 1
 
 
 def test_a_kernel_without_vxlan_and_a_number_that_is_taken_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
