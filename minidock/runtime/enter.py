@@ -35,14 +35,7 @@ def plan(
     affinity = process.exec_cpu_affinity or (spec.process and spec.process.exec_cpu_affinity) or CpuAffinity()
     child: list[Step] = [*agent(spec, state or {}), *_weight(spec, process), *_affinity(affinity.initial)]
     child += cgroups.child
-    late = ("user", "mount") if os.geteuid() == 0 else ("mount",)
-    kinds = sorted(namespaces.KINDS.values(), key=lambda facts: late.index(facts.name) if facts.name in late else -1)
-    for facts in kinds:
-        kind, theirs = facts.name, f"/proc/{pid}/ns/{facts.file}"
-        if kind != "pid" and (kind != "mount" or mounts_own(spec)) and not _same(theirs, f"/proc/self/ns/{facts.file}"):
-            child.append(namespaces.JoinNamespace(kind, theirs))
-            if kind == "user":
-                child.append(user.BecomeRoot())
+    child += _namespaces(spec, pid)
     if process.terminal:
         from minidock.kernel import pty
 
@@ -65,6 +58,20 @@ def plan(
         umask=0o022 if process.user.umask is None else process.user.umask,
         held=held(spec, process),
     )
+
+
+def _namespaces(spec: Spec, pid: int) -> list[Step]:
+    """Into all of the container's that aren't ours, but for the pid namespace; for the order see above."""
+    late = ("user", "mount") if os.geteuid() == 0 else ("mount",)
+    kinds = sorted(namespaces.KINDS.values(), key=lambda facts: late.index(facts.name) if facts.name in late else -1)
+    steps: list[Step] = []
+    for facts in kinds:
+        kind, theirs = facts.name, f"/proc/{pid}/ns/{facts.file}"
+        if kind != "pid" and (kind != "mount" or mounts_own(spec)) and not _same(theirs, f"/proc/self/ns/{facts.file}"):
+            steps.append(namespaces.JoinNamespace(kind, theirs))
+            if kind == "user":
+                steps.append(user.BecomeRoot())
+    return steps
 
 
 def _weight(spec: Spec, process: Process) -> list[Step]:

@@ -61,22 +61,12 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
     if process is None or not process.args:
         raise UsageError("the bundle's process has no args")
     new = [entry.type for entry in spec.linux.namespaces if not entry.path]
-    pid, joined_user = (spec.linux.namespace(kind) for kind in ("pid", "user"))
+    joined_user = spec.linux.namespace("user")
     own_user = "user" in new or bool(joined_user and joined_user.path)
     hooks = spec.hooks or Hooks()
     return Plan(
         before=[*extras.before, *cgroups.before, *tree.hung(spec, rootfs)],
-        spawn=Spawn(
-            # cgroup and time namespaces can't be flags of this clone: see kernel/namespaces.py.
-            kinds=[kind for kind in namespaces.KINDS if kind in new and kind not in ("cgroup", "time")],
-            cgroup=cgroups.clone_dir,
-            pid_path=pid.path if pid else "",
-            user_path=_user_path(spec, extras),
-            offsets=spec.linux.time_offsets if "time" in new else {},
-            # New namespaces belong to the user namespace in which they are made, and existing ones can be entered only
-            # with rights over theirs: so where there is a user namespace, all this comes before the clone.
-            paths=_paths(spec) if own_user and not extras.remapped else {},
-        ),
+        spawn=_spawn(spec, new, own_user, extras, cgroups.clone_dir),
         joined=[
             *([user.MapIds(spec.linux.uid_mappings, spec.linux.gid_mappings)] if "user" in new else []),
             *cgroups.joined,
@@ -103,6 +93,21 @@ def plan(spec: Spec, *, rootfs: str, cgroups: CgroupPlan, extras: Extras, cache:
             *hook_steps("createRuntime", hooks.create_runtime, extras.state, extras.state.get("bundle", "/")),
         ],
         start_hooks=hook_steps("startContainer", hooks.start_container, {**extras.state, "status": "created"}, "."),
+    )
+
+
+def _spawn(spec: Spec, new: list[str], own_user: bool, extras: Extras, group: str) -> Spawn:
+    pid = spec.linux.namespace("pid")
+    return Spawn(
+        # cgroup and time namespaces can't be flags of this clone: see kernel/namespaces.py.
+        kinds=[kind for kind in namespaces.KINDS if kind in new and kind not in ("cgroup", "time")],
+        cgroup=group,
+        pid_path=pid.path if pid else "",
+        user_path=_user_path(spec, extras),
+        offsets=spec.linux.time_offsets if "time" in new else {},
+        # New namespaces belong to the user namespace in which they are made, and existing ones can be entered only
+        # with rights over theirs: so where there is a user namespace, all this comes before the clone.
+        paths=_paths(spec) if own_user and not extras.remapped else {},
     )
 
 

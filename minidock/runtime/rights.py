@@ -19,6 +19,22 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
 
     who = process.user
     caps, kept = capabilities.grantable(process.capabilities or Capabilities()), held(spec, process)
+    steps = _settings(spec, process)
+    steps += [
+        capabilities.DropBoundingSet(caps.bounding, kept),
+        capabilities.KeepCaps(),
+        credentials.SetUser(who.uid, who.gid, who.additional_gids, keep_groups=_keeps_groups(spec)),
+        capabilities.set_capabilities(caps, kept),
+    ]
+    if spec.linux.seccomp:
+        from minidock.kernel import seccomp
+
+        steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
+    return steps
+
+
+def _settings(spec: Spec, process: Process) -> list[Step]:
+    """What is the process's own and takes rights to set, or none to keep: limits, scheduling, memory, no_new_privs."""
     steps: list[Step] = []
     if process.rlimits:
         from minidock.kernel import rlimits
@@ -40,16 +56,6 @@ def rights(spec: Spec, process: Process, cache: Path | None) -> list[Step]:
         from minidock.kernel import no_new_privs
 
         steps.append(no_new_privs.SetNoNewPrivs())
-    steps += [
-        capabilities.DropBoundingSet(caps.bounding, kept),
-        capabilities.KeepCaps(),
-        credentials.SetUser(who.uid, who.gid, who.additional_gids, keep_groups=_keeps_groups(spec)),
-        capabilities.set_capabilities(caps, kept),
-    ]
-    if spec.linux.seccomp:
-        from minidock.kernel import seccomp
-
-        steps.append(seccomp.load_filter(spec.linux.seccomp, cache, at_exec=True))
     return steps
 
 

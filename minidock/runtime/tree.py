@@ -112,7 +112,6 @@ def _is_mapped(mount: Mount) -> bool:
 
 
 def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) -> Step:
-    from minidock.kernel import cgroup_mount, cgroups
 
     destination = _place(mount)
     if {"remount", "iversion"} & set(mount.options):
@@ -135,16 +134,7 @@ def _mount(mount: Mount, rootfs: str, spec: Spec, extras: Extras, group: str) ->
     if extras.remapped and destination == "/dev" and mount.type == "tmpfs":
         return devices.MakeDeviceDirectory(rootfs, mount.options, _nodes(spec), *_root_ids(spec))
     if mount.type == "cgroup":
-        hierarchies = cgroups.discover()
-        if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
-            own = {os.path.basename(where): where + group for where in hierarchies.v1.values()}
-            return cgroup_mount.BindCgroup(
-                rootfs, destination, mount.options, own or {"": f"{hierarchies.v2_mount}{group}"}
-            )
-        if not hierarchies.v1:
-            return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
-        v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
-        return cgroup_mount.MountCgroupV1(rootfs, destination, mount.options, v1)
+        return _cgroup(mount, rootfs, spec, group)
     if "tmpcopyup" in mount.options:
         from minidock.kernel.copy_up import MountFilled
 
@@ -161,6 +151,23 @@ def _is_image(mount: Mount, spec: Spec) -> bool:
     words = {word.partition("=")[0] for word in mount.options}
     shown = spec.linux.namespace("user") is None or ("idmap" in words and not mount.uid_mappings)
     return shown and "lowerdir" in words and "upperdir" not in words
+
+
+def _cgroup(mount: Mount, rootfs: str, spec: Spec, group: str) -> Step:
+    """The hierarchies: the container's own part of each bound, or new mounts in its cgroup namespace."""
+    from minidock.kernel import cgroup_mount, cgroups
+
+    destination = _place(mount)
+    hierarchies = cgroups.discover()
+    if not spec.linux.namespace("cgroup") and (hierarchies.v1 or spec.linux.namespace("user")):
+        own = {os.path.basename(where): where + group for where in hierarchies.v1.values()}
+        return cgroup_mount.BindCgroup(
+            rootfs, destination, mount.options, own or {"": f"{hierarchies.v2_mount}{group}"}
+        )
+    if not hierarchies.v1:
+        return cgroup_mount.MountCgroup(rootfs, destination, mount.options)
+    v1 = cgroup_mount.v1_hierarchies(hierarchies.v1)
+    return cgroup_mount.MountCgroupV1(rootfs, destination, mount.options, v1)
 
 
 def late(mount: Mount) -> bool:
