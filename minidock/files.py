@@ -23,8 +23,18 @@ T = TypeVar("T")
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Replace the file by `data`. `durable` syncs file and directory; leave it out below /run, which dies anyway.
 
-    What a killed writer leaves, `.NAME.tmp`, the next writer of the same file takes over.
+    What a killed writer leaves, `.NAME.tmp`, the next writer of the same file takes over. Raises OSError with
+    the file's name: a full disk is told by write(2), which knows none.
     """
+    try:
+        _write_atomic(path, data, mode, durable=durable)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def _write_atomic(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
     temporary = aside(path)
     with os.fdopen(_claim_aside(temporary, mode), "wb") as file:
         try:

@@ -24,8 +24,10 @@ class Oci(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class ConsoleSize(Oci, frozen=True):
-    height: int = 0
-    width: int = 0
+    """struct winsize of ioctl_tty(2) has 16 bits for each."""
+
+    height: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+    width: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
 
 
 class User(Oci, frozen=True):

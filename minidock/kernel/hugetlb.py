@@ -24,6 +24,8 @@ def limits(cgroup: Cgroup, pages: list[HugepageLimit]) -> list[Step]:
     for page in pages:
         if not (page.page_size[:-2].isdigit() and page.page_size[-2:] in UNITS):
             raise UsageError(f"{page.page_size!r} is not a huge page size, such as 2MB")
+        if page.limit < -1:
+            raise UsageError(f"{page.limit} is no number of bytes; -1 is for any")
         directory = cgroup.need("hugetlb", "limit huge pages")
         suffix = "limit_in_bytes" if cgroup.version("hugetlb") == 1 else "max"
         value = str(page.limit) if page.limit >= 0 else ("-1" if suffix == "limit_in_bytes" else "max")

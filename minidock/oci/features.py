@@ -31,13 +31,13 @@ def features() -> int:
             },
             "apparmor": {"enabled": False},
             "selinux": {"enabled": False},
-            "intelRdt": {"enabled": False},
+            "intelRdt": {"enabled": False, "schemata": False, "monitoring": False},
             "netDevices": {"enabled": True},
             "memoryPolicy": {"modes": list(mempolicy.MODES), "flags": list(mempolicy.FLAGS)},
             "mountExtensions": {"idmap": {"enabled": True}},
         },
         "annotations": {"org.minidock.version": __version__},
-        "potentiallyUnsafeConfigAnnotations": ["run.oci."],
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "run.oci."],
     }
     print(msgspec.json.format(msgspec.json.encode(told), indent=4).decode())
     return 0

@@ -67,6 +67,8 @@ def _namespaces(spec: Spec) -> None:
     times = linux.namespace("time")
     if linux.time_offsets and (times is None or times.path):
         raise UsageError("time namespace offsets specified, but no new time namespace is made")
+    if wrong := [clock for clock, offset in linux.time_offsets.items() if not 0 <= offset.nanosecs < 10**9]:
+        raise UsageError(f"linux.timeOffsets.{wrong[0]}: nanosecs must be less than a second")
     if unknown := linux.time_offsets.keys() - {"monotonic", "boottime"}:
         raise UsageError(f"linux.timeOffsets: {min(unknown)!r} is no clock that can be shifted: monotonic, boottime")
     if linux.namespace("mount") is None and (linux.masked_paths or linux.readonly_paths):
@@ -126,6 +128,9 @@ def _process(process: Process) -> None:
         raise UsageError("Cwd must be an absolute path")
     if twice := _twice(limit.type for limit in process.rlimits):
         raise UsageError(f"process.rlimits has {twice[0]} twice")
+    for limit in process.rlimits:  # -1 is RLIM_INFINITY, as in C
+        if not (-1 <= limit.soft < 1 << 64 and -1 <= limit.hard < 1 << 64):
+            raise UsageError(f"wrong rlimit value: {limit.type}")
     for entry in process.env:
         if entry.find("=") < 1:
             raise UsageError(f"invalid environment variable: {entry!r}", hint="NAME=value")

@@ -218,6 +218,8 @@ def test_features_and_help(oci: Run) -> None:
     told = json.loads(oci("features").stdout)
     assert {"tmpcopyup", "ridmap", "rro", "dirsync", "lazytime", "nosymfollow"} <= set(told["mountOptions"])
     assert told["linux"]["cgroup"] == {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True}
+    # What is honoured, and may let a container do more: features.md.
+    assert set(told["potentiallyUnsafeConfigAnnotations"]) == {"org.systemd.property.", "run.oci."}
     assert "minidock-oci exec" in oci("exec", "-h").stdout
     lines = oci("--version").stdout.splitlines()
     assert [line.partition(" ")[0] for line in lines[:2]] == ["minidock-oci", "commit:"]  # dockerd reads these two

@@ -211,6 +211,7 @@ REFUSED: list[tuple[Resources, str]] = [
     (wanted(cpu=Cpu(cpus="0-9")), r"Requested CPUs are not available - requested 0-9, available: 0-3"),
     (wanted(block_io=BlockIo(weight=5)), "Range of blkio weight is from 10 to 1000"),
     (wanted(block_io=BlockIo(leaf_weight=50)), "leaf weight"),
+    (wanted(hugepage_limits=[HugepageLimit("2MB", -3)]), "-3 is no number of bytes"),
     (wanted(hugepage_limits=[HugepageLimit("../x", 1)]), "not a huge page size"),
     (wanted(unified={"memory": "1"}), "not the name of a cgroup2 file"),
     (wanted(unified={"../memory.max": "1"}), "not the name of a cgroup2 file"),

@@ -78,3 +78,22 @@ def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
         assert not path.exists() or path.read_text() in texts
     assert [writer.returncode for writer in writers] == [0] * 4
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_disk_that_is_full_is_told_with_the_file(tmp_path: Path) -> None:
+    """write(2) says ENOSPC, or here EFBIG, and knows no name."""
+    script = """
+import resource, sys
+from pathlib import Path
+from minidock import files
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+try:
+    files.write_atomic(Path(sys.argv[1]), b"x" * 100)
+except OSError as error:
+    print(error.strerror, error.filename)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "f")], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"File too large {tmp_path}/f\n"
+    assert not list(tmp_path.iterdir())

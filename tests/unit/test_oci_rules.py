@@ -65,6 +65,10 @@ REFUSED = {
     "environment variable: '=x'": process(env=["=x"]),
     r"'A=x\\x00y' can't contain": process(env=["A=x\0y"]),
     r"'a\\x00b' can't contain": process(args=["a\0b"]),
+    "boottime: nanosecs must": linux(
+        namespaces=[*KINDS, {"type": "time"}], timeOffsets={"boottime": {"nanosecs": 10**9}}
+    ),
+    "wrong rlimit value: RLIMIT_CORE": process(rlimits=[{"type": "RLIMIT_CORE", "soft": 0, "hard": 1 << 64}]),
     "'realtime' is no clock": linux(namespaces=[*KINDS, {"type": "time"}], timeOffsets={"realtime": {"secs": 1}}),
     "only supported for bind": {"mounts": [{"destination": "/x", "type": "tmpfs", "options": ["idmap"]}]},
     "/y: id-mapped": {"mounts": [{"destination": "/y", "type": "tmpfs", "uidMappings": ONE, "gidMappings": ONE}]},
@@ -98,6 +102,7 @@ OUT_OF_RANGE = {
     "process.user.additionalGids": process(user={"additionalGids": [-1]}),
     "uidMappings.*hostID": linux(uidMappings=[{"containerID": 0, "hostID": -5, "size": 1}]),
     "gidMappings.*size": linux(gidMappings=[{"containerID": 0, "hostID": 0, "size": 0}]),
+    "process.consoleSize.width": process(consoleSize={"height": 24, "width": 1 << 16}),
     "linux.devices.*uid": linux(devices=[{"type": "c", "path": "/dev/x", "uid": 4294967295}]),
 }
 
