@@ -197,6 +197,9 @@ def write(file: str, value: str, *, hint: str = "") -> None:
         raise syscalls.failed("write", (file, value), number=number, hint=hint) from error
 
 
+MISSING = "no such file or directory: leave the option out on this host"
+
+
 class WriteCgroupFile(Step, frozen=True):
     """One control of one cgroup. It needs no undo: it goes with the directory."""
 
@@ -224,9 +227,7 @@ class WriteCgroupFile(Step, frozen=True):
             if self.default:
                 return
             name = os.path.basename(self.file)
-            raise Unsupported(
-                f"can't {self.what}: this kernel has no {name}", hint=self.hint or "leave the option out on this host"
-            ) from error
+            raise Unsupported(f"can't {self.what}: this kernel has no {name}", hint=self.hint or MISSING) from error
 
 
 class WriteFirstOf(Step, frozen=True):
@@ -255,9 +256,7 @@ class WriteFirstOf(Step, frozen=True):
             except FileNotFoundError:
                 continue
         names = " nor ".join(os.path.basename(file) for file, _ in self.choices)
-        raise Unsupported(
-            f"can't {self.what}: this kernel has neither {names}", hint="leave the option out on this host"
-        )
+        raise Unsupported(f"can't {self.what}: this kernel has neither {names}", hint=MISSING)
 
 
 def unified(cgroup: Cgroup, files: dict[str, str]) -> list[Step]:
@@ -268,12 +267,14 @@ def unified(cgroup: Cgroup, files: dict[str, str]) -> list[Step]:
     steps: list[Step] = []
     for name, value in files.items():
         controller, dot, rest = name.partition(".")
-        if not dot or not rest or "/" in name:
-            raise MinidockError(f"{name!r} is not the name of a cgroup2 file, such as memory.high")
+        if "/" in name:
+            raise MinidockError(f"unified resource {name!r} must be a file name (no slashes)")
+        if not dot or not rest:
+            raise MinidockError(f"unified resource {name!r} must be in the form CONTROLLER.PARAMETER")
         if cgroup.v2 is None or (controller != "cgroup" and cgroup.version(controller) != 2):
             raise Unsupported(
-                f"invalid configuration: can't write {name}: the {controller} controller isn't on a cgroup2 hierarchy",
-                hint="the spec's `unified` needs cgroup v2; use the named limits, which work on both",
+                f"unified resource {name!r} can't be set: controller {controller!r} not available",
+                hint="not on a cgroup2 hierarchy, that is; the named limits work on both",
             )
         steps.append(WriteCgroupFile(what=f"set {name} to {value}", file=f"{cgroup.v2}/{name}", value=value))
     return steps

@@ -13,7 +13,7 @@ import stat
 from typing import ClassVar
 
 from minidock.errors import MinidockError, SystemCallFailed
-from minidock.kernel import mounts, rootpath, syscalls
+from minidock.kernel import mounts, namespaces, rootpath, syscalls
 from minidock.kernel.mount_options import NOEXEC, NOSUID
 from minidock.spec import Device
 from minidock.steps import Live, Step
@@ -146,11 +146,18 @@ class MakeDevice(Step, frozen=True):
             except SystemCallFailed as error:
                 if error.number != errno.EINVAL:
                     raise
-            # Before Linux 6.15 what hangs nowhere can't be copied: the host's own node has to do.
-            return syscalls.open_tree(syscalls.AT_FDCWD, self.path, flags)
+            # Before Linux 6.15 what hangs nowhere can't be copied: so it hangs, in mounts that end with a helper.
+            return namespaces.from_helper(lambda: self._copied(memory, directory, flags))
         finally:
             os.close(directory)
             os.close(memory)
+
+    def _copied(self, memory: int, directory: int, flags: int) -> int:
+        syscalls.unshare(namespaces.flags(["mount"]))
+        mounts.IsolateMounts().apply(Live())
+        root = rootpath.open_root("/")
+        mounts.hang(memory, root)
+        return syscalls.open_tree(directory, "node", flags)
 
 
 class MakeDeviceDirectory(Step, frozen=True):

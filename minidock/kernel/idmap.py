@@ -79,7 +79,7 @@ def laid(
     `own` is the directory of `upper` and `work`, and "" for an overlay that nobody writes to. `place` is any directory:
     what hangs there meanwhile, nobody else sees.
     """
-    return _from_helper(lambda: _laid(lower, owners, place, take, own, owner))
+    return namespaces.from_helper(lambda: _laid(lower, owners, place, take, own, owner))
 
 
 def _laid(
@@ -189,28 +189,6 @@ def namespace(uids: list[IdMapping], gids: list[IdMapping]) -> int:
 def namespace_of(pid: int) -> int:
     """A descriptor of the user namespace that a process is in."""
     return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _from_helper(work: Callable[[], int]) -> int:
-    """The descriptor that it makes in a child of ours, which may change its namespaces. Raises what it raised."""
-    import socket
-
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            socket.send_fds(theirs, [b"+"], [work()])
-        except (MinidockError, OSError) as error:
-            theirs.send(str(error).encode()[:4000] or b"failed")
-        finally:
-            os._exit(0)
-    theirs.close()
-    with ours:
-        told, found, _, _ = socket.recv_fds(ours, 4096, 1, socket.MSG_CMSG_CLOEXEC)
-    os.waitpid(pid, 0)
-    if told != b"+" or not found:
-        raise MinidockError(told.decode(errors="replace") or "the helper that mounts the layers was killed")
-    return found[0]
 
 
 def read(pid: int) -> list[str]:

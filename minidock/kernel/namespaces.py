@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import msgspec
 
+from minidock.errors import MinidockError
 from minidock.kernel import syscalls
 from minidock.spec import TimeOffset
 from minidock.steps import Live, Step
@@ -69,6 +70,28 @@ def in_mounts(path: str) -> Iterator[None]:
     finally:
         for fd in (here, ours, theirs):
             os.close(fd)
+
+
+def from_helper(work: Callable[[], int]) -> int:
+    """The descriptor that it makes in a child of ours, which may change its namespaces. Raises what it raised."""
+    import socket
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            socket.send_fds(theirs, [b"+"], [work()])
+        except (MinidockError, OSError) as error:
+            theirs.send(str(error).encode()[:4000] or b"failed")
+        finally:
+            os._exit(0)
+    theirs.close()
+    with ours:
+        told, found, _, _ = socket.recv_fds(ours, 4096, 1, socket.MSG_CMSG_CLOEXEC)
+    os.waitpid(pid, 0)
+    if told != b"+" or not found:
+        raise MinidockError(told.decode(errors="replace") or "the helper that makes a mount was killed")
+    return found[0]
 
 
 def read(pid: int) -> dict[str, int]:

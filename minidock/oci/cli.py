@@ -152,7 +152,7 @@ def _run(words: list[str]) -> int:
         return code
     except (MinidockError, OSError) as error:
         text = texts.sentence(error) if isinstance(error, MinidockError) else _words_of(error)
-        log.error(_introduced(command, text))
+        log.error(dialect.said(_introduced(command, text)))
         return command.failure if command else 1
 
 

@@ -11,6 +11,7 @@ Nearly everything is the same in both, and runc's way is ours. Ten matters have 
     who listens at seccomp.listenerPath   called for SCMP_ACT_NOTIFY    always called
     standard streams go to                the process's user            his group, too
     a cgroup without cgroupsPath          /minidock-oci/ID (runc: /ID)  /ID
+    errors of resources.unified           in runc's words               in crun's
     what --root/ID/status says            nothing: there is none        what crun tells itself, see `remember`
     LISTEN_FDS                            if LISTEN_PID is our number   always counts
 """
@@ -76,6 +77,26 @@ def told(config: spec.Spec) -> spec.Spec:
 def agents_version() -> str:
     """Of the message to whoever listens: crun's has a version of its own, runc's that of config.json."""
     return "0.2.0" if is_crun() else ""
+
+
+WORDS = {
+    r"unified resource '(.*)' must be in the form CONTROLLER.PARAMETER":
+        r"the specified key has not the form CONTROLLER.VALUE `\1`",
+    r"unified resource '.*' can't be set: controller '(.*)' not available":
+        r"the requested cgroup controller `\1` is not available",
+}  # fmt: skip
+"""Where runc and crun say the same in other words, and somebody looks for them."""
+
+
+def said(text: str) -> str:
+    """An error, in crun's words for crun's callers."""
+    if not is_crun():
+        return text
+    import re
+
+    for runc, crun in WORDS.items():
+        text = re.sub(runc, crun, text)
+    return text
 
 
 def cgroup(container_id: str) -> str:

@@ -151,3 +151,21 @@ def test_a_cgroup_that_nobody_named(oci: Run, bundle: Path, monkeypatch: pytest.
         lines = run_with(oci, bundle, change, mine).stdout.splitlines()
         assert lines
         assert {line.split(":", 2)[2] for line in lines} == {place}
+
+
+def test_what_is_said_of_unified(oci: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crun = {
+        "NO-KEY": "the specified key has not the form CONTROLLER.VALUE `NO-KEY`",
+        "foo.bar": "the requested cgroup controller `foo` is not available",
+        "cgroup.nosuch": "no such file or directory",
+    }
+    runc = {
+        "NO-KEY": "unified resource 'NO-KEY' must be in the form CONTROLLER.PARAMETER",
+        "foo.bar": "unified resource 'foo.bar' can't be set: controller 'foo' not available",
+        "cgroup.nosuch": "no such file or directory",
+    }
+    for name, words in (("crun", crun), ("runc", runc)):
+        monkeypatch.setenv("MINIDOCK_OCI_NAME", name)
+        for key, text in words.items():
+            configure(oci, bundle, lambda config, key=key: config["linux"].update(resources={"unified": {key: "1"}}))
+            assert text in oci("run", "-b", str(bundle), "box", check=False).stderr

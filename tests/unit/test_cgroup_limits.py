@@ -213,9 +213,9 @@ REFUSED: list[tuple[Resources, str]] = [
     (wanted(block_io=BlockIo(leaf_weight=50)), "leaf weight"),
     (wanted(hugepage_limits=[HugepageLimit("2MB", -3)]), "-3 is no number of bytes"),
     (wanted(hugepage_limits=[HugepageLimit("../x", 1)]), "not a huge page size"),
-    (wanted(unified={"memory": "1"}), "not the name of a cgroup2 file"),
-    (wanted(unified={"../memory.max": "1"}), "not the name of a cgroup2 file"),
-    (wanted(unified={"nonsense.max": "1"}), "nonsense controller isn't on a cgroup2 hierarchy"),
+    (wanted(unified={"memory": "1"}), "'memory' must be in the form CONTROLLER.PARAMETER"),
+    (wanted(unified={"../memory.max": "1"}), "'../memory.max' must be a file name"),
+    (wanted(unified={"nonsense.max": "1"}), "controller 'nonsense' not available"),
 ]
 
 
@@ -325,7 +325,7 @@ def test_weights_go_to_whichever_file_the_kernel_has(tmp_path: Path) -> None:
 def test_unified_writes_raw_files_of_cgroup2(tmp_path: Path) -> None:
     steps = unified(Cgroup("/a", fake.v2(tmp_path)), {"memory.high": "1048576", "cgroup.max.depth": "3"})
     assert fake.writes(steps) == [("memory.high", "1048576"), ("cgroup.max.depth", "3")]
-    with pytest.raises(Unsupported, match="memory controller isn't on a cgroup2 hierarchy"):
+    with pytest.raises(Unsupported, match=r"'memory\.high' can't be set: controller 'memory' not available"):
         unified(Cgroup("/a", fake.hybrid(tmp_path / "h")), {"memory.high": "1"})
 
 
