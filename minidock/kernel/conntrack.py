@@ -59,12 +59,12 @@ def flows() -> list[Flow]:
 
 
 def forget(protocol: int, *, port: int = 0, answers: str = "", answer_port: int = 0) -> int:
-    """Forget the flows to a port of ours, or those that a container's address and port answer; returns how many."""
+    """Forget the flows to a port of ours, or those that a container's address (and port) answer; returns how many."""
     forgotten = 0
     for flow in flows():
         if flow.protocol != protocol or (port and flow.port != port):
             continue
-        if answers and (flow.answers, flow.answer_port) != (answers, answer_port):
+        if (answers and flow.answers != answers) or (answer_port and flow.answer_port != answer_port):
             continue
         forgotten += _delete(flow)
     return forgotten

@@ -17,12 +17,15 @@ man: nft(8) "NAT STATEMENTS", "NUMGEN EXPRESSION"
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+
 from minidock import files
-from minidock.kernel import netns, nft
+from minidock.kernel import conntrack, netns, nft
 from minidock.network import overlay
 from minidock.network.arithmetic import number
 from minidock.network.endpoint import Endpoint
@@ -30,6 +33,23 @@ from minidock.paths import Layout
 from minidock.steps import Live, Step
 
 TABLE = "minidock_services"
+
+
+class Given(msgspec.Struct, frozen=True):
+    """The rules that a namespace has; another one, of a container that was started anew, has none of them."""
+
+    namespace: int = 0
+    services: dict[str, list[str]] = {}
+
+    def tasks(self) -> set[str]:
+        return {task for tasks in self.services.values() for task in tasks}
+
+
+def _before(seen: Path) -> Given:
+    try:
+        return files.read_json(seen, Given)
+    except FileNotFoundError:
+        return Given()
 
 
 class BalanceServices(Step, frozen=True):
@@ -40,28 +60,34 @@ class BalanceServices(Step, frozen=True):
     arrangements: list[str]
     """overlay.json of the swarm's networks that it is on."""
     seen: str
-    """Where the rules are noted, so that the same ones aren't given to the kernel again."""
+    """Where is noted what the kernel was given, so that the same isn't given again."""
     man: ClassVar[str] = "nft(8)"
 
     def describe(self) -> str:
         return f"share out the container's connections to services among their tasks (table {TABLE} in its namespace)"
 
+    def services(self) -> dict[str, list[str]]:
+        return {
+            address: tasks for path in self.arrangements for address, tasks in overlay.read(Path(path)).services.items()
+        }
+
     def rules(self) -> str:
-        behind: dict[str, list[str]] = {}
-        for path in self.arrangements:
-            behind.update(overlay.read(Path(path)).services)
-        return rules(behind, number(self.address))
+        return rules(self.services(), number(self.address))
 
     def shell(self) -> str:
         return f"nsenter -t $PID -n nft -f - <<'EOF'\n{self.rules()}EOF"
 
     def apply(self, live: Live) -> None:
-        wanted, seen = self.rules(), Path(self.seen)
-        if seen.exists() and seen.read_text() == wanted:
+        services = self.services()
+        before, now = _before(Path(self.seen)), Given(netns.identity(live.pid), services)
+        if before == now:
             return
         with netns.entered(live.pid):
-            nft.run(wanted)
-        files.write_atomic(seen, wanted.encode(), durable=False)
+            nft.run(rules(services, number(self.address)))
+            # A client that keeps sending datagrams would go on to a task that is gone: the rules are asked but once.
+            for task in before.tasks() - now.tasks():
+                conntrack.forget(socket.IPPROTO_UDP, answers=task)
+        files.write_json(Path(self.seen), now, durable=False)
 
 
 def of(layout: Layout, endpoints: list[Endpoint]) -> BalanceServices | None:
@@ -71,7 +97,7 @@ def of(layout: Layout, endpoints: list[Endpoint]) -> BalanceServices | None:
         return None
     claim = swarms[0].claim
     paths = [str(overlay.path_of(layout, end.network)) for end in swarms]
-    return BalanceServices(claim.address, paths, str(layout.container_run(claim.container) / "services.nft"))
+    return BalanceServices(claim.address, paths, str(layout.container_run(claim.container) / "services.json"))
 
 
 def rules(services: Mapping[str, list[str]], turn: int) -> str:
@@ -95,5 +121,8 @@ def _shared(address: str, tasks: list[str], turn: int) -> str:
 
 
 def _refused(addresses: Iterable[str]) -> str:
-    """Nobody has the address of a service without tasks: better a clear no than three seconds of asking for it."""
+    """Nobody has the address of a service without tasks: better a clear no than three seconds of asking for it.
+
+    By ICMP, also for TCP: a reset would come from that address, by the loopback, and rp_filter drops such packets.
+    """
     return "".join(f"\t\tip daddr {address} reject\n" for address in addresses)
