@@ -41,7 +41,7 @@ def by_hand(minidock: Minidock, tmp_path: Path, script: str) -> subprocess.Compl
     program.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} --root {minidock.layout.root} "$@"\n')
     program.chmod(0o755)
     path = tmp_path / "by-hand.sh"
-    path.write_text(f"PATH={program.parent}:$PATH\n{script}")
+    path.write_text(f"PATH={program.parent}:$PATH\nexport TMPDIR={tmp_path}\n{script}")  # for its `mktemp -d`
     return subprocess.run(["sh", str(path)], input="typed\n", capture_output=True, text=True, timeout=60)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,10 +34,17 @@ def ext4(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-def test_workplaces_lie_in_different_block_groups(ext4: Path) -> None:
-    store = ImageStore(Layout(ext4 / "root"))
+@pytest.fixture
+def spread(ext4: Path) -> Iterator[ImageStore]:
+    """A store on that disk."""
+    layout = Layout(ext4 / "root")
+    yield ImageStore(layout)
+    shutil.rmtree(layout.run, ignore_errors=True)
+
+
+def test_workplaces_lie_in_different_block_groups(spread: ImageStore) -> None:
     groups = set()
-    with workplace(store) as one, workplace(store) as other:
+    with workplace(spread) as one, workplace(spread) as other:
         for place in (one, other):
             (place / "layer" / "diff").mkdir(parents=True)
             inodes = [path.stat().st_ino for path in (place, place / "layer" / "diff")]

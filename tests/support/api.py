@@ -73,7 +73,10 @@ class Daemon:
 @contextlib.contextmanager
 def serving(box: Minidock, also: str = "") -> Iterator[Daemon]:
     """A running daemon. Fails when it has complained about itself."""
-    with tempfile.TemporaryDirectory(prefix="mdt-api-") as directory:  # short: a socket's path has at most 107 bytes
+    # Beside the root, in the test's own directory: pytest clears that away also when this process is killed.
+    beside = box.layout.root.parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="d-", dir=beside) as directory:  # short: a socket's path has 107 bytes
         daemon = Daemon(box, Path(directory), also)
         try:
             daemon.start()

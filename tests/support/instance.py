@@ -69,8 +69,11 @@ class Minidock:
         if os.geteuid() == 0 and self.layout.run.is_dir():
             network.teardown(self.layout)
             left += [line for line in leftovers(self.layout) if line not in left]
-        if not any(line.startswith("mount") for line in left):
-            shutil.rmtree(self.layout.run, ignore_errors=True)
+        # pytest deletes the directory of a test that passed: what is still mounted in it would be deleted along.
+        for line in reversed(left):
+            if line.startswith("mount "):
+                subprocess.run(["umount", "--lazy", line.removeprefix("mount ")], check=False, capture_output=True)
+        shutil.rmtree(self.layout.run, ignore_errors=True)
         assert not left, "left behind:\n  " + "\n  ".join(left) + f"\n{removal}"
 
     def _kept(self) -> list[str]:
