@@ -121,8 +121,5 @@ def _shared(address: str, tasks: list[str], turn: int) -> str:
 
 
 def _refused(addresses: Iterable[str]) -> str:
-    """Nobody has the address of a service without tasks: better a clear no than three seconds of asking for it.
-
-    By ICMP, also for TCP: a reset would come from that address, by the loopback, and rp_filter drops such packets.
-    """
+    """Nobody has the address of a service without tasks: better a clear no than three seconds of asking for it."""
     return "".join(f"\t\tip daddr {address} reject\n" for address in addresses)

@@ -196,7 +196,10 @@ def test_services_on_an_overlay_network_find_each_other_by_name(swarm: Member) -
     four = "for turn in 1 2 3 4; do wget -qO- http://store/; done"
     assert sorted(said(four)) == sorted(2 * [container(each)[:12] for each in servers]), "each in turn"
     change(swarm, "store", lambda spec: spec.update(Mode=replicas(0)))
-    until(lambda: "refused" in swarm.box("exec", container(client), "wget", "http://store/").stderr, "a clear no")
+    until(
+        lambda: "refused" in swarm.box("exec", container(client), "timeout", "9", "wget", "http://store/").stderr,
+        "a clear no",
+    )
     own_one = {"Image": "busybox", "HostConfig": {"NetworkMode": "back"}}
     lone = swarm.told("POST", "/containers/create", own_one)["Id"]
     status, refused = swarm.ask("POST", f"/containers/{lone}/start")
