@@ -73,7 +73,8 @@ class Minidock:
         for line in reversed(left):
             if line.startswith("mount "):
                 subprocess.run(["umount", "--lazy", line.removeprefix("mount ")], check=False, capture_output=True)
-        shutil.rmtree(self.layout.run, ignore_errors=True)
+        if not any(_mounts(self.layout)):
+            shutil.rmtree(self.layout.run, ignore_errors=True)
         assert not left, "left behind:\n  " + "\n  ".join(left) + f"\n{removal}"
 
     def _kept(self) -> list[str]:
