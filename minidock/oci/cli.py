@@ -122,10 +122,24 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Console script `minidock-oci`."""
+    _open_streams()
     code = _run(sys.argv[1:] if argv is None else argv)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # to take the interpreter apart takes 10 ms: as in minidock/__main__.py
+
+
+def _open_streams() -> None:
+    """A standard stream that our caller has closed is /dev/null, as Go's runtime has it for runc: else the next file
+    that is opened would get its number, and the container that file."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open("/dev/null", os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - for good
 
 
 def _run(words: list[str]) -> int:

@@ -201,3 +201,16 @@ def test_a_descriptor_that_is_to_be_passed_on_must_be_open(oci: Run, bundle: Pat
     done = oci("run", "-b", str(bundle), "--preserve-fds", "1", "box", check=False)
     assert done.returncode == 1
     assert "unable to stat preserved-fd 0 (of 1): descriptor 3 is not open" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_the_null_device(oci: Run, bundle: Path, tmp_path: Path, closed: str) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["process"]["args"] = ["sh", "-c", "for fd in 0 1 2; do readlink /proc/self/fd/$fd; done > /said"]
+        config["root"]["readonly"] = False
+
+    configure(oci, bundle, change)
+    words = command(tmp_path, "run", "-b", str(bundle), "box")
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len((bundle / "rootfs" / "said").read_text().splitlines()) == 3
