@@ -250,7 +250,8 @@ def _health(spec: Body, given: Body) -> None:
 
 
 def several(spec: Body, field: Several, added: list[Any], removed: list[str]) -> None:
-    """Entries go, then others come; one of the same key is replaced where it stands."""
+    """Entries go, then others come; one of the same key is replaced where it stands. A range of ports is a list."""
+    added = [one for each in added for one in (each if isinstance(each, list) else [each])]
     if not added and not removed:
         return
     if field.mapped:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 
-def port(raw: str) -> Body:
-    """`8080:80`, `80`, `8080:80/udp`, or `published=8080,target=80,protocol=tcp,mode=host`."""
+def ports(raw: str) -> list[Body]:
+    """`8080:80`, `80`, `8080-8081:80-81/udp`, or `published=8080,target=80,protocol=tcp,mode=host`."""
     if "=" not in raw:
         return _short(raw)
     found: Body = {"Protocol": "tcp", "PublishMode": "ingress"}
@@ -37,16 +37,31 @@ def port(raw: str) -> Body:
             found[name] = value.lower()
     if not found.get("TargetPort"):
         raise UsageError("missing mandatory field 'target'")
-    return found
+    return [found]
 
 
-def _short(raw: str) -> Body:
+def _short(raw: str) -> list[Body]:
     numbers, _, protocol = raw.partition("/")
     published, colon, target = numbers.rpartition(":")
     if ":" in published or "." in published:
         raise UsageError("hostip is not supported")
-    found: Body = {"Protocol": protocol or "tcp", "TargetPort": _number(target), "PublishMode": "ingress"}
-    return {**found, "PublishedPort": _number(published)} if colon else found
+    found: Body = {"Protocol": protocol or "tcp", "PublishMode": "ingress"}
+    targets, outside = _range(target), _range(published) if colon else range(0)
+    if colon and len(outside) != len(targets):
+        raise UsageError(f"invalid ranges specified for container and host Ports: {target} and {published}")
+    return [
+        {**found, "TargetPort": inside, **({"PublishedPort": outside[number]} if colon else {})}
+        for number, inside in enumerate(targets)
+    ]
+
+
+def _range(raw: str) -> range:
+    """`80-82`, or one number."""
+    first, dash, last = raw.partition("-")
+    begin, end = _number(first), _number(last if dash else first)
+    if end < begin:
+        raise UsageError(f"invalid range specified for port: {raw}")
+    return range(begin, end + 1)
 
 
 def _number(raw: str) -> int:
@@ -155,7 +170,7 @@ def ulimit(raw: str) -> Body:
 
 PARTS = [
     Several("publish", "p", "Publish a port as a node port", ("EndpointSpec", "Ports"),
-            lambda each: f"{each['TargetPort']}/{each.get('Protocol', 'tcp')}", port, kind="port"),
+            lambda each: f"{each['TargetPort']}/{each.get('Protocol', 'tcp')}", ports, kind="port"),
     Several("mount", "", "Attach a filesystem mount to the service", (*CONTAINER, "Mounts"),
             lambda each: str(each["Target"]), mount, kind="mount"),
     Several("placement-pref", "", "Add a placement preference", (*TASK, "Placement", "Preferences"),

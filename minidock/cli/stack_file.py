@@ -39,7 +39,11 @@ def load(files: list[str], *, interpolate: bool = True) -> Body:
         raise UsageError("Specify a Compose file (with --compose-file)")
     merged: Body = {}
     for name in files:
-        merged = _merge(merged, _read(name, interpolate))
+        more = _read(name, interpolate)
+        versions = [str(each["version"]) for each in (merged, more) if "version" in each]
+        if len(set(versions)) > 1:
+            raise UsageError(f"version mismatched between two composefiles : {versions[0]} and {versions[1]}")
+        merged = _merge(merged, more)
     for key in merged:
         if key not in TOP and not key.startswith("x-"):
             raise UsageError(f"(root) Additional property {key} is not allowed")

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import UsageError
 from .service_fields import tagged
-from .service_parts import mount, port
+from .service_parts import mount
+from .service_parts import ports as ports_of
 from .stack_file import NAMESPACE
 from .units import cpus, duration, size
 
@@ -24,8 +25,8 @@ def spec(stack: str, name: str, given: Body, config: Body, ids: dict[str, Body])
         "Image": tagged(str(given["image"])),
         "Labels": {**pairs(given.get("labels")), NAMESPACE: stack},
         "Env": _environment(given),
-        "Command": _words(given.get("entrypoint")),
-        "Args": _words(given.get("command")),
+        "Command": command_words(given.get("entrypoint")),
+        "Args": command_words(given.get("command")),
         "Hostname": given.get("hostname"),
         "User": None if given.get("user") is None else str(given["user"]),
         "Dir": given.get("working_dir"),
@@ -114,7 +115,7 @@ def _deployed(found: Body, given: Body, deploy: Body) -> None:
     for key, word in (("update_config", "UpdateConfig"), ("rollback_config", "RollbackConfig")):
         if deploy.get(key) is not None:
             found[word] = {"Parallelism": 1, **_renamed(deploy[key], rolling)}
-    ports = [_port(each) for each in given.get("ports") or []]
+    ports = [one for each in given.get("ports") or [] for one in _ports(each)]
     found["EndpointSpec"] = {"Mode": deploy.get("endpoint_mode") or "vip", **({"Ports": ports} if ports else {})}
 
 
@@ -134,7 +135,7 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _words(given: Any) -> list[str] | None:  # noqa: ANN401 - YAML
+def command_words(given: Any) -> list[str] | None:  # noqa: ANN401 - YAML
     if given is None:
         return None
     return shlex.split(given) if isinstance(given, str) else [str(each) for each in given]
@@ -237,15 +238,15 @@ def _volume(stack: str, name: str, known: Body) -> Body:
     return {"Source": said.get("name") or f"{stack}_{name}", "VolumeOptions": options}
 
 
-def _port(given: Any) -> Body:  # noqa: ANN401 - YAML
+def _ports(given: Any) -> list[Body]:  # noqa: ANN401 - YAML
     if not isinstance(given, dict):
-        return port(str(given))
-    return {
+        return ports_of(str(given))
+    return [{
         "TargetPort": int(given["target"]),
         "PublishedPort": int(given.get("published") or 0),
         "Protocol": given.get("protocol", "tcp"),
         "PublishMode": given.get("mode", "ingress"),
-    }
+    }]  # fmt: skip
 
 
 def _amounts(given: Body) -> Body:

@@ -50,11 +50,11 @@ stack = Noun(
     examples="minidock stack config -c compose.yml",
 )
 def config(compose_file: list[str], skip_interpolation: bool) -> None:
-    import yaml
-
+    from . import stack_config
     from .stack_file import load
 
-    yaml.safe_dump(load(compose_file, interpolate=not skip_interpolation), sys.stdout, sort_keys=True)
+    found = load(compose_file, interpolate=not skip_interpolation)
+    sys.stdout.write(stack_config.text(stack_config.whole(found)))
 
 
 @verb(

@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
-from minidock.cli import service_create, service_fields, service_update, stack_file, stack_services, swarm_api
+from minidock.cli import (
+    service_create,
+    service_fields,
+    service_update,
+    stack_config,
+    stack_file,
+    stack_services,
+    swarm_api,
+)
 from minidock.cli.flags import parse
 from minidock.cli.service_fields import ROLLING
-from minidock.cli.service_parts import file, network, port
+from minidock.cli.service_parts import file, network, ports
 from minidock.errors import MinidockError, UsageError
 
 
@@ -116,10 +124,10 @@ def test_what_create_refuses(words: list[str], said: str) -> None:
 @pytest.mark.parametrize(
     ("parsed", "raw", "said"),
     [
-        (port, "1.2.3.4:80:80", "hostip is not supported"),
-        (port, "published=80", "missing mandatory field 'target'"),
-        (port, "target=80,mode=foo", "invalid mode value"),
-        (port, "x", "invalid port number: x"),
+        (ports, "1.2.3.4:80:80", "hostip is not supported"),
+        (ports, "published=80", "missing mandatory field 'target'"),
+        (ports, "target=80,mode=foo", "invalid mode value"),
+        (ports, "x", "invalid port number: x"),
         (file, "target=x", "source is required"),
         (file, "source=x,mode=9", "invalid mode specified: 9"),
         (network, "alias=x", "network name/id is not specified"),
@@ -239,3 +247,114 @@ def test_with_registry_auth_the_nodes_are_told_who_we_are(tmp_path: Path, monkey
     assert sent == {"username": "bob", "password": "rosebud", "serveraddress": "registry.example"}
     other = service_fields.headers("busybox", asked)["X-Registry-Auth"]
     assert json.loads(base64.urlsafe_b64decode(other)) == {}
+
+
+def test_a_range_of_ports_is_as_many_ports() -> None:
+    spec = created("-p", "8080-8081:80-81/udp", "-p", "90-91", "busybox")
+    found = [
+        (each.get("PublishedPort"), each["TargetPort"], each["Protocol"]) for each in spec["EndpointSpec"]["Ports"]
+    ]
+    assert found == [(8080, 80, "udp"), (8081, 81, "udp"), (None, 90, "tcp"), (None, 91, "tcp")]
+    for bad, said in (("8080-8082:80-81", "invalid ranges specified"), ("81-80", "invalid range specified for port")):
+        with pytest.raises(UsageError, match=said):
+            ports(bad)
+
+
+SHORT = """\
+version: "3.8"
+services:
+  web:
+    image: busybox
+    command: echo 'a b'
+    environment: [A=b, "Q=a: b", "E="]
+    labels: {b: "yes", a: "1.5"}
+    ports: ["80", "9000-9001:80-81", {target: 1, published: 2, mode: host}]
+    networks: [z, n]
+    configs: [conf, {source: conf, target: /etc/conf, mode: 0440}]
+    volumes: [/x, "data:/d:ro"]
+    healthcheck: {test: "true", interval: 90s}
+    deploy:
+      replicas: 2
+      resources: {limits: {memory: 64M, cpus: "0.5"}}
+      update_config: {order: start-first, delay: 10s}
+networks: {z: {}, n: {internal: true, driver: overlay}}
+configs: {conf: {external: true}}
+"""
+WHOLE = """\
+version: "3.8"
+services:
+  web:
+    command:
+      - echo
+      - a b
+    configs:
+      - source: conf
+      - source: conf
+        target: /etc/conf
+        mode: 288
+    deploy:
+      replicas: 2
+      update_config:
+        delay: 10s
+        order: start-first
+      resources:
+        limits:
+          cpus: "0.5"
+          memory: "67108864"
+    environment:
+      A: b
+      E: ""
+      Q: 'a: b'
+    healthcheck:
+      test:
+        - CMD-SHELL
+        - "true"
+      interval: 1m30s
+    image: busybox
+    labels:
+      a: "1.5"
+      b: "yes"
+    networks:
+      "n": null
+      z: null
+    ports:
+      - mode: ingress
+        target: 80
+        protocol: tcp
+      - mode: ingress
+        target: 80
+        published: 9000
+        protocol: tcp
+      - mode: ingress
+        target: 81
+        published: 9001
+        protocol: tcp
+      - mode: host
+        target: 1
+        published: 2
+    volumes:
+      - type: volume
+        target: /x
+      - type: volume
+        source: data
+        target: /d
+        read_only: true
+networks:
+  "n":
+    driver: overlay
+    internal: true
+  z: {}
+configs:
+  conf:
+    name: conf
+    external: true
+"""
+
+
+def test_the_whole_form_of_a_compose_file_is_dockers(tmp_path: Path) -> None:
+    """As Docker 28's client prints it of the same file."""
+    (tmp_path / "a.yml").write_text(SHORT)
+    (tmp_path / "b.yml").write_text('version: "3.7"')
+    assert stack_config.text(stack_config.whole(stack_file.load([str(tmp_path / "a.yml")]))) == WHOLE
+    with pytest.raises(UsageError, match=r"version mismatched between two composefiles : 3.8 and 3.7"):
+        stack_file.load([str(tmp_path / "a.yml"), str(tmp_path / "b.yml")])

@@ -48,7 +48,7 @@ docker service inspect --pretty $C | sed '/^Endpoint/,/PublishMode/d'
 docker service ls --filter name=$C --format '{{.Name}} {{.Mode}} {{.Replicas}} {{.Image}} {{.Ports}}'
 docker secret rm $C; echo $?
 docker service create -d --no-resolve-image --name $C-2 -p 8080:80 busybox; echo $?
-docker service update -d --env-add B=2 --label-rm a --publish-rm 80 --constraint-rm node.role==manager --mount-rm /v \
+docker service update -d --env-add A=2 --label-rm a --publish-rm 80 --constraint-rm node.role==manager --mount-rm /v \
     --secret-rm $C --dns-rm 1.1.1.1 --args 'a b' --host-rm a:1.2.3.4 $C
 docker service inspect --format '{{json .Spec}}' $C
 docker service rollback -d $C
@@ -160,6 +160,7 @@ services:
 configs: {conf: {file: ./s}}
 secrets: {key: {file: ./s}}
 Y
+docker stack config -c compose.yml
 docker stack deploy --resolve-image never -c compose.yml $C
 docker stack ls
 docker stack services --format '{{.Name}} {{.Mode}} {{.Replicas}} {{.Image}}' $C
