@@ -42,7 +42,7 @@ def test_bytes_of_the_network(engine: Minidock) -> None:
     fetch = f"until wget -q -O /dev/null http://{address}/file; do sleep 0.1; done"
     engine("run", "--rm", "busybox", "sh", "-c", fetch, check=True)
     shown = engine("stats", "--no-stream", "--format", "{{.NetIO}}", "server", check=True).stdout
-    assert re.fullmatch(r"[\d.]+kB / 3\.[\d]+MB\n", shown), shown
+    assert re.fullmatch(r"[\d.]+kB / 3(\.\d+)?MB\n", shown), shown
     engine("run", "-d", "--name", "shared", "--network", "host", "busybox", "sleep", "1000", check=True)
     assert engine("stats", "--no-stream", "--format", "{{.NetIO}}", "shared", check=True).stdout == "0B / 0B\n"
 
