@@ -14,17 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import require_feature
-from tests.support.oci import Run, args, bundle, configure, oci, run_with, status, wait_for
+from tests.support.oci import Run, args, box, bundle, configure, oci, run_with, status, wait_for
 
-__all__ = ["bundle", "oci"]
-
-
-@pytest.fixture
-def box(oci: Run, bundle: Path) -> str:
-    """A container that sleeps."""
-    configure(oci, bundle, args("sleep", "1000"))
-    oci("run", "-d", "-b", str(bundle), "box")
-    return "box"
+__all__ = ["box", "bundle", "oci"]
 
 
 def test_exec_by_flags(oci: Run, box: str) -> None:

@@ -18,17 +18,9 @@ from minidock.kernel import cgroups
 from minidock.oci.container import Runtime
 from minidock.oci.log import Log
 from tests.support.needs import require_feature
-from tests.support.oci import Run, args, bundle, configure, oci, status, wait_for
+from tests.support.oci import Run, args, box, bundle, configure, oci, status, wait_for
 
-__all__ = ["bundle", "oci"]
-
-
-@pytest.fixture
-def box(oci: Run, bundle: Path) -> str:
-    """A container that sleeps."""
-    configure(oci, bundle, args("sleep", "1000"))
-    oci("run", "-d", "-b", str(bundle), "box")
-    return "box"
+__all__ = ["box", "bundle", "oci"]
 
 
 def command(tmp_path: Path, *words: str) -> list[str]:

@@ -59,6 +59,14 @@ def oci(tmp_path: Path) -> Iterator[Run]:
             run("delete", "--force", left.name)
 
 
+@pytest.fixture
+def box(oci: Run, bundle: Path) -> str:
+    """A container that sleeps."""
+    configure(oci, bundle, args("sleep", "1000"))
+    oci("run", "-d", "-b", str(bundle), "box")
+    return "box"
+
+
 def configure(oci: Run, bundle: Path, change: Change) -> None:
     """A fresh example config without a terminal, changed."""
     (bundle / "config.json").unlink(missing_ok=True)
