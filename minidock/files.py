@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -92,6 +93,19 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove_busy_tree(path: Path, seconds: float) -> None:
+    """As remove_tree, where the shim of what failed may be writing its exit.json at this moment: what comes late goes
+    too. Raises OSError ENOTEMPTY when something still comes after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return remove_tree(path)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
 
 
 def remove_tree(path: Path) -> None:

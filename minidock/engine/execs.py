@@ -33,6 +33,8 @@ from minidock.runtime.stdio import Stdio
 from minidock.runtime.terminal import parse_detach_keys
 from minidock.steps import SILENT, Narrator
 
+PATIENCE = 5.0
+"""Seconds in which the shim of a command that could not be executed has ended."""
 WRITTEN_DOWN = "exec.json"
 """In the session of an exec that was created first and started later, by way of the API."""
 
@@ -70,7 +72,7 @@ def _announced(layout: Layout, record: Record, request: ExecRequest) -> Iterator
     try:
         yield exec_id
     except BaseException:
-        files.remove_tree(session)
+        files.remove_busy_tree(session, PATIENCE)
         raise
 
 

@@ -7,7 +7,6 @@ the process dead. All of it is idempotent, and under the container's lock.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import time
@@ -183,20 +182,7 @@ def _vanish(layout: Layout, container_id: str) -> None:
     gone = run_dir.with_name(f"{run_dir.name}.{os.getpid()}{GONE}")
     with contextlib.suppress(FileNotFoundError):
         os.rename(run_dir, gone)
-        _delete(gone)
-
-
-def _delete(gone: Path) -> None:
-    """The shim of a start that failed may be writing exit.json into it at this moment: what comes late goes too."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            files.remove_tree(gone)
-            break
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.005)
+        files.remove_busy_tree(gone, PATIENCE)
 
 
 def remove_files(layout: Layout, record: Record) -> None:

@@ -138,13 +138,23 @@ RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
 
+ATTEMPTS = 1000
+"""Of openat2(2) that says EAGAIN; a single one lasts some microseconds."""
+
+
 def openat2(dirfd: int, path: Pathlike | bytes, flags: int, *, mode: int = 0, resolve: int = 0) -> int:
     """openat2(2): open with rules for how the path may be walked. Raises OSError as os.open does.
 
     With RESOLVE_IN_ROOT the descriptor's directory is "/" for "..", absolute names and symlinks: what a hostile
     tree contains can't lead outside. Close-on-exec is always set.
+
+    While anything on the machine is mounted or renamed, the kernel can't be sure of a ".." and says EAGAIN: it is asked
+    again, but not for ever, as whoever is in the tree may be renaming on purpose.
     """
-    fd: int = lib.md_openat2(dirfd, os.fsencode(path), flags | os.O_CLOEXEC, mode, resolve)
+    for _ in range(ATTEMPTS):
+        fd: int = lib.md_openat2(dirfd, os.fsencode(path), flags | os.O_CLOEXEC, mode, resolve)
+        if fd >= 0 or ffi.errno != errno.EAGAIN:
+            break
     if fd < 0:
         raise OSError(ffi.errno, os.strerror(ffi.errno), os.fsdecode(path))
     return fd

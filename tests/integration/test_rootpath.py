@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,18 @@ def root(tmp_path: Path) -> Iterator[int]:
     descriptor = rootpath.open_root(str(tmp_path / "root"))
     yield descriptor
     os.close(descriptor)
+
+
+def test_what_is_renamed_meanwhile_keeps_nobody_from_going_up(root: int, tmp_path: Path) -> None:
+    """openat2(2) says EAGAIN for a `..` while anything at all is renamed, or mounted."""
+    (tmp_path / "a").touch()
+    script = "import os, sys; os.chdir(sys.argv[1])\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) as process:
+        try:
+            for _ in range(20_000):
+                os.close(rootpath.open_in(root, "etc/../etc/../etc", os.O_PATH))
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
