@@ -53,7 +53,7 @@ def _make_bundle(bench: Bench, bundle: Path) -> None:
     identity = bench.run(OURS, "inspect", "--format", "{{.Id}}", "model").strip()
     spec = json.loads((bench.layout.container_run(identity) / "config.json").read_text())
     spec["process"]["args"] = ["true"]
-    spec["linux"]["cgroupsPath"] = "/minidock-bench/runc"
+    spec["linux"]["cgroupsPath"] = "/minidock-bench"  # without a parent, which runc would leave
     (bundle / "rootfs").mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "-xf", str(bench.directory / "layer.tar"), "-C", str(bundle / "rootfs")], check=True)
     (bundle / "config.json").write_text(json.dumps(spec))
